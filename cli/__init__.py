@@ -1,0 +1,1 @@
+"""Command line of graphkit: parse, call the library, show."""

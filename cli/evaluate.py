@@ -1,0 +1,229 @@
+"""graphkit evaluate: metrics of embeddings or predictions under a published protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from typing import Any
+
+import click
+
+from graphkit.cli.options import data_options, echo_json, load_dataset, mean_std, output_options, table
+from graphkit.errors import DataError, UsageError
+
+OPERATORS = ["hadamard", "average", "l1", "l2", "dot", "all"]
+
+hide_option = click.option(
+    "--hide", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
+    help="Share of the edges that is hidden.",
+)  # fmt: skip
+seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is drawn.")
+
+
+@click.group()
+def command():
+    """Score embeddings or predictions under a published protocol.
+
+    \b
+    Examples:
+      graphkit evaluate embedding emb.npy --dataset blogcatalog --train-ratio 0.1,0.5 --shuffles 5 --C 0.1
+      graphkit evaluate predictions scores.npz --dataset ogbl-ddi
+      graphkit evaluate hide --dataset cora -o train.tsv
+    """
+
+
+@command.command()
+@click.argument("file")
+@data_options
+@click.option("--protocol", type=click.Choice(["node", "link", "clustering"]), default="node", show_default=True)
+@click.option("--train-ratio", default="0.1,0.5,0.9", show_default=True, metavar="R,R,..", help="node: shares that train.")
+@click.option("--shuffles", type=click.IntRange(min=1), default=10, show_default=True, help="node, clustering: repetitions.")
+@click.option("--C", "C", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Inverse L2 strength.")
+@click.option("--operator", type=click.Choice(OPERATORS), default="hadamard", show_default=True, help="link: feature of a pair.")
+@hide_option
+@click.option("--split", metavar="NAME", help="link: the data set's split of this name, in place of hidden edges.")
+@seed_option
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: all cores]")
+@output_options
+def embedding(file, as_json, threads, **values):
+    """Score node vectors: FILE is npy (rows in node order), npz, Parquet, tsv or word2vec text (reordered by their ids).
+
+    Protocol node: one-vs-rest logistic regression, as many labels per test node as it has, micro- and macro-F1, over all
+    labels. link: ROC-AUC of hidden edges; the vectors must come from the graph without them, which graphkit evaluate hide
+    writes for the same --hide and --seed. clustering: k-means against the classes.
+
+    \b
+    Examples:
+      graphkit evaluate embedding emb.npy --dataset blogcatalog --train-ratio 0.1,0.5,0.9 --shuffles 5 --C 0.1
+      graphkit evaluate embedding emb.tsv --dataset cora --protocol clustering --json
+      graphkit evaluate embedding train.npz --dataset cora --protocol link --operator all
+    """
+    from graphkit.evaluation.protocols import EMBEDDING
+    from graphkit.machine import set_threads
+    from graphkit.runs import summary
+
+    set_threads(threads)
+    kind = values.pop("protocol")
+    settings, found, dataset = {"node": _node, "link": _link, "clustering": _clustering}[kind](file, values)
+    metrics = {name: summary(value if isinstance(value, list) else [value]) for name, value in found.items()}
+    if as_json:
+        rules = {"protocol": EMBEDDING[kind].id, "rules": EMBEDDING[kind].says}
+        echo_json({"file": file, "dataset": dataset.name, **rules, **settings, "metrics": metrics})
+        return
+    click.echo(table([(name, mean_std(value)) for name, value in metrics.items()], ("metric", "value")))
+
+
+def _node(file: str, values: dict[str, Any]):
+    from graphkit.evaluation.embedding import node_classification
+
+    ratios = _ratios(values["train_ratio"])
+    settings = {key: values[key] for key in ("shuffles", "C", "seed")}
+    dataset, vectors = _labelled(file, values)
+    found = node_classification(vectors, dataset.labels.numpy(), ratios, **settings, report=logging.getLogger("graphkit").debug)
+    return {"train_ratio": ratios, **settings}, found, dataset
+
+
+def _clustering(file: str, values: dict[str, Any]):
+    from graphkit.evaluation.embedding import clustering
+
+    settings = {key: values[key] for key in ("shuffles", "seed")}
+    dataset, vectors = _labelled(file, values)
+    return settings, clustering(vectors, dataset.labels.numpy(), settings["shuffles"], settings["seed"]), dataset
+
+
+def _labelled(file: str, values: dict[str, Any]):
+    dataset = _one_graph(load_dataset(values))
+    if dataset.labels is None:
+        raise DataError(f"{dataset.name}: has no node labels, which this protocol needs (--labels for your own graph)")
+    return dataset, _vectors(file, dataset)
+
+
+def _link(file: str, values: dict[str, Any]):
+    from graphkit.evaluation.embedding import link_prediction
+    from graphkit.evaluation.hidden import hide_edges
+
+    settings = {key: values[key] for key in ("operator", "seed", "C")}
+    given = values["split"] is not None or values["splits"] is not None
+    dataset = _one_graph(load_dataset(values, task="link" if given else None, split=values["split"], seed=values["seed"]))
+    if not given:
+        dataset = hide_edges(dataset, values["hide"], values["seed"])
+    return {"split": dataset.split_name, **settings}, link_prediction(_vectors(file, dataset), dataset.split, **settings), dataset
+
+
+def _vectors(file: str, dataset):
+    """The file's vectors in node order; a node without any edge may be missing, as it is from an edge list: zeros."""
+    import numpy as np
+
+    from graphkit import embeddings
+
+    vectors, ids = embeddings.read(file)
+    if ids is not None:
+        known = set(np.asarray(ids).astype(str).tolist())
+        alone = ((dataset.graph.in_degrees() + dataset.graph.out_degrees()) == 0).numpy()
+        lost = [name for name, isolated in zip(dataset.ids().tolist(), alone) if isolated and str(name) not in known]
+        ids = [*np.asarray(ids).astype(str).tolist(), *map(str, lost)]
+        vectors = np.concatenate([vectors, np.zeros((len(lost), vectors.shape[1]), vectors.dtype)])
+    return embeddings.aligned(vectors, ids, dataset.ids(), file)
+
+
+def _one_graph(dataset):
+    if dataset.graph is None:
+        raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph with node vectors")
+    return dataset
+
+
+def _ratios(text: str) -> list[float]:
+    try:
+        ratios = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--train-ratio is {text!r}, expected shares between 0 and 1 separated by commas") from None
+    for ratio in ratios:
+        if not 0 < ratio < 1:
+            raise UsageError(f"--train-ratio is {ratio:g}, expected a share between 0 and 1")
+    return ratios
+
+
+@command.command()
+@data_options
+@hide_option
+@seed_option
+@click.option("-o", "output", default="-", metavar="FILE|-", help="The remaining edges as tsv.  [default: -]")
+def hide(output, **values):
+    """Write the edges that remain when a share is hidden at random while the graph stays connected.
+
+    Vectors of what remains are what the link protocol of graphkit evaluate embedding expects.
+
+    \b
+    Examples:
+      graphkit evaluate hide --dataset cora --hide 0.5 --seed 0 -o train.tsv
+      graphkit evaluate hide --dataset karate --hide 0.3 | graphkit embed --method fastrp --edges - -o vectors.npz
+    """
+    from graphkit.evaluation.hidden import hide_edges
+    from graphkit.files import write_text
+
+    share, seed = values.pop("hide"), values.pop("seed")
+    dataset = hide_edges(_one_graph(load_dataset(values)), share, seed)
+    names, edges = dataset.ids().tolist(), dataset.split.train
+    ends = [(names[u], names[v]) for u, v in edges.pos.tolist()]
+    rows = ends if edges.weight is None else [(*pair, w) for pair, w in zip(ends, edges.weight.tolist())]
+    header = ("src", "dst") if edges.weight is None else ("src", "dst", "weight")
+    text = "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows))
+    if output == "-":
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+
+
+@command.command()
+@click.argument("file")
+@click.option("--dataset", required=True, metavar="NAME|FILE", help="Data set whose split and metric apply.")
+@click.option("--split", "part", type=click.Choice(["valid", "test"]), default="test", show_default=True)
+@click.option("--task", type=click.Choice(["link", "node", "graph"]), help="Task of the predictions.  [default: by their names]")
+@click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
+@seed_option
+@output_options
+def predictions(file, dataset, part, task, protocol, seed, as_json):
+    """Score predictions in OGB's input form: an npz with y_pred_pos and y_pred_neg, or y_true and y_pred.
+
+    The shapes must be those of the data set's own split, y_true its labels in the order of the split; NaN is refused.
+
+    \b
+    Example:
+      graphkit evaluate predictions scores.npz --dataset ogbl-ddi --split test
+    """
+    from graphkit import datasets
+    from graphkit.evaluation import metrics, predictions, protocols
+
+    arrays = predictions.read(file)
+    data = datasets.load(dataset, task=task or _task(dataset, arrays), split=protocol, seed=seed)
+    predictions.check(file, arrays, data, part)
+    found = metrics.evaluate(data, arrays, part)
+    if not as_json:
+        click.echo(table(list(found.items()), ("metric", part)))
+        return
+    rules = protocols.of_dataset(data)
+    echo_json({
+        "file": file, "dataset": data.name, "dataset_version": data.source.version, "dataset_checksum": data.checksum(),
+        "protocol": rules.id, "rules": rules.says, "split": data.split_name, "part": part, "seed": seed,
+        "negatives_sha256": _negatives(data, part), "metric": data.metric, "metrics": found,
+    })  # fmt: skip
+
+
+def _task(dataset: str, arrays: dict[str, Any]) -> str:
+    """Links by the names of the arrays; many graphs or one by the catalogue, where the data set is in it."""
+    from graphkit.datasets import catalogue
+
+    if "y_pred_pos" in arrays:
+        return "link"
+    entry = catalogue.entries().get(dataset)
+    return "graph" if "graph" in (entry.tasks if entry else ()) or dataset.startswith("ogbg") else "node"
+
+
+def _negatives(dataset, part: str) -> str | None:
+    if dataset.task != "link":
+        return None
+    edges, digest = getattr(dataset.split, part), hashlib.sha256()
+    for pairs in (edges.neg, edges.neg_dst, edges.neg_src):
+        if pairs is not None:
+            digest.update(pairs.astype("<i8").tobytes())
+    return digest.hexdigest()

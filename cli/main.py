@@ -1,0 +1,133 @@
+"""The graphkit command: finds a verb, runs it, turns expected errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+
+import click
+
+from graphkit._version import __version__
+from graphkit.errors import GraphkitError, UsageError, did_you_mean
+
+# verb -> (module, what the user gets); a verb's module is imported only when the verb is used
+COMMANDS = {
+    "embed": ("graphkit.cli.embed", "Vectors for the nodes of a graph."),
+    "train": ("graphkit.cli.train", "A model trained on a data set, with its result."),
+    "predict": ("graphkit.cli.predict", "Scores of pairs, or the most likely missing links, from a run."),
+    "evaluate": ("graphkit.cli.evaluate", "Metrics of embeddings or predictions under a published protocol."),
+    "reproduce": ("graphkit.cli.reproduce", "The claims of a paper, run and set beside its figures."),
+    "data": ("graphkit.cli.data", "Data sets: list, describe, download, convert, split."),
+    "methods": ("graphkit.cli.methods", "The methods: what they do, take and claim."),
+    "runs": ("graphkit.cli.runs", "Run folders: list, show, compare."),
+    "doctor": ("graphkit.cli.doctor", "What is installed, found and missing on this machine."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are used."""
+
+    def list_commands(self, ctx):
+        return list(COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[name][0]).command
+
+    def resolve_command(self, ctx, args):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(f"unknown command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '; see: graphkit --help'}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="graphkit", message="%(prog)s %(version)s")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
+@click.option("-v", "--verbose", is_flag=True, help="More on stderr: every evaluation, and tracebacks of failures.")
+@click.pass_context
+def graphkit(ctx, quiet, verbose):
+    """Published graph-learning methods on your graph; each proves that it does what its paper says.
+
+    \b
+    Examples:
+      graphkit train ncnc --dataset karate --epochs 20
+      graphkit embed --method fastrp --edges my.csv -o vectors.tsv
+      graphkit reproduce fastrp --smoke
+    """
+    ctx.obj = {"quiet": quiet, "verbose": verbose}
+    _configure_log(quiet, verbose)
+
+
+def _configure_log(quiet: bool, verbose: bool) -> None:
+    logger = logging.getLogger("graphkit")
+    logger.handlers.clear()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("graphkit: %(message)s"))
+    logger.addHandler(handler)
+    logger.propagate = False
+    logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with the code of the design: 0, 1, 2, 3, 4, 130 or 143."""
+    arguments = sys.argv[1:] if args is None else list(args)
+    # -q and -v are common options: they are accepted after the verb too.
+    front = [word for word in _before_dashes(arguments) if word in ("-q", "-v", "--quiet", "--verbose")]
+    arguments = front + [word for word in arguments if word not in front]
+    code = 1
+    try:
+        code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except GraphkitError as problem:
+        code = _fail(str(problem), problem.exit_code)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.Abort:
+        code = 130
+    except click.ClickException as problem:
+        code = _fail(problem.format_message() + _hint(problem), problem.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our stdout went away (| head): stop quietly, and keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except MemoryError as problem:
+        code = _fail(f"out of memory{f': {problem}' if str(problem) else ''}", 1)
+    except Exception as problem:
+        if "-v" in front or "--verbose" in front:
+            raise
+        code = _fail(f"internal error: {type(problem).__name__}: {_one_line(problem)} (run with -v for the traceback)", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _before_dashes(arguments: list[str]) -> list[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+
+
+def _hint(problem: click.ClickException) -> str:
+    context = getattr(problem, "ctx", None)
+    if isinstance(problem, click.NoSuchOption):
+        known = [name for p in context.command.params for name in p.opts + p.secondary_opts] if context else []
+        return "" if problem.possibilities else did_you_mean(problem.option_name, known)
+    return f" (see: {context.command_path} --help)" if context else ""
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"graphkit: error: {_one_line(message)}", err=True)
+    return code
+
+
+def _one_line(message: object) -> str:
+    return " ".join(str(message).split())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Options that commands share, the options made from a Config, and how results are shown."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+from graphkit.config import Config, field_types, flag_name
+
+
+class NumberList(click.ParamType):
+    """Several values separated by commas; the Config checks the items."""
+
+    name = "a,b,.."
+
+    def convert(self, value, param, ctx):
+        return value
+
+
+def config_options(config: type[Config]) -> list[click.Option]:
+    """Turn the fields of a Config into Click options whose value is None unless given."""
+    options = []
+    for item in dataclasses.fields(config):
+        scalar, many, _ = field_types(config)[item.name]
+        flag, meta = flag_name(item), item.metadata
+        text = meta["help"] + _suffix(item.default, meta)
+        if scalar is bool:
+            declaration = f"{flag}/--no-{flag[2:]}"
+            options.append(click.Option([item.name, declaration], default=None, help=text))
+            continue
+        if many:
+            kind: Any = NumberList()
+        elif meta["choices"] is not None:
+            kind = click.Choice(list(meta["choices"]))
+        else:
+            kind = {int: click.INT, float: click.FLOAT, str: click.STRING}[scalar]
+        options.append(click.Option([item.name, flag], type=kind, default=None, help=text))
+    return options
+
+
+def _suffix(default: Any, meta: Any) -> str:
+    parts = []
+    if default is not None:
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+        parts.append(f"default: {shown or 'none'}" if not isinstance(default, str) else f"default: {default or 'none'}")
+    low, high = meta["min"], meta["max"]
+    if low is not None or high is not None:
+        parts.append(f"range: {'' if low is None else low}..{'' if high is None else high}")
+    return f"  [{'; '.join(parts)}]" if parts else ""
+
+
+def given(config: type[Config], values: dict[str, Any]) -> dict[str, Any]:
+    """Pop the options of a Config out of a command's values; return those that were given."""
+    taken = {item.name: values.pop(item.name) for item in dataclasses.fields(config) if item.name in values}
+    return {name: value for name, value in taken.items() if value is not None}
+
+
+def compose(*decorators: Callable) -> Callable:
+    """Apply several option decorators as one, in the order they are shown."""
+
+    def apply(function):
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return apply
+
+
+data_options = compose(
+    click.option("--dataset", metavar="NAME|FILE", help="Data set of the catalogue, synthetic graph or file."),
+    click.option("--edges", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
+    click.option("--columns", metavar="SRC,DST[,WEIGHT]", help="Columns of the edge list, by name or number from 0."),
+    click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
+    click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
+    click.option("--weight", metavar="COLUMN", help="Column with edge weights."),
+    click.option("--directed/--undirected", default=False, help="Whether edges have a direction.  [default: undirected]"),
+    click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
+    click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
+    click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, csv or Parquet."),
+    click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns."),
+    click.option("--splits", metavar="FILE", help="Split of your own graph: nodes (id, part) or links (src, dst, part)."),
+)
+
+output_options = compose(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
+)
+
+machine_options = compose(
+    click.option("--device", default=None, help="cpu or cuda[:N].  [default: cuda where there is one]"),
+    click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]"),
+)
+
+READ_FIELDS = (
+    ["columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits"]
+)
+
+
+def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0):
+    """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
+    from graphkit import datasets
+    from graphkit.datasets.files import ReadOptions
+    from graphkit.errors import UsageError
+
+    name, edges = values.pop("dataset", None), values.pop("edges", None)
+    read = ReadOptions(**{key: values.pop(key) for key in READ_FIELDS})
+    if (name is None) == (edges is None):
+        found = "neither" if name is None else "both"
+        raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")
+    return datasets.load(name or edges, task=task, split=split, seed=seed, read=read)
+
+
+def prepare_machine(values: dict[str, Any]) -> str:
+    """Set the threads and return the device that :data:`machine_options` ask for."""
+    from graphkit.machine import choose_device, set_threads
+
+    set_threads(values.pop("threads", None))
+    return choose_device(values.pop("device", None))
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON; the one place where results become JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    for attribute in ("tolist", "to_dict"):
+        if hasattr(value, attribute):
+            return getattr(value, attribute)()
+    return str(value)
+
+
+def table(rows: Iterable[Sequence[Any]], header: Sequence[str]) -> str:
+    """Lay out rows as aligned text columns; columns of numbers are aligned right."""
+    body = [[_cell(value) for value in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(header, *body)]
+    numeric = [
+        all(_is_number(row[i]) for row in body if row[i] not in ("", "-")) and bool(body) for i in range(len(header))
+    ]
+    lines = []
+    for row in [list(header), ["-" * width for width in widths], *body]:
+        cells = [text.rjust(w) if right else text.ljust(w) for text, w, right in zip(row, widths, numeric)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def mean_std(values: dict[str, Any]) -> str:
+    """Show a mean with its unbiased spread over seeds, where there is one."""
+    return f"{values['mean']:.4f}" + ("" if values["std"] is None else f" ± {values['std']:.4f}")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if abs(value) < 1000 else f"{value:.1f}"
+    return str(value)
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(text.split(" ")[0])
+        return True
+    return False
+
+
+def on_terminal() -> bool:
+    """Whether stderr is a terminal, where progress bars make sense."""
+    return sys.stderr.isatty()

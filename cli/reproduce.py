@@ -1,0 +1,122 @@
+"""graphkit reproduce METHOD: the claims of a paper, run and set beside its figures."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import Any
+
+import click
+
+from graphkit.cli import progress
+from graphkit.cli.options import echo_json, output_options, table
+from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
+
+
+@click.command()
+@click.argument("method", required=False)
+@click.option("--claim", metavar="ID", help="Only this claim; see: graphkit methods show METHOD.")
+@click.option("--smoke", is_flag=True, help="Only the claims that take about a minute.")
+@click.option("--all", "everything", is_flag=True, help="The claims of every method.")
+@click.option("--fresh", is_flag=True, help="Run again what --results holds.")
+@click.option("--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]")
+@click.option("--write-docs", metavar="FILE", help="Also write the page of all stored claims, as Markdown.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
+@output_options
+def command(method, claim, smoke, everything, fresh, results, write_docs, threads, as_json):
+    """Run the claims of a method's sheet and print them beside the paper's figures.
+
+    Runs are kept by configuration, data and version; a killed one is continued. A claim over its time budget is marked, not
+    failed. Exit code 4 when a claim does not hold, 3 when data are missing for all of them.
+
+    \b
+    Examples:
+      graphkit reproduce fastrp --smoke
+      graphkit reproduce ncnc --claim ncn-cora --json
+      graphkit reproduce --all --results claims --write-docs docs/claims.md
+    """
+    from graphkit import machine
+    from graphkit.claims import report, runner
+    from graphkit.files import write_text
+
+    chosen = _chosen(method, claim, smoke, everything)
+    machine.set_threads(threads)
+    folder = runner.results_folder(results)
+    verdicts = []
+    with contextlib.closing(_Progress()) as shown:
+        running = runner.Runner(folder, fresh=fresh, report=shown)
+        for name, claims in chosen.items():
+            for key, value in claims.items():
+                shown.logger.info("%s, claim %s: %s", name, key, " ".join(value["says"].split()))
+                try:
+                    verdicts.append(running.claim(name, key, value))
+                except Interrupted as stop:
+                    found = str(stop).partition(";")[0]
+                    raise Interrupted(f"claim {key}: {found}; run the same command again, without --fresh", stop.exit_code) from None
+    if write_docs is not None:
+        write_text(write_docs, report.page(report.stored(folder)))
+    if as_json:
+        echo_json([vars(verdict) for verdict in verdicts])
+    else:
+        _show(verdicts, report)
+    _judge(verdicts)
+
+
+def _chosen(method, claim, smoke, everything) -> dict[str, dict[str, Any]]:
+    """The claims to run, by the first word of their sheet, whichever of its words was given."""
+    from graphkit import registry
+    from graphkit.claims import sheets
+
+    if (method is None) != everything:
+        raise UsageError("expected one of METHOD and --all; see: graphkit methods")
+    if claim is not None and everything:
+        raise UsageError("--claim needs METHOD, found --all")
+    found = registry.sheets() if everything else [registry.sheet(method)]
+    names = [next(iter(sheet.names)) for sheet in found]
+    chosen = {name: sheets.select(name, claim, smoke) for name in names}
+    if not any(chosen.values()):
+        raise UsageError(f"{method or '--all'}: has no {'smoke ' if smoke else ''}claims; see: graphkit methods show METHOD")
+    return chosen
+
+
+class _Progress:
+    """What the runner reports, on stderr; every run gets a bar of its own where there is a terminal."""
+
+    def __init__(self) -> None:
+        self.logger, self.stack = logging.getLogger("graphkit"), contextlib.ExitStack()
+        self.training = None
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        if event["event"] == "run":
+            self.close()
+            self.logger.info("  %s", event["label"])
+        elif event["event"] == "waiting":
+            self.logger.info("  waiting for another process that runs this: %s", event["path"])
+        elif event["event"] == "embedded":
+            self.logger.info("  seed %s embedded in %.2f s, evaluating", event["seed"], event["seconds"])
+        else:
+            if self.training is None:
+                self.training = self.stack.enter_context(progress.reporter())
+            self.training(event)
+
+    def close(self) -> None:
+        self.training = None
+        self.stack.close()
+
+
+def _show(verdicts, report) -> None:
+    rows = [
+        (verdict.claim, report.paper_figure(verdict.paper), report.measured(verdict), verdict.state, report.time_taken(verdict))
+        for verdict in verdicts
+    ]
+    click.echo(table(rows, ("claim", "paper", "measured", "verdict", "time")))
+    for verdict in verdicts:
+        click.echo(f"{verdict.claim}: expected {verdict.expect}")
+
+
+def _judge(verdicts) -> None:
+    failed = [verdict.claim for verdict in verdicts if verdict.state == "not held"]
+    if failed:
+        raise ClaimError(f"{len(failed)} of {len(verdicts)} claims did not hold: {', '.join(failed)}")
+    if all(verdict.state == "skipped" for verdict in verdicts):
+        raise DataError(f"no claim could be run: {verdicts[0].reason}")

@@ -1,0 +1,133 @@
+"""graphkit runs: list, show and compare run folders."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphkit.cli.options import echo_json, mean_std, output_options, table
+from graphkit.errors import DataError
+
+
+@click.group()
+def command():
+    """List, show and compare run folders.
+
+    \b
+    Examples:
+      graphkit runs list runs
+      graphkit runs show runs/ncn-cora
+      graphkit runs compare runs/ncn-cora runs/gcn-link-cora --json
+    """
+
+
+@command.command("list")
+@click.argument("folder", default="runs", metavar="[DIR]")
+@output_options
+def list_runs(folder: str, as_json: bool):
+    """List the runs below a folder (default: runs).
+
+    \b
+    Example:
+      graphkit runs list runs
+    """
+    from graphkit.runs import load_run
+
+    if not Path(folder).is_dir():
+        raise DataError(f"{folder}: no such folder; expected one that holds run folders")
+    paths = sorted({path.parent for path in Path(folder).rglob("config.yaml")})
+    found = [load_run(path) for path in paths]
+    if as_json:
+        echo_json([{"path": str(run.path), "state": run.state, "result": run.result} for run in found])
+        return
+    rows = []
+    for run in found:
+        result = run.result or {}
+        shown = {part: mean_std(result[part]) if part in result else None for part in ("valid", "test")}
+        rows.append((str(run.path), run.settings["method"], run.settings["dataset"], len(run.settings["seeds"]), run.state,
+                     result.get("metric"), shown["valid"], shown["test"], result.get("seconds")))  # fmt: skip
+    click.echo(table(rows, ("run", "method", "dataset", "seeds", "state", "metric", "valid", "test", "seconds")))
+
+
+@command.command()
+@click.argument("run")
+@output_options
+def show(run: str, as_json: bool):
+    """Show the result and the settings of a run.
+
+    \b
+    Example:
+      graphkit runs show runs/ncn-cora
+    """
+    from graphkit.cli.train import result_table
+    from graphkit.runs import load_run
+
+    found = load_run(run)
+    if as_json:
+        echo_json({"settings": found.settings, "state": found.state, "result": found.result})
+        return
+    if found.result is None:
+        click.echo(f"{run}: {found.settings['method']} on {found.settings['dataset']}, unfinished (continue with --resume)")
+    else:
+        click.echo(result_table(found.result))
+        click.echo(f"command: {found.result['command']}")
+    click.echo(table(sorted((key, _plain(value)) for key, value in found.settings["config"].items()), ("option", "value")))
+
+
+@command.command()
+@click.argument("first")
+@click.argument("second")
+@output_options
+def compare(first: str, second: str, as_json: bool):
+    """Compare two finished runs, metric by metric.
+
+    Where both have the same two or more seeds, a paired t-test over the seeds says how likely the difference in test is
+    by chance.
+
+    \b
+    Example:
+      graphkit runs compare runs/ncn-cora runs/gcn-link-cora
+    """
+    from graphkit.runs import load_run
+
+    runs = [load_run(path) for path in (first, second)]
+    for run in runs:
+        if run.result is None:
+            raise DataError(f"{run.path}: the run is not finished; expected one with a result.json")
+    left, right = (run.result for run in runs)
+    for key in ("dataset", "split", "dataset_checksum"):
+        if left[key] != right[key]:
+            raise DataError(f"{first} and {second} differ in {key}: {left[key]!r} and {right[key]!r} cannot be compared")
+    rows = [_difference(name, left, right) for name in left["metrics"] if name in right["metrics"]]
+    if as_json:
+        echo_json(rows)
+        return
+    click.echo(table([tuple(row.values()) for row in rows], ("metric", first, second, "difference", "p", "seeds")))
+
+
+def _difference(name: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
+    a, b = (result["metrics"][name]["test"] for result in (left, right))
+    shared = [seed for seed in left["seeds"] if seed in right["seeds"]]
+    p = None
+    if len(shared) >= 2:
+        pairs = [(a["values"][left["seeds"].index(s)], b["values"][right["seeds"].index(s)]) for s in shared]
+        p = _paired_p([x - y for x, y in pairs])
+    return {"metric": name, "first": a["mean"], "second": b["mean"], "difference": a["mean"] - b["mean"], "p": p,
+            "paired_seeds": len(shared)}  # fmt: skip
+
+
+def _paired_p(differences: list[float]) -> float | None:
+    """Two-sided p of the paired t-test; None where all differences are equal, which leaves it undefined."""
+    from scipy.stats import ttest_1samp
+
+    if max(differences) == min(differences):
+        return None
+    p = float(ttest_1samp(differences, 0.0).pvalue)
+    return None if math.isnan(p) else p
+
+
+def _plain(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,161 @@
+"""graphkit train METHOD: a model trained on a data set, with its result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphkit import registry
+from graphkit.cli import progress
+from graphkit.cli.options import (
+    READ_FIELDS,
+    config_options,
+    data_options,
+    echo_json,
+    given,
+    load_dataset,
+    machine_options,
+    mean_std,
+    output_options,
+    prepare_machine,
+    table,
+)
+from graphkit.errors import UsageError, did_you_mean
+
+
+class TrainGroup(click.Group):
+    """One command per learner, made from its sheet and its Config when it is asked for."""
+
+    def list_commands(self, ctx):
+        return registry.names("learner")
+
+    def get_command(self, ctx, name):
+        return learner_command(name) if name in registry.names("learner") else None
+
+    def resolve_command(self, ctx, args):
+        if args and not args[0].startswith("-") and args[0] not in registry.names("learner"):
+            hint = did_you_mean(args[0], registry.names("learner")) or "; see: graphkit methods --kind learner"
+            raise UsageError(f"unknown learner {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Methods"):
+            formatter.write_dl([(name, registry.sheet(name).summary) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=TrainGroup)
+def command():
+    """Train a model on a data set and report validation and test metrics.
+
+    \b
+    Examples:
+      graphkit train ncn --dataset cora --seeds 3
+      graphkit train gcn-link --edges my.csv --columns from,to --epochs 50 --out runs/mine
+      graphkit train cn --dataset ogbl-ddi --json
+    """
+
+
+def learner_command(name: str) -> click.Command:
+    """Build the command of one learner: its options in front, the common ones after."""
+    sheet, config = registry.sheet(name), registry.method(name).Config
+
+    @data_options
+    @click.option("--split", metavar="NAME", help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]")
+    @click.option("--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none.")
+    @click.option("--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it.")
+    @click.option("--seed", type=click.IntRange(min=0), help="One run with this seed.  [default: 0]")
+    @click.option("--seeds", type=click.IntRange(min=1), help="Run seeds 0..N-1 and report mean and spread.")
+    @click.option("--out", metavar="DIR", help=f"Run folder.  [default: runs/{name}-DATASET]")
+    @click.option("--resume", is_flag=True, help="Continue the run in --out, or return its result if it is done.")
+    @click.option("--save-predictions", is_flag=True, help="Keep the test scores in predictions.npz.")
+    @click.option("--leaderboard", is_flag=True, help="Print the row that OGB's leaderboards ask for.")
+    @machine_options
+    @output_options
+    def run(**values):
+        _train(name, config, values)
+
+    link = sheet.paper.get("url", "")
+    cite = f"{sheet.paper['title']}, {sheet.paper.get('venue', '')} {sheet.paper.get('year', '')}. {link}" if sheet.paper else ""
+    example = f"\b\nExample:\n  graphkit train {name} --dataset {_example(sheet)}"
+    run.__doc__ = "\n\n".join(filter(None, [sheet.summary, cite.strip(), example]))
+    made = click.command(name=name, help=run.__doc__, short_help=sheet.summary)(run)
+    made.params = config_options(config) + made.params
+    return made
+
+
+def _presets(sheet) -> str:
+    shown = [f"{name} ({', '.join(values)})" for name, values in sheet.presets.items()]
+    return ", ".join(shown) or "this method has none"
+
+
+def _example(sheet) -> str:
+    return {"link": "karate", "node": "digits", "graph": "mutag"}.get(sheet.task or "", "karate") + " --epochs 20"
+
+
+def _train(name: str, config_class, values: dict[str, Any]) -> None:
+    from graphkit import runs
+
+    overrides = given(config_class, values)
+    if values["seed"] is not None and values["seeds"] is not None:
+        raise UsageError("--seed and --seeds exclude each other: found both, expected one")
+    seeds = list(range(values["seeds"])) if values["seeds"] else [values["seed"] or 0]
+    data = {"name": _lasting(values["dataset"] or values["edges"])}
+    data.update({key: values[key] for key in READ_FIELDS})
+    data.update({key: _lasting(values[key]) for key in ("features", "labels", "splits")})
+    preset = None if values["preset"] == "none" else values["preset"]
+    # Options are checked before the data are read: a typo must not cost minutes.
+    config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
+    device = prepare_machine(values)
+    dataset = load_dataset(values, task=registry.sheet(name).task, split=values["split"], seed=seeds[0])
+    out = values["out"] or _default_folder(name, dataset.name, values["resume"])
+    with progress.reporter() as report:
+        result = runs.execute(
+            name, dataset, config, seeds=seeds, device=device, out=out, resume=values["resume"], report=report,
+            description={"data": data, "preset": preset}, save_predictions=values["save_predictions"],
+        )  # fmt: skip
+    _show(result, out, values)
+
+
+def _lasting(path: str | None) -> str | None:
+    """Make the path of an existing file absolute, so that the run can be used from another folder."""
+    return str(Path(path).resolve()) if path and path != "-" and Path(path).exists() else path
+
+
+def _default_folder(name: str, dataset: str, resume: bool) -> Path:
+    stem = "".join(c if c.isalnum() or c in "-._" else "-" for c in f"{name}-{Path(dataset).name}")
+    base = folder = Path("runs") / stem
+    number = 1
+    while folder.exists():
+        following = base.with_name(f"{base.name}-{number + 1}")
+        if resume and not following.exists():
+            break  # the newest one is what --resume means without --out
+        folder, number = following, number + 1
+    return folder
+
+
+def _show(result: dict[str, Any], out: Path, values: dict[str, Any]) -> None:
+    if values["as_json"]:
+        echo_json(result)
+        return
+    if values["leaderboard"]:
+        from graphkit.evaluation.leaderboard import row
+
+        click.echo(table(row(result), ("field", "value")))
+        return
+    click.echo(result_table(result))
+    click.echo(f"run folder: {out}", err=True)
+
+
+def result_table(result: dict[str, Any]) -> str:
+    """Lay out a result for people: a row per metric, the official one first."""
+    names = sorted(result["metrics"], key=lambda name: (name != result["metric"], name))
+    rows = [
+        (name, *(mean_std(result["metrics"][name][part]) for part in ("valid", "test")), result["best_epochs"][0] if
+         name == result["metric"] and len(result["seeds"]) == 1 else None)
+        for name in names
+    ]  # fmt: skip
+    head = f"{result['method']} on {result['dataset']} ({result['split']}), {len(result['seeds'])} seed(s)"
+    tail = f"{result['parameters']:,} parameters, {result['seconds']:.1f} s, peak {result['peak_rss_mb']:.0f} MB"
+    return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), tail])

@@ -1,0 +1,82 @@
+"""Data sets: by name, by the words of a generator, or the user's own files.
+
+>>> from graphkit import datasets
+>>> datasets.load("karate").num_nodes
+34
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from graphkit.errors import DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from graphkit.datasets.base import GraphDataset
+    from graphkit.datasets.files import ReadOptions
+    from graphkit.datasets.splits import Loaded
+
+__all__ = ["info", "load", "names"]
+
+
+def names() -> list[str]:
+    """Names of the catalogue's data sets, in its order."""
+    from graphkit.datasets import catalogue
+
+    return list(catalogue.entries())
+
+
+def load(
+    name: str,
+    *,
+    task: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    read: ReadOptions | None = None,
+) -> GraphDataset:
+    """Load a data set.
+
+    name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file or OGB folder, or
+        ``-`` for standard input.
+    task: ``node``, ``link`` or ``graph``; None gives the whole graph without a split.
+    split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
+    seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
+    read: how to read the user's own files.
+    Raises :class:`graphkit.errors.DataError` for an unknown name, absent files or malformed ones.
+    """
+    loaded = _loaded(name)
+    if loaded is not None:
+        from graphkit.datasets import splits
+
+        return splits.finish(loaded, task, split, seed)
+    from graphkit.datasets.files import ReadOptions, read_graph
+
+    return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed)
+
+
+def _loaded(name: str) -> Loaded | None:
+    """What the name's loader gives; None for the path of a user's own graph."""
+    from graphkit.datasets import catalogue, synthetic
+
+    if name in catalogue.entries():
+        return catalogue.entry(name).load()
+    word, colon, _ = name.partition(":")
+    if colon and word in synthetic.GENERATORS:
+        return synthetic.generate(name)
+    if name != "-" and os.path.isdir(os.path.join(name, "raw")):
+        from graphkit.datasets import ogb
+
+        return ogb.load_folder(name)
+    if name == "-" or os.path.exists(name):
+        return None
+    known = [*catalogue.entries(), *(f"{generator}:" for generator in synthetic.GENERATORS)]
+    hint = did_you_mean(word + colon, known) or "; see: graphkit data list"
+    raise DataError(f"unknown data set {name!r}, and no such file{hint}")
+
+
+def info(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
+    """Describe a data set: size, degrees, homophily, components, split sizes, metric, source, licence, checksum."""
+    from graphkit.datasets.describe import describe
+
+    return describe(name, read=read)

@@ -1,0 +1,170 @@
+"""The one thing loaders return: a graph (or many), the task, the split, the official metric and the source."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from graphkit.lazy import np
+
+if TYPE_CHECKING:
+    import dgl
+    import numpy
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from, as ``graphkit data info`` prints it."""
+
+    paper: str = ""
+    licence: str = ""
+    url: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class NodeSplit:
+    """Node numbers of each part, int64 arrays."""
+
+    train: numpy.ndarray
+    valid: numpy.ndarray
+    test: numpy.ndarray
+
+
+@dataclass(frozen=True)
+class GraphSplit:
+    """Graph numbers of each part, int64 arrays."""
+
+    train: numpy.ndarray
+    valid: numpy.ndarray
+    test: numpy.ndarray
+
+
+@dataclass(frozen=True)
+class EdgeSet:
+    """Target edges of one part of a link split.
+
+    pos: (P, 2) int64, each undirected edge once.
+    neg: (Q, 2) int64 negatives shared by all positives, or None (training negatives are the method's choice).
+    neg_dst: (P, N) int64, N destinations per positive with the positive's own source (ogbl-citation2), or None.
+    neg_src: (P, N) int64, N sources per positive with the positive's own destination (knowledge graphs), or None.
+    relation: (P,) int64 relation of each positive (knowledge graphs), or None.
+    weight, year: (P,) as the data set gives them, or None.
+    """
+
+    pos: numpy.ndarray
+    neg: numpy.ndarray | None = None
+    neg_dst: numpy.ndarray | None = None
+    neg_src: numpy.ndarray | None = None
+    relation: numpy.ndarray | None = None
+    weight: numpy.ndarray | None = None
+    year: numpy.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LinkSplit:
+    """Training, validation and test edges. Held-out edges are never in ``GraphDataset.graph``."""
+
+    train: EdgeSet
+    valid: EdgeSet
+    test: EdgeSet
+
+
+@dataclass
+class GraphDataset:
+    """One attributed graph, or many, with all that an experiment on it must fix.
+
+    graph: homogeneous DGLGraph. An undirected graph holds both directions of every edge; for ``task="link"`` it holds
+        the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled or
+        (n, L) float32 for multi-label, ``edata["weight"]`` (m,) float32 where edges are weighted, ``edata["feat"]``.
+    graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
+    node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
+    metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
+    splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
+    """
+
+    name: str
+    graph: dgl.DGLGraph | None = None
+    graphs: list[dgl.DGLGraph] | None = None
+    graph_labels: Any = None
+    task: str | None = None
+    split: NodeSplit | LinkSplit | GraphSplit | None = None
+    split_name: str = ""
+    metric: str | None = None
+    directed: bool = False
+    node_ids: numpy.ndarray | None = None
+    class_names: list[str] | None = None
+    source: Source = field(default_factory=Source)
+    ogb_name: str | None = None
+    splitter: Callable[[int], GraphDataset] | None = None
+    seed: int = 0
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of nodes, over all graphs."""
+        if self.graph is not None:
+            return self.graph.num_nodes()
+        return sum(graph.num_nodes() for graph in self.graphs)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether edges carry weights."""
+        return self.graph is not None and "weight" in self.graph.edata
+
+    @property
+    def features(self):
+        """(n, F) float32 node features, or None."""
+        return self.graph.ndata.get("feat")
+
+    @property
+    def labels(self):
+        """(n,) int64 or (n, L) float32 labels, or None."""
+        return self.graph.ndata.get("label")
+
+    def ids(self) -> numpy.ndarray:
+        """(n,) ids as the user gave them."""
+        return np.arange(self.num_nodes) if self.node_ids is None else self.node_ids
+
+    def for_seed(self, seed: int) -> GraphDataset:
+        """The same data with the split of this seed; itself where the split is fixed."""
+        if self.splitter is None or seed == self.seed:
+            return self
+        return self.splitter(seed)
+
+    def renamed(self, **changes) -> GraphDataset:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    def checksum(self) -> str:
+        """SHA-256 over edges, features, labels and split: what a cached result depends on."""
+        digest = hashlib.sha256()
+        for graph in [self.graph] if self.graph is not None else self.graphs:
+            for tensor in (*graph.edges(order="eid"), *_data_tensors(graph)):
+                digest.update(np.ascontiguousarray(tensor.numpy()))
+            digest.update(str(graph.num_nodes()).encode())
+        for value in (self.graph_labels, self.node_ids):
+            if value is not None:
+                digest.update(repr(value.tolist()).encode() if np.asarray(value).dtype == object else _bytes(value))
+        _update_split(digest, self.split)
+        return digest.hexdigest()
+
+
+def _data_tensors(graph) -> list:
+    frames = (graph.ndata, graph.edata)
+    return [frame[key] for frame in frames for key in sorted(frame) if not key.startswith("_")]
+
+
+def _bytes(array) -> bytes:
+    return np.ascontiguousarray(np.asarray(array)).tobytes()
+
+
+def _update_split(digest, split) -> None:
+    if split is None:
+        return
+    for part in (split.train, split.valid, split.test):
+        values = vars(part).values() if isinstance(part, EdgeSet) else (part,)
+        for value in values:
+            if value is not None:
+                digest.update(_bytes(value))

@@ -1,0 +1,147 @@
+"""What ``graphkit data info`` says about a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from graphkit import datasets
+from graphkit.datasets import catalogue, splits
+from graphkit.datasets.base import EdgeSet, GraphDataset
+from graphkit.errors import DataError
+from graphkit.lazy import np
+
+if TYPE_CHECKING:
+    import dgl
+
+
+def describe(name: str, *, read=None) -> dict[str, Any]:
+    """Describe the whole graph, and the default split and metric of each task."""
+    entry = catalogue.entries().get(name)
+    loaded = datasets._loaded(name)  # loaded once: the splits of all tasks are made from it
+
+    def make(task: str | None) -> GraphDataset:
+        return datasets.load(name, task=task, read=read) if loaded is None else splits.finish(loaded, task, None, 0)
+
+    whole = make(None)
+    report = facts(whole)
+    tasks = list(entry.tasks) if entry else _tasks(whole)
+    report["tasks"] = {task: _task_facts(make, task) for task in tasks}
+    report.update(notes=entry.notes if entry else "", about=entry.about if entry else "")
+    source = whole.source
+    report.update(paper=source.paper, licence=source.licence, url=source.url, version=source.version)
+    report["checksum"] = whole.checksum()
+    return report
+
+
+def _tasks(dataset: GraphDataset) -> list[str]:
+    if dataset.graphs is not None:
+        return ["graph"]
+    return ["node", "link"] if dataset.labels is not None else ["link"]
+
+
+def _task_facts(make: Callable[[str], GraphDataset], task: str) -> dict[str, Any]:
+    """Split name and sizes, and metric, of one task; the reason where the data set is too small for a split."""
+    try:
+        dataset = make(task)
+    except DataError as problem:
+        return {"split": None, "reason": str(problem)}
+    sizes: dict[str, Any] = {}
+    for part in ("train", "valid", "test"):
+        value = getattr(dataset.split, part)
+        if not isinstance(value, EdgeSet):
+            sizes[part] = len(value)
+            continue
+        sizes[part] = len(value.pos)
+        if value.neg is not None:
+            sizes[f"{part} negatives"] = len(value.neg)
+        elif value.neg_dst is not None:
+            sizes[f"{part} negatives"] = int(value.neg_dst.size)
+    drawn = dataset.splitter is not None
+    return {"split": dataset.split_name, "by_seed": drawn, "metric": dataset.metric, "sizes": sizes}
+
+
+def facts(dataset: GraphDataset) -> dict[str, Any]:
+    """Size, degrees, features, classes, homophily and components of the whole graph, or sums over many graphs."""
+    if dataset.graphs is not None:
+        return _many(dataset)
+    graph = dataset.graph
+    src, dst = (ids.numpy() for ids in graph.edges())
+    loops = int((src == dst).sum())
+    edges = graph.num_edges() if dataset.directed else (graph.num_edges() - loops) // 2 + loops
+    labels = dataset.labels
+    out = {
+        "name": dataset.name,
+        "nodes": graph.num_nodes(),
+        "edges": edges,
+        "directed": dataset.directed,
+        "weighted": dataset.weighted,
+        "self_loops": loops,
+        "features": None if dataset.features is None else int(dataset.features.shape[1]),
+        "classes": _classes(dataset),
+        "labelled": None if labels is None else int(((labels >= 0) if labels.ndim == 1 else labels.any(1)).sum()),
+        "degree": _degrees(graph),
+        "homophily": homophily(graph),
+        "components": components(graph),
+    }
+    return out
+
+
+def _many(dataset: GraphDataset) -> dict[str, Any]:
+    graphs = dataset.graphs
+    nodes = np.array([graph.num_nodes() for graph in graphs])
+    edges = np.array([graph.num_edges() for graph in graphs]) // (1 if dataset.directed else 2)
+    features = graphs[0].ndata.get("feat")
+    return {
+        "name": dataset.name,
+        "graphs": len(graphs),
+        "nodes": int(nodes.sum()),
+        "edges": int(edges.sum()),
+        "mean_nodes": float(nodes.mean()),
+        "mean_edges": float(edges.mean()),
+        "directed": dataset.directed,
+        "weighted": dataset.weighted,
+        "features": None if features is None else int(features.shape[1]),
+        "classes": _classes(dataset),
+    }
+
+
+def _classes(dataset: GraphDataset) -> int | None:
+    labels = dataset.graph_labels if dataset.graphs is not None else dataset.labels
+    if labels is None or labels.dtype == object:
+        return None
+    if labels.ndim == 2:
+        return int(labels.shape[1])
+    return len(np.unique(np.asarray(labels)[np.asarray(labels) >= 0]))
+
+
+def _degrees(graph: dgl.DGLGraph) -> dict[str, float]:
+    """Smallest, median, mean and largest number of outgoing edges."""
+    degrees = graph.out_degrees().numpy()
+    if not len(degrees):
+        return {"min": 0, "median": 0.0, "mean": 0.0, "max": 0}
+    middle, mean = float(np.median(degrees)), float(degrees.mean())
+    return {"min": int(degrees.min()), "median": middle, "mean": round(mean, 4), "max": int(degrees.max())}
+
+
+def homophily(graph: dgl.DGLGraph) -> float | None:
+    """Fraction of edges, loops aside, whose two labelled ends have the same label; None for several labels a node."""
+    labels = graph.ndata.get("label")
+    if labels is None or labels.ndim != 1:
+        return None
+    src, dst = graph.edges()
+    known = (labels[src] >= 0) & (labels[dst] >= 0) & (src != dst)
+    if not bool(known.any()):
+        return None
+    return round(float((labels[src[known]] == labels[dst[known]]).double().mean()), 4)
+
+
+def components(graph: dgl.DGLGraph) -> int:
+    """Number of weakly connected components."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    src, dst = (ids.numpy() for ids in graph.edges())
+    n = graph.num_nodes()
+    matrix = coo_matrix((np.ones(len(src), dtype=np.int8), (src, dst)), shape=(n, n))
+    return int(connected_components(matrix, directed=True, connection="weak", return_labels=False))

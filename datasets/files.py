@@ -1,0 +1,267 @@
+"""The user's own graph: one function reads every file format, from a path or from stdin.
+
+Edge lists (csv, tsv, txt, any of them gzipped), Parquet, Matrix Market, SciPy npz, MATLAB ``.mat``, GraphML and DGL
+``.bin``. Node ids are kept and come back in ``GraphDataset.node_ids``:
+
+- integer ids are sorted; ``node_ids`` is None where they are exactly 0..n-1;
+- ids of any other kind are strings, in the order of their first appearance, read row by row, source first. They come
+  back as an object array of ``str``. An id with leading zeros ("007") makes all ids strings;
+- a matrix has ids 0..n-1, also where it is written with numbers from 1.
+
+Files are not trusted: a declared size is compared with the size of the file before anything is allocated, pickles are
+refused unread, and whatever is wrong with a file is a :class:`DataError` of one line.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import sys
+import zlib
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphkit.errors import DataError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from graphkit.datasets.base import GraphDataset
+
+log = logging.getLogger("graphkit")
+
+STDIN = "-"
+CHUNK = 1 << 24
+# format -> (module, function that turns a Blob and the options into EdgeTable, suffixes)
+FORMATS = {
+    "edge list": ("graphkit.datasets.tables", "read_table", (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph")),
+    "Parquet": ("graphkit.datasets.tables", "read_parquet", (".parquet", ".pq")),
+    "Matrix Market": ("graphkit.datasets.matrices", "read_mtx", (".mtx", ".mm")),
+    "npz": ("graphkit.datasets.matrices", "read_npz", (".npz",)),
+    "mat": ("graphkit.datasets.matrices", "read_mat", (".mat",)),
+    "GraphML": ("graphkit.datasets.graphml", "read_graphml", (".graphml", ".xml")),
+    "DGL bin": ("graphkit.datasets.dglbin", "read_dglbin", (".bin", ".dgl")),
+}
+SUFFIXES = {suffix: name for name, (_, _, suffixes) in FORMATS.items() for suffix in suffixes}
+GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+# how a file of a format begins, for stdin and for unknown suffixes
+MAGIC = {
+    b"PAR1": "Parquet",
+    ZIP: "npz",
+    b"%%MatrixMarket": "Matrix Market",
+    b"MATLAB 5.0": "mat",
+    b"\x3f\xa1\xb4\x46\xf0\x4f\x2e\xdd": "DGL bin",
+    b"<?xml": "GraphML",
+    b"<graphml": "GraphML",
+}
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read a user's graph.
+
+    columns: ``"src,dst"`` or ``"src,dst,weight"``, names or numbers from 0, in any order of the file.
+    header: whether the first line names the columns; None detects it.
+    directed: False stores both directions of every edge; an edge given in both directions is then one edge.
+    self_loops: ``"drop"`` or ``"keep"``. duplicates: ``"first"``, ``"sum"`` (of weights, or counts) or ``"keep"``.
+    features, labels, splits: paths of files about the nodes, see :mod:`graphkit.datasets.attach`.
+    delimiter: one character, ``"\\t"`` or ``" "`` (runs of blanks); None detects it.
+    weight: column of edge weights by name or number; the name of the edge attribute in GraphML.
+    """
+
+    columns: str | None = None
+    header: bool | None = None
+    directed: bool = False
+    self_loops: str = "drop"
+    duplicates: str = "first"
+    features: str | None = None
+    labels: str | None = None
+    splits: str | None = None
+    delimiter: str | None = None
+    weight: str | None = None
+
+    def __post_init__(self):
+        for name, allowed in (("self_loops", ("drop", "keep")), ("duplicates", ("first", "sum", "keep"))):
+            found = getattr(self, name)
+            if found not in allowed:
+                raise UsageError(f"--{name.replace('_', '-')}: found {found!r}, expected {' or '.join(allowed)}")
+
+
+@dataclass
+class Blob:
+    """The bytes of a file and the name that messages call it by."""
+
+    name: str
+    data: bytes
+    suffix: str = ""
+
+    def error(self, text: str, line: int | None = None) -> DataError:
+        """A :class:`DataError` that names this file, and the line where one is known."""
+        place = self.name if line is None else f"{self.name}, line {line}"
+        return DataError(f"{place}: {_one_line(text)}")
+
+
+def read_graph(path, options: ReadOptions | None = None, task: str | None = None, split: str | None = None,
+               seed: int = 0) -> GraphDataset:
+    """Read a user's graph from a file, or from stdin for ``"-"``.
+
+    Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With ``task="link"`` the
+    graph holds the training edges only. Splits come from ``options.splits``, else they are drawn by
+    :mod:`graphkit.datasets.splits`.
+    Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
+    """
+    from graphkit.datasets import assemble, attach
+
+    options = options or ReadOptions()
+    if task not in (None, "node", "link"):
+        raise UsageError(f"task {task!r}: a file holds one graph, which has the tasks node and link")
+    blob = read_blob(path)
+    table = read_edges(blob, options)
+    nodes = attach.read_nodes(table, options)
+    dataset = assemble.build(table, nodes, options, name=dataset_name(blob.name))
+    return attach.with_task(dataset, options, task, split, seed)
+
+
+def read_edges(blob: Blob, options: ReadOptions):
+    """Edges and ids of a file as an :class:`~graphkit.datasets.assemble.EdgeTable`, before cleaning."""
+    module, function, _ = FORMATS[format_of(blob)]
+    with one_line(blob, format_of(blob)):
+        return getattr(import_module(module), function)(blob, options)
+
+
+def format_of(blob: Blob) -> str:
+    """The format by the file's suffix, and by its first bytes where the suffix says nothing."""
+    if blob.suffix in SUFFIXES:
+        return SUFFIXES[blob.suffix]
+    start = blob.data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    for magic, name in MAGIC.items():
+        if start.startswith(magic):
+            return name
+    return "edge list"
+
+
+class one_line:
+    """Turns what a third-party parser raises on a malformed file into one :class:`DataError`."""
+
+    def __init__(self, blob: Blob, what: str):
+        self.blob, self.what = blob, what
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, problem, trace):
+        # Parsers fail on rubbish in every way there is (IndexError, UnicodeError, zlib.error, OverflowError ...).
+        if isinstance(problem, Exception) and not isinstance(problem, (DataError, UsageError)):
+            if isinstance(problem, (ImportError, NameError, AttributeError)):
+                return False  # a fault of ours, not of the file
+            said = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+            raise self.blob.error(f"cannot be read as {self.what}: {said}") from None
+        return False
+
+
+def read_blob(path) -> Blob:
+    """Read a file or stdin whole, and unpack gzip whatever the suffix; raises :class:`DataError`."""
+    if str(path) == STDIN:
+        return _unpacked(Blob("<stdin>", _limited(sys.stdin.buffer, "<stdin>")))
+    path, name = Path(path), str(path)
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise DataError(f"{name}: is a folder, expected a file")
+        with open(path, "rb") as handle:
+            data = _limited(handle, name, status.st_size)
+    except OSError as problem:
+        raise DataError(f"{name}: {problem.strerror or problem}{_neighbours(path)}") from None
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    suffix = suffixes[0] if suffixes[-1:] == [".gz"] and len(suffixes) == 2 else (suffixes or [""])[-1]
+    return _unpacked(Blob(name, data, "" if suffix == ".gz" else suffix))
+
+
+def dataset_name(name: str) -> str:
+    """``runs/my.graph.csv.gz`` is ``my.graph``."""
+    if name == "<stdin>":
+        return "stdin"
+    stem = Path(name).name
+    for _ in range(2):
+        head, suffix = os.path.splitext(stem)
+        if head and (suffix.lower() in SUFFIXES or suffix.lower() == ".gz"):
+            stem = head
+    return stem
+
+
+def memory_limit() -> int:
+    """Bytes that a reader may ask for: four fifths of what the machine has available."""
+    import psutil
+
+    return int(psutil.virtual_memory().available * 0.8)
+
+
+def check_size(blob: Blob, what: str, declared: int, held: int) -> None:
+    """Refuse a header that declares more bytes than the file can hold."""
+    if declared > held:
+        raise blob.error(f"{what} declares {size(declared)}, but the file holds {size(held)}")
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count >= 1 << power:
+            return f"{count / (1 << power):.3g} {unit}" if count < 1 << 60 else "more than 2^60 bytes"
+    return f"{count} bytes"
+
+
+def _limited(handle, name: str, expected: int = 0) -> bytes:
+    limit = memory_limit()
+    if expected > limit:
+        raise DataError(f"{name}: holds {size(expected)}, expected at most the {size(limit)} of memory available")
+    parts, total = [], 0
+    while True:
+        part = handle.read(max(CHUNK, expected + 1 if not parts else 0))
+        if not part:
+            break
+        parts.append(part)
+        total += len(part)
+        if total > limit:
+            raise DataError(f"{name}: holds more than the {size(limit)} of memory available")
+    if not total:
+        raise DataError(f"{name}: empty, expected a graph")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _unpacked(blob: Blob) -> Blob:
+    if not blob.data.startswith(GZIP):
+        return blob
+    limit, total, parts, rest = memory_limit(), 0, [], blob.data
+    try:
+        while rest.startswith(GZIP):  # gzip files may be concatenated
+            unpacker = zlib.decompressobj(wbits=31)
+            while not unpacker.eof:
+                part = unpacker.decompress(rest, CHUNK)
+                rest = unpacker.unconsumed_tail
+                if not part and not rest and not unpacker.eof:
+                    raise blob.error(f"truncated gzip: ends after {size(total)} of content, without its end mark")
+                parts.append(part)
+                total += len(part)
+                if total > limit:
+                    raise blob.error(f"gzip content exceeds the {size(limit)} of memory available")
+            rest = unpacker.unused_data
+    except zlib.error as problem:
+        raise blob.error(f"damaged gzip after {size(total)} of content: {problem}") from None
+    if rest.strip(b"\0"):
+        raise blob.error(f"{len(rest)} bytes of rubbish after the end of the gzip content")
+    if not total:
+        raise blob.error("empty gzip, expected a graph")
+    return Blob(blob.name, b"".join(parts), blob.suffix)
+
+
+def _neighbours(path: Path) -> str:
+    try:
+        return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()][:1000])
+    except OSError:
+        return ""
+
+
+def _one_line(text) -> str:
+    text = " ".join(str(text).split())
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:400]

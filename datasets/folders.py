@@ -1,0 +1,40 @@
+"""Where data files lie: the folders of ``GRAPHKIT_DATA``, then the user's cache."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from graphkit.errors import DataError
+
+
+def cache_folder() -> Path:
+    """The folder that downloads and caches go to: ``$XDG_CACHE_HOME/graphkit`` or ``~/.cache/graphkit``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "graphkit"
+
+
+def data_folders() -> list[Path]:
+    """Folders searched for data, in order: those of ``GRAPHKIT_DATA`` (separated as in ``PATH``), then the cache."""
+    named = [Path(part) for part in os.environ.get("GRAPHKIT_DATA", "").split(os.pathsep) if part.strip()]
+    return [*named, cache_folder()]
+
+
+def find(relative: str) -> Path | None:
+    """Return the first existing file or folder of this relative path, or None."""
+    for folder in data_folders():
+        if (folder / relative).exists():
+            return folder / relative
+    return None
+
+
+def require(relative: str, dataset: str) -> Path:
+    """Return the path of a file of a data set; raises :class:`DataError` that says where it was looked for."""
+    path = find(relative)
+    if path is None:
+        places = " or ".join(str(folder) for folder in data_folders())
+        raise DataError(
+            f"data set {dataset!r}: {relative} not found; expected it below {places}; get it with: "
+            f"graphkit data fetch {dataset}"
+        )
+    return path

@@ -1,0 +1,237 @@
+"""Graphs as sparse matrices: Matrix Market, SciPy npz, MATLAB ``.mat`` (v5 to v7).
+
+An entry (i, j) is an edge i -> j and its value the weight; a matrix of ones is unweighted, a zero is no edge. For an
+undirected graph a symmetric matrix gives each edge once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphkit.datasets.arrays import Npz
+from graphkit.datasets.assemble import EdgeTable
+from graphkit.datasets.files import Blob, ReadOptions, check_size
+from graphkit.datasets.mat5 import MatFile
+from graphkit.datasets.text import ConversionError, TextTable, refuse_binary, single_blanks
+from graphkit.errors import did_you_mean
+from graphkit.lazy import np
+
+if TYPE_CHECKING:
+    import scipy.sparse
+
+ID_COMMENT = b"%id "
+MAT_NAMES = ("network", "net", "A", "adj", "adjacency", "G", "graph", "W")
+MAT_KINDS = ("sparse", "double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+def check_shape(blob: Blob, rows: int, columns: int, entries: int) -> None:
+    """Refuse what cannot be an adjacency matrix, and more nodes than so few entries can be about."""
+    if rows != columns:
+        raise blob.error(f"found a {rows} x {columns} matrix, expected a square one (nodes x nodes)")
+    if not 0 < rows <= max(10_000_000, 100 * entries):
+        raise blob.error(f"declares {rows} nodes for {entries} entries, expected at most {max(10_000_000, 100 * entries)}")
+
+
+def to_table(blob: Blob, matrix, options: ReadOptions, node_ids=None) -> EdgeTable:
+    """An EdgeTable from a SciPy sparse matrix."""
+    check_shape(blob, *matrix.shape, matrix.nnz)
+    coo = matrix.tocoo()
+    weight = np.asarray(coo.data, dtype=np.float64)
+    src, dst = coo.row.astype(np.int64), coo.col.astype(np.int64)
+    refuse_weights(blob, src, dst, weight)
+    return EdgeTable(blob.name, src, dst, weight, node_ids, matrix.shape[0], symmetric=True)
+
+
+def refuse_weights(blob: Blob, src, dst, weight) -> None:
+    """Raise where an entry is NaN or infinite."""
+    wrong = ~np.isfinite(weight)
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise blob.error(f"entry ({src[k]}, {dst[k]}) is {weight[k]}, expected a finite number")
+
+
+# npz ------------------------------------------------------------------------------------------------------------------
+
+
+def read_npz(blob: Blob, options: ReadOptions) -> EdgeTable:
+    """Read what scipy.sparse.save_npz writes, with the ids in ``node_ids`` where the file has them."""
+    archive = Npz(blob)
+    if "format" not in archive or "shape" not in archive:
+        raise blob.error(f"found {archive.names()}, expected a SciPy sparse matrix (format, shape, data, ...)")
+    matrix = sparse_of(archive)
+    node_ids = None
+    if "node_ids" in archive:
+        node_ids = archive["node_ids"]
+        if node_ids.shape != (matrix.shape[0],):
+            raise blob.error(f"node_ids has shape {node_ids.shape}, expected ({matrix.shape[0]},)")
+        node_ids = checked_ids(blob, node_ids.tolist() if node_ids.dtype.kind == "U" else node_ids)
+    return to_table(blob, matrix, options, node_ids)
+
+
+def checked_ids(blob: Blob, ids):
+    """Ids that a file of numbered nodes brings along: distinct; integers ascending; None where they are 0..n-1."""
+    ids = np.array(ids, dtype=object) if isinstance(ids, list) else np.asarray(ids)
+    if ids.dtype == object:
+        if len(set(ids.tolist())) < len(ids):
+            raise blob.error("two nodes have the same id, expected different ones")
+        return ids
+    if ids.dtype.kind not in "iu":
+        raise blob.error(f"node ids are of type {ids.dtype}, expected integers or text")
+    ids = ids.astype(np.int64)
+    if len(ids) and (ids[0] < 0 or (np.diff(ids) <= 0).any()):
+        raise blob.error("integer node ids are not ascending from 0 or more")
+    return None if not len(ids) or ids[-1] == len(ids) - 1 else ids
+
+
+def sparse_of(archive: Npz) -> scipy.sparse.spmatrix:
+    """The sparse matrix of an npz file, every index checked; formats csr, csc and coo."""
+    import scipy.sparse
+
+    blob = archive.blob
+    kind = np.asarray(archive["format"]).tolist()
+    kind = kind.decode("latin1") if isinstance(kind, bytes) else kind
+    if kind not in ("csr", "csc", "coo"):
+        raise blob.error(f"sparse format {kind!r}, expected csr, csc or coo")
+    shape = archive["shape"]
+    if shape.dtype.kind not in "iu" or shape.shape != (2,) or shape.min() < 0 or shape.max() >= 1 << 40:
+        raise blob.error(f"shape {shape.tolist()!r}, expected two sizes")
+    rows, columns = (int(extent) for extent in shape)
+    data = archive["data"]
+    if data.ndim != 1 or data.dtype.kind not in "biuf":
+        raise blob.error(f"data of type {data.dtype} and shape {data.shape}, expected a vector of numbers")
+    if kind == "coo":
+        row, column = (_indices(blob, archive[name], name, len(data)) for name in ("row", "col"))
+    else:
+        major, minor = (rows, "column") if kind == "csr" else (columns, "row")
+        pointers = archive["indptr"]
+        if pointers.dtype.kind not in "iu" or pointers.shape != (major + 1,):
+            raise blob.error(f"indptr has shape {pointers.shape}, expected ({major + 1},) for shape {(rows, columns)}")
+        pointers = pointers.astype(np.int64)
+        if pointers[0] != 0 or pointers[-1] != len(data) or (np.diff(pointers) < 0).any():
+            raise blob.error(f"indptr does not rise from 0 to the {len(data)} entries")
+        first = np.repeat(np.arange(major), np.diff(pointers))
+        second = _indices(blob, archive["indices"], "indices", len(data))
+        row, column = (first, second) if minor == "column" else (second, first)
+    for name, ids, extent in (("row", row, rows), ("column", column, columns)):
+        if len(ids) and (ids.min() < 0 or ids.max() >= extent):
+            wrong = ids[(ids < 0) | (ids >= extent)][0]
+            raise blob.error(f"{name} number {wrong} is out of range, expected 0..{extent - 1}")
+    return scipy.sparse.coo_matrix((data, (row, column)), shape=(rows, columns))
+
+
+def _indices(blob: Blob, array, name: str, count: int):
+    if array.dtype.kind not in "iu" or array.shape != (count,):
+        raise blob.error(f"{name} of type {array.dtype} and shape {array.shape}, expected ({count},) integers")
+    return array.astype(np.int64)
+
+
+# Matrix Market --------------------------------------------------------------------------------------------------------
+
+
+def read_mtx(blob: Blob, options: ReadOptions) -> EdgeTable:
+    """Read a coordinate Matrix Market file; ``%id`` comments, one a node in order, give the ids."""
+    refuse_binary(blob, blob.data)
+    field, symmetry = _banner(blob)
+    data, place, line = blob.data, 0, 0
+    ids = []
+    while True:  # comments, up to the line of sizes
+        end = data.find(b"\n", place)
+        text = data[place:] if end < 0 else data[place:end]
+        line += 1
+        if text.strip() and not text.startswith(b"%"):
+            break
+        if text.startswith(ID_COMMENT):
+            ids.append(text[len(ID_COMMENT) :].decode("utf-8").rstrip("\r"))
+        if end < 0:
+            raise blob.error("ends before its line of sizes, expected: rows columns entries")
+        place = end + 1
+    words = text.split()
+    if len(words) != 3 or not all(word.isdigit() and len(word) < 19 for word in words):
+        raise blob.error(f"found {text[:60].decode('utf-8', 'replace')!r}, expected: rows columns entries", line)
+    rows, columns, entries = map(int, words)
+    start = len(data) if end < 0 else end + 1
+    least = 4 if field == "pattern" else 6  # "1 1" or "1 1 1" and the end of the line
+    check_size(blob, f"header ({entries} entries)", max(least * entries - 1, 0), len(data) - start)
+    check_shape(blob, rows, columns, entries)
+    src, dst, weight = _entries(blob, start, field, entries, rows)
+    if symmetry == "symmetric":
+        below = src != dst
+        src, dst = np.concatenate((src, dst[below])), np.concatenate((dst, src[below]))
+        weight = None if weight is None else np.concatenate((weight, weight[below]))
+    if ids and len(ids) != rows:
+        raise blob.error(f"found {len(ids)} %id comments, expected one for each of the {rows} nodes")
+    node_ids = None
+    if ids:
+        whole = all(text.isdigit() and (text == "0" or text[0] != "0") and len(text) < 19 for text in ids)
+        node_ids = checked_ids(blob, np.array([int(text) for text in ids]) if whole else ids)
+    return EdgeTable(blob.name, src, dst, weight, node_ids, rows, symmetric=True)
+
+
+def _banner(blob: Blob) -> tuple[str, str]:
+    first = blob.data[:200].split(b"\n")[0].decode("utf-8", "replace").strip()
+    words = first.lower().split()
+    if len(words) != 5 or words[0] != "%%matrixmarket" or words[1] != "matrix":
+        raise blob.error(f"found {first[:60]!r}, expected %%MatrixMarket matrix coordinate FIELD SYMMETRY", 1)
+    expected = {2: ("coordinate",), 3: ("real", "integer", "pattern", "double"), 4: ("general", "symmetric")}
+    for place, allowed in expected.items():
+        if words[place] not in allowed:
+            hint = did_you_mean(words[place], allowed)
+            raise blob.error(f"found {words[place]!r}, expected {' or '.join(allowed)}{hint}", 1)
+    return words[3], words[4]
+
+
+def _entries(blob: Blob, start: int, field: str, entries: int, n: int):
+    import pyarrow
+
+    before = blob.data.count(b"\n", 0, start)
+    body = b"\n" * before + single_blanks(blob.data[start:])  # the line numbers of the file
+    width = 2 if field == "pattern" else 3
+    table = TextTable(blob, body, before, " ", width)
+    types = {0: pyarrow.int64(), 1: pyarrow.int64(), **({} if width == 2 else {2: pyarrow.float64()})}
+    try:
+        columns = [column.to_numpy() for column in table.read(types)]
+    except ConversionError:
+        for number in range(width):
+            bad = table.find_cell(number, lambda text, integer=number < 2: not _is_cell(text, integer))
+            if bad:
+                kind = "an integer" if number < 2 else "a number"
+                raise blob.error(f"found {bad[1]!r}, expected {kind}", bad[0]) from None
+        raise blob.error("holds an entry that is no number") from None
+    if len(columns[0]) != entries:
+        raise blob.error(f"found {len(columns[0])} entries, expected {entries} as its header declares")
+    for column in columns[:2]:
+        wrong = (column < 1) | (column > n)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise table.error(row, f"node number {column[row]}, expected 1..{n}")
+    if width == 3 and not np.isfinite(columns[2]).all():
+        row = int(np.argmax(~np.isfinite(columns[2])))
+        raise table.error(row, f"weight {columns[2][row]}, expected a finite number")
+    return columns[0] - 1, columns[1] - 1, columns[2] if width == 3 else None
+
+
+def _is_cell(text: str, integer: bool) -> bool:
+    try:
+        int(text) if integer else float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# MATLAB ---------------------------------------------------------------------------------------------------------------
+
+
+def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
+    """Read the adjacency matrix of a ``.mat`` file: ``network``, ``net``, ``A`` ..., else its first square sparse one."""
+    import scipy.sparse
+
+    file = MatFile(blob)
+    square = {v.name: v for v in file.variables if len(v.shape) == 2 and v.shape[0] == v.shape[1] > 1}
+    names = [name for name in MAT_NAMES if name in square and square[name].kind in MAT_KINDS]
+    names += [name for name, variable in square.items() if variable.kind == "sparse"]
+    if not names:
+        found = [f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in file.variables[:6]]
+        wanted = ", ".join(MAT_NAMES[:4])
+        raise blob.error(f"found {', '.join(found) or 'nothing'}, expected a square matrix called {wanted} ...")
+    matrix = file.read(square[names[0]])
+    return to_table(blob, scipy.sparse.coo_matrix(matrix), options)

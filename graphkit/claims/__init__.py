@@ -1,0 +1,1 @@
+"""Claims: small falsifiable experiments of the sheets, run and set beside the paper's figures."""

@@ -1,0 +1,127 @@
+"""What a claim in a sheet must look like; a malformed one is named with its sheet before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from graphkit import registry
+from graphkit.claims import expressions
+from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
+
+PARTS = {"says": str, "paper": Mapping, "runs": Mapping, "expect": str, "budget": object}
+ACTIONS = {"train": "learner", "embed": "embedder", "check": None}
+RUN_KEYS = {*ACTIONS, "dataset", "seeds", "overrides", "preset", "split", "evaluate", "task"}
+# protocol of an embed run -> options it takes
+PROTOCOLS = {
+    "node-classification": {"ratios", "shuffles", "C", "seed"},
+    "link-prediction": {"operator", "C", "seed"},
+    "clustering": {"repeats", "seed"},
+}
+
+
+def select(name: str, claim: str | None = None, smoke: bool = False) -> dict[str, Mapping[str, Any]]:
+    """Return the claims to run, checked.
+
+    Raises :class:`UsageError` for an unknown claim, :class:`DataError` for a malformed one.
+    """
+    sheet = registry.sheet(name)
+    if claim is not None and claim not in sheet.claims:
+        known = ", ".join(sheet.claims) or "none"
+        raise UsageError(f"--claim {claim}: {name} has no such claim{did_you_mean(claim, sheet.claims)}; it has {known}")
+    chosen = {
+        key: value
+        for key, value in sheet.claims.items()
+        if (claim is None or key == claim) and (not smoke or (isinstance(value, Mapping) and value.get("smoke", False)))
+    }
+    for key, value in chosen.items():
+        check(f"{sheet.path.name}: claim {key}", value)
+    return chosen
+
+
+def check(where: str, claim: Any) -> None:
+    """Raise :class:`DataError` unless a claim has all its parts and its runs and expectation can be made sense of."""
+    if not isinstance(claim, Mapping):
+        raise DataError(f"{where}: found {type(claim).__name__}, expected a mapping with {', '.join(PARTS)}")
+    for key in claim:
+        if key not in {*PARTS, "smoke"}:
+            raise DataError(f"{where}: unknown key {key!r}{did_you_mean(str(key), [*PARTS, 'smoke'])}")
+    for key, kind in PARTS.items():
+        if key not in claim:
+            raise DataError(f"{where}: has no {key!r}")
+        if not isinstance(claim[key], kind):
+            word = "text" if kind is str else "a mapping"
+            raise DataError(f"{where}: {key} is {claim[key]!r}, expected {word}")
+    try:
+        for name, run in claim["runs"].items():
+            _check_run(f"run {name!r}", run)
+        expressions.parse(claim["expect"], claim["runs"])
+        seconds(claim["budget"])
+    except GraphkitError as problem:
+        raise DataError(f"{where}: {problem}") from None
+
+
+def _check_run(where: str, run: Any) -> None:
+    if not isinstance(run, Mapping) or sum(key in run for key in ACTIONS) != 1 or "dataset" not in run:
+        keys = ", ".join(sorted(map(str, run))) if isinstance(run, Mapping) else repr(run)
+        raise DataError(f"{where} has {keys or 'nothing'}; expected one of {', '.join(ACTIONS)}, and a dataset")
+    for key in run:
+        if key not in RUN_KEYS:
+            raise DataError(f"{where}: unknown key {key!r}{did_you_mean(str(key), RUN_KEYS)}")
+    _check_dataset(where, run["dataset"])
+    seeds = run.get("seeds", 1)
+    if type(seeds) is not int or seeds < 1:
+        raise DataError(f"{where}: seeds is {seeds!r}, expected a number of at least 1")
+    action = next(key for key in ACTIONS if key in run)
+    if action == "check":
+        if not all(run["check"].partition(":")):
+            raise DataError(f"{where}: check is {run['check']!r}, expected module:function")
+        return
+    kind = registry.sheet(run[action]).kind
+    if kind != ACTIONS[action]:
+        raise DataError(f"{where}: {action} is {run[action]}, which is of kind {kind}, expected {ACTIONS[action]}")
+    _check_protocol(where, run.get("evaluate", {}))
+    try:
+        registry.resolve_config(run[action], run["dataset"], run.get("overrides"), preset=run.get("preset", "paper"))
+    except UsageError as problem:
+        raise DataError(f"{where}: {problem}") from None
+
+
+def _check_dataset(where: str, name: Any) -> None:
+    from graphkit import datasets
+
+    # Files and generators are looked at when they are loaded; a mistyped name must not pass for absent data.
+    if not isinstance(name, str) or not (name in datasets.names() or ":" in name or "/" in name):
+        raise DataError(f"{where}: unknown data set {name!r}{did_you_mean(str(name), datasets.names())}")
+
+
+def _check_protocol(where: str, evaluate: Mapping[str, Any]) -> None:
+    name = evaluate.get("protocol", "node-classification")
+    if name not in PROTOCOLS:
+        raise DataError(f"{where}: protocol is {name!r}, expected one of {', '.join(PROTOCOLS)}{did_you_mean(name, PROTOCOLS)}")
+    for key in evaluate:
+        if key not in PROTOCOLS[name] | {"protocol"}:
+            raise DataError(f"{where}: {name} has no option {key!r}{did_you_mean(key, PROTOCOLS[name])}")
+
+
+def seconds(budget: Any) -> float:
+    """Return a budget such as ``300s``, ``20m`` or ``2h`` in seconds.
+
+    >>> seconds("20m")
+    1200.0
+    """
+    text = str(budget)
+    unit = {"s": 1, "m": 60, "h": 3600}.get(text[-1:])
+    try:
+        return float(text if unit is None else text[:-1]) * (unit or 1)
+    except ValueError:
+        raise DataError(f"budget is {text!r}, expected a time such as 300s, 20m or 2h") from None
+
+
+def task(claimant: str, run: Mapping[str, Any]) -> str | None:
+    """Task that a run's data set is loaded for: its learner's; the claimant's for a check; links for that protocol."""
+    if "train" in run:
+        return registry.sheet(run["train"]).task
+    if "check" in run:
+        return registry.sheet(claimant).task
+    return "link" if "link" in run.get("evaluate", {}).get("protocol", "") else None

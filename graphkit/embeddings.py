@@ -1,0 +1,249 @@
+"""Node vectors in files: .npy, .npz, .parquet, .tsv and word2vec's text format, written whole or not at all.
+
+Tables carry the node ids as the user gave them: a tsv starts ``id dim_0 dim_1 ...``, Parquet has the same columns, npz holds
+``ids`` and ``vectors``. A .npy holds the matrix alone; where the ids are not 0..n-1 they lie beside it, one a line
+under the header ``id``, in ``NAME.ids.tsv``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from graphkit.errors import DataError, UsageError
+from graphkit.files import atomic_path
+
+FORMATS = {
+    ".npy": "npy", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet", ".tsv": "tsv", ".w2v": "word2vec",
+    ".vec": "word2vec", ".txt": "word2vec",
+}  # fmt: skip
+# Values per piece of a text or Parquet file, which bounds the memory that writing takes.
+PIECE = 4_000_000
+
+
+def format_of(path: str | Path, option: str = "-o") -> str:
+    """Return the format that a file's name asks for; ``-`` is tsv. Raises :class:`UsageError` for an unknown ending."""
+    if str(path) == "-":
+        return "tsv"
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UsageError(f"{option} {path}: found the ending {suffix or 'none'!r}, expected one of {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def write(path: str | Path, vectors: np.ndarray, ids: np.ndarray | None = None) -> None:
+    """Write (n, d) float32 vectors in the format of the file's ending; ``ids`` (n,), by default 0..n-1.
+
+    Raises :class:`UsageError` for an unknown ending, :class:`DataError` where the file cannot be written or an id
+    does not fit into the format.
+    """
+    kind = format_of(path)
+    if ids is not None and len(ids) != len(vectors):
+        raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
+    numbers = np.arange(len(vectors)) if ids is None else np.asarray(ids)
+    if kind == "npy":
+        _write_ids(_ids_path(path), ids)
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        if kind == "npy":
+            _write_npy(stream, vectors)
+        elif kind == "npz":
+            np.savez(stream, vectors=vectors, ids=_plain_ids(numbers))
+        elif kind == "parquet":
+            _write_parquet(stream, vectors, numbers)
+        else:
+            write_text(stream, vectors, numbers, word2vec=kind == "word2vec")
+
+
+def write_text(stream: BinaryIO, vectors: np.ndarray, ids: np.ndarray, word2vec: bool = False) -> None:
+    """Write a tsv with a header, or word2vec's text format, piece by piece to an open binary stream."""
+    n, dim = vectors.shape
+    separator = " " if word2vec else "\t"
+    head = f"{n} {dim}" if word2vec else "\t".join(["id", *_column_names(dim)])
+    stream.write(head.encode() + b"\n")
+    names = _checked_names(ids, word2vec)
+    for start, stop in _pieces(n, dim):
+        stream.write(_text_rows(vectors[start:stop], names[start:stop], separator))
+
+
+def read(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (vectors (n, d) float32, ids (n,) or None where the file has none).
+
+    Raises :class:`DataError` where the file is missing, malformed, or holds a value that is not a finite number.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected an embedding ({', '.join(FORMATS)})")
+    kind = format_of(path, "embedding")
+    readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet, "tsv": _read_tsv, "word2vec": _read_word2vec}
+    try:
+        vectors, ids = readers[kind](path)
+        vectors = np.asarray(vectors)
+        if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+            raise DataError(f"{path}: found an array {vectors.shape} of {vectors.dtype}, expected numbers (nodes, dimensions)")
+        vectors = vectors.astype(np.float32, copy=False)
+    except (DataError, MemoryError):
+        raise
+    except Exception as problem:  # each format's library has errors of its own
+        raise DataError(f"{path}: not a readable {kind} embedding: {' '.join(str(problem).split())}") from None
+    if ids is not None and len(ids) != len(vectors):
+        raise DataError(f"{path}: found {len(ids)} ids, expected {len(vectors)}, one for each vector")
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise DataError(f"{path}: row {bad[0]} has a value that is not a finite number")
+    return vectors, ids
+
+
+def aligned(vectors: np.ndarray, ids: np.ndarray | None, node_ids: np.ndarray, origin: str = "embedding") -> np.ndarray:
+    """Return the vectors in the order of ``node_ids``; without ids they must be as many. Raises :class:`DataError`."""
+    if ids is None:
+        if len(vectors) != len(node_ids):
+            raise DataError(f"{origin}: found {len(vectors)} vectors, expected {len(node_ids)}, one for each node")
+        return vectors
+    place = {str(name): row for row, name in enumerate(np.asarray(ids).tolist())}
+    rows = [place.get(str(name), -1) for name in np.asarray(node_ids).tolist()]
+    if len(place) != len(ids):
+        names, counts = np.unique(np.asarray(ids).astype(str), return_counts=True)
+        raise DataError(f"{origin}: has {counts.max()} vectors for node {names[counts.argmax()]}, expected one for each node")
+    if -1 in rows:
+        raise DataError(f"{origin}: has no vector for node {node_ids[rows.index(-1)]}")
+    if len(ids) != len(node_ids):
+        extra = sorted(set(place) - {str(name) for name in np.asarray(node_ids).tolist()})
+        raise DataError(f"{origin}: has a vector for {extra[0]}, which is no node ({len(extra)} such); expected {len(node_ids)} nodes")
+    return vectors[np.asarray(rows, dtype=np.int64)]
+
+
+def _column_names(dim: int) -> list[str]:
+    return [f"dim_{j}" for j in range(dim)]
+
+
+def _pieces(n: int, dim: int) -> Iterator[tuple[int, int]]:
+    step = max(PIECE // max(dim, 1), 1)
+    return ((start, min(start + step, n)) for start in range(0, n, step))
+
+
+def _plain_ids(ids: np.ndarray) -> np.ndarray:
+    """Ids as a dtype that npz can hold without pickling."""
+    return ids.astype(str) if ids.dtype == object else ids
+
+
+def _checked_names(ids: np.ndarray, word2vec: bool) -> np.ndarray:
+    """Ids as they can stand in a text line."""
+    ids = np.asarray(ids)
+    if ids.dtype.kind in "iu":
+        return ids
+    forbidden = " \t\n\r" if word2vec else "\t\n\r"
+    for name in ids.tolist():
+        if not str(name) or any(c in forbidden for c in str(name)):
+            what = "a blank or nothing" if word2vec else "a tab or line break, or nothing"
+            raise DataError(f"id {str(name)!r}: has {what} in it, which this text format cannot hold; write .npz or .parquet")
+    return ids.astype(str).astype(object)
+
+
+def _text_rows(vectors: np.ndarray, names: np.ndarray, separator: str) -> bytes:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    columns = [pa.array(np.ascontiguousarray(vectors[:, j])) for j in range(vectors.shape[1])]
+    table = pa.table(columns, names=[str(j) for j in range(len(columns))])
+    sink = pa.BufferOutputStream()
+    csv.write_csv(table, sink, csv.WriteOptions(include_header=False, delimiter=separator))
+    # Names are put in front here: Arrow would quote those with quotes or commas in them, or refuse them.
+    lines = sink.getvalue().to_pybytes().splitlines()
+    return b"".join(f"{name}{separator}".encode() + line + b"\n" for name, line in zip(names.tolist(), lines))
+
+
+def _write_npy(stream: BinaryIO, vectors: np.ndarray) -> None:
+    """As np.save, in row pieces, so that a memory-mapped matrix larger than memory can be written."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": vectors.shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for start, stop in _pieces(*vectors.shape):
+        stream.write(np.ascontiguousarray(vectors[start:stop], dtype="<f4").tobytes())
+
+
+def _write_parquet(stream: BinaryIO, vectors: np.ndarray, ids: np.ndarray) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    ids = pa.array(ids if ids.dtype.kind in "iu" else ids.astype(str).astype(object))
+    names = ["id", *_column_names(vectors.shape[1])]
+    schema = pa.schema([("id", ids.type), *((name, pa.float32()) for name in names[1:])])
+    with parquet.ParquetWriter(stream, schema) as writer:
+        for start, stop in _pieces(*vectors.shape):
+            columns = (np.ascontiguousarray(vectors[start:stop, j]) for j in range(vectors.shape[1]))
+            writer.write_table(pa.table([ids[start:stop], *columns], schema=schema))
+
+
+def _ids_path(path: str | Path) -> Path:
+    return Path(path).with_suffix(".ids.tsv")
+
+
+def _write_ids(path: Path, ids: np.ndarray | None) -> None:
+    if ids is None:
+        path.unlink(missing_ok=True)  # ids of an earlier embedding of the same name would be wrong
+        return
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(f"{name}\n" for name in ["id", *_checked_names(ids, False).tolist()]), encoding="utf-8")
+
+
+def _read_npy(path: Path):
+    ids = _ids_path(path)
+    names = np.array(ids.read_text(encoding="utf-8").split("\n")[1:-1]) if ids.is_file() else None
+    return np.load(path, mmap_mode="r", allow_pickle=False), names
+
+
+def _read_npz(path: Path):
+    with np.load(path, allow_pickle=False) as content:
+        if "vectors" not in content:
+            raise DataError(f"{path}: has {', '.join(content.files) or 'nothing'}, expected an array 'vectors'")
+        return content["vectors"], content.get("ids")
+
+
+def _read_parquet(path: Path):
+    from pyarrow import parquet
+
+    return _from_table(path, parquet.read_table(path))
+
+
+def _read_tsv(path: Path):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    options = csv.ConvertOptions(column_types={"id": pa.string()})
+    table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter="\t", quote_char=False), convert_options=options)
+    return _from_table(path, table)
+
+
+def _read_word2vec(path: Path):
+    import pyarrow as pa
+    from pyarrow import csv
+
+    with open(path, "rb") as stream:
+        head = stream.readline(100).split()
+        if len(head) != 2 or not all(word.isdigit() for word in head):
+            raise DataError(f"{path}: line 1 is not 'NODES DIMENSIONS', as word2vec's text format begins")
+        n, dim = map(int, head)
+        body = stream.read()
+    if not n:
+        return np.empty((0, dim), np.float32), np.empty(0, str)
+    names = ["id", *_column_names(dim)] if dim < 100_000 else []
+    read_options = csv.ReadOptions(column_names=names)
+    table = csv.read_csv(
+        io.BytesIO(body), read_options=read_options, parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+        convert_options=csv.ConvertOptions(column_types={"id": pa.string()}),
+    )  # fmt: skip
+    if table.num_rows != n:
+        raise DataError(f"{path}: found {table.num_rows} vectors, expected {n} as line 1 says")
+    return _from_table(path, table)
+
+
+def _from_table(path: Path, table):
+    if table.column_names[0] != "id":
+        raise DataError(f"{path}: the first column is {table.column_names[0]!r}, expected 'id'")
+    vectors = np.empty((table.num_rows, table.num_columns - 1), np.float32)
+    for j in range(vectors.shape[1]):
+        vectors[:, j] = table.column(j + 1).to_numpy()
+    return vectors, table.column(0).to_numpy()

@@ -1,0 +1,88 @@
+"""Predictions that a user brings: read without pickle, checked against the split they claim to be for."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from graphkit.errors import DataError
+
+if TYPE_CHECKING:
+    from graphkit.datasets.base import EdgeSet, GraphDataset
+
+FORMS = (("y_pred_pos", "y_pred_neg"), ("y_true", "y_pred"))
+
+
+def read(file: str) -> dict[str, np.ndarray]:
+    """Return the arrays of one of OGB's two input forms; raises :class:`DataError`."""
+    try:
+        with open(file, "rb") as stream:
+            if not zipfile.is_zipfile(stream):  # NumPy's own message would advise to unpickle it
+                raise DataError(f"{file}: not an npz, expected one with y_pred_pos and y_pred_neg, or y_true and y_pred")
+        with np.load(file, allow_pickle=False) as archive:
+            names = list(archive.files)
+            form = next((form for form in FORMS if set(form) <= set(names)), None)
+            if form is None:
+                shown = ", ".join(sorted(names)) or "nothing"
+                raise DataError(f"{file}: found {shown}, expected y_pred_pos and y_pred_neg, or y_true and y_pred")
+            found = {name: archive[name] for name in form}
+    except DataError:
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except Exception as problem:  # the zip and npy parsers raise nearly every class there is on a flipped bit
+        raise DataError(f"{file}: not an npz of plain arrays: {' '.join(str(problem).split())[:200]}") from None
+    for name, value in found.items():
+        if value.dtype.kind not in "fiub":
+            raise DataError(f"{file}: {name} holds {value.dtype}, expected numbers")
+    return found
+
+
+def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part: str) -> None:
+    """Raise :class:`DataError` unless the arrays fit a part of the data set's split: sizes, truth, and no NaN.
+
+    Scores of shape (P, 1) become (P,), in place.
+    """
+    for name, value in arrays.items():
+        if name != "y_true" and value.dtype.kind == "f" and np.isnan(value).any():
+            place = ", ".join(map(str, np.argwhere(np.isnan(value))[0]))
+            raise DataError(f"{file}: {name}[{place}] is NaN, expected a score ({int(np.isnan(value).sum())} NaN in all)")
+    target = getattr(dataset.split, part)
+    if "y_pred_pos" in arrays:
+        _check_links(file, arrays, target, f"the {part} split of {dataset.name}")
+    else:
+        _check_labels(file, arrays, dataset, target, f"the {part} split of {dataset.name}")
+
+
+def _check_links(file: str, arrays: dict[str, np.ndarray], edges: EdgeSet, place: str) -> None:
+    own = [given for given in (edges.neg_dst, edges.neg_src) if given is not None]
+    # Head and tail queries of a knowledge graph are rows of their own.
+    positives = len(edges.pos) * (1 if edges.neg is not None else len(own))
+    negatives = (len(edges.neg),) if edges.neg is not None else (positives, own[0].shape[1])
+    for name, expected in (("y_pred_pos", (positives,)), ("y_pred_neg", negatives)):
+        shape = arrays[name].shape
+        if shape not in (expected, (*expected, 1)):
+            raise DataError(f"{file}: {name} has shape {shape}, expected {expected} for {place}")
+        arrays[name] = arrays[name].reshape(expected)
+
+
+def _check_labels(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, members, place: str) -> None:
+    truth, scores = arrays["y_true"], arrays["y_pred"]
+    for name, value in (("y_true", truth), ("y_pred", scores)):
+        if value.ndim not in (1, 2) or len(value) != len(members):
+            raise DataError(f"{file}: {name} has shape {value.shape}, expected {len(members)} rows for {place}")
+    labels = dataset.labels if dataset.graph is not None else dataset.graph_labels
+    expected = np.asarray(labels)[np.asarray(members)]
+    if expected.dtype.kind not in "fiub":
+        return
+    width = expected.reshape(len(expected), -1).shape[1]
+    if truth.reshape(len(truth), -1).shape[1] != width:
+        raise DataError(f"{file}: y_true has shape {truth.shape}, expected {width} labels in each row for {place}")
+    known, given = expected.reshape(len(truth), -1), truth.reshape(len(truth), -1)
+    same = np.isclose(given.astype(np.float64), known.astype(np.float64), rtol=1e-5, atol=0, equal_nan=True)
+    if not same.all():
+        row, column = np.argwhere(~same)[0]
+        what = f"y_true[{row}]" if width == 1 else f"y_true[{row}, {column}]"
+        raise DataError(f"{file}: {what} is {given[row, column]:g}, expected {known[row, column]:g}, the label in {place}")

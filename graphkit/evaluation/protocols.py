@@ -1,0 +1,84 @@
+"""Which figures may stand in one table: each result follows a protocol, and two protocols are never compared.
+
+The same method on the same data reaches quite different figures under different splits, negatives and selection rules;
+Hits@100 on Cora with 70/10/20 edges and MRR on 85/5/10 have nothing to say to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphkit.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a figure comes about: the id that results carry, and the rules in a sentence."""
+
+    id: str
+    says: str
+
+
+# id, prefixes of the split's name, tasks, rules; the first that fits holds
+_RULES = (
+    ("gin-validation", ("gin-10fold",), ("graph",),
+     "ten folds without a test part: the epoch with the best mean over the validation folds is reported (optimistic)"),
+    ("10fold", ("10fold",), ("graph",), "ten folds of 80/10/10, test at the best validation epoch"),
+    ("planetoid-public", ("public",), ("node",), "the public split: 20 nodes a class train, 500 validate, 1,000 test"),
+    ("shchur", ("shchur",), ("node",), "20 nodes a class train, 30 validate, the rest test, drawn per seed"),
+    ("geom-gcn", ("geom-gcn",), ("node",), "ten fixed splits of 48/32/20 %, one per seed"),
+    ("fixed-splits", ("fixed",), ("node",), "the fixed splits that come with the data, one per seed"),
+    ("heart-existing", ("heart-",), ("link",),
+     "one fixed split (HeaRT's existing setting), as many uniform negatives as positives, MRR against all of them"),
+    ("ncnc-links", ("random-0.7/0.1/0.2",), ("link",),
+     "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test"),
+    ("hidden-edges", ("connected-",), ("link",),
+     "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC"),
+    ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
+)  # fmt: skip
+OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")
+EMBEDDING = {
+    "node": Protocol("deepwalk", "one-vs-rest L2 logistic regression on the first part of shuffled nodes; as many labels as each node has"),
+    "link": Protocol("node2vec-links", "logistic regression on pair features, trained on the training edges, held-out edges ranked"),
+    "clustering": Protocol("k-means", "k-means with the number of classes, best of ten starts, against the classes"),
+}
+
+
+def protocol(task: str, split: str, ogb: bool = False) -> Protocol:
+    """Return the protocol of a task's split by its name; ``own`` where the split is the data set's or the user's own."""
+    if ogb:
+        return OGB
+    for name, prefixes, tasks, says in _RULES:
+        if task in tasks and split.startswith(prefixes):
+            return Protocol(name, says)
+    return Protocol("own", f"the split {split or 'given'} of this data set")
+
+
+def of_dataset(dataset) -> Protocol:
+    """Return the protocol that a loaded data set stands for."""
+    return protocol(dataset.task or "", dataset.split_name, dataset.ogb_name is not None)
+
+
+def conditions(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two results must share to be compared: data, split, metric, and the use of validation edges."""
+    config = result.get("config") or {}
+    return {
+        "dataset": result.get("dataset"),
+        "data version": result.get("dataset_version"),
+        "split": result.get("split"),
+        "protocol": result.get("protocol"),
+        "metric": result.get("metric"),
+        "use of validation edges at test": bool(config.get("val_edges_at_test")),
+    }
+
+
+def require_same(results: Sequence[Mapping[str, Any]], names: Sequence[str] | None = None) -> None:
+    """Raise :class:`UsageError` unless all results (as in result.json) were found under the same conditions."""
+    names = names or [str(result.get("method", number)) for number, result in enumerate(results)]
+    for name, result in zip(names[1:], results[1:]):
+        first = conditions(results[0])
+        for key, value in conditions(result).items():
+            if value != first[key]:
+                raise UsageError(f"{names[0]} and {name} differ in {key}: found {first[key]!r} and {value!r}; one table holds one protocol")

@@ -1,0 +1,1 @@
+"""numba kernels, each beside a plain definition that its test compares it with."""

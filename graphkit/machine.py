@@ -1,0 +1,88 @@
+"""Threads, devices, versions and memory of the machine a run happens on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from importlib import metadata
+
+from graphkit._version import __version__
+from graphkit.errors import UsageError
+from graphkit.lazy import torch
+
+PACKAGES = ("torch", "dgl", "numpy", "scipy", "numba", "scikit-learn", "ogb")
+
+
+def set_threads(threads: int | None) -> int:
+    """Limit torch, DGL, BLAS and numba to a number of threads; None means the cores this process may use."""
+    count = threads or available_cores()
+    # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later.
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[variable] = str(count)
+    torch.set_num_threads(count)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
+    return count
+
+
+def available_cores() -> int:
+    """Number of cores this process may run on, which a container can make smaller than the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(device: str | None) -> str:
+    """Return a device that exists: the named one, or CUDA where there is one, or the CPU."""
+    # DGL's CPU build has no CUDA kernels even where torch sees a card.
+    if device is None:
+        return "cuda" if torch.cuda.is_available() and _dgl_has_cuda() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UsageError(f"--device is {device!r}, expected cpu, cuda or cuda:N")
+    if kind == "cuda":
+        cards = torch.cuda.device_count()
+        if int(number or 0) >= cards:
+            raise UsageError(f"--device is {device!r}, but torch sees {cards} CUDA device{'' if cards == 1 else 's'}")
+        if not _dgl_has_cuda():
+            raise UsageError(f"--device is {device!r}, but the installed DGL is a CPU build")
+    return device
+
+
+def _dgl_has_cuda() -> bool:
+    from graphkit.lazy import dgl
+
+    try:
+        dgl.graph(([], [])).to("cuda")
+    except Exception:  # DGLError has no stable home across versions; any failure means no CUDA kernels
+        return False
+    return True
+
+
+def versions() -> dict[str, str]:
+    """Versions of graphkit, Python and the numerical packages."""
+    found = {"graphkit": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def describe() -> str:
+    """The processor and the cores of this machine that this process may use."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as stream:
+        model = next((line.partition(":")[2].strip() for line in stream if line.startswith("model name")), model)
+    cores = available_cores()
+    return f"{model or 'unknown processor'}, {cores} core{'' if cores == 1 else 's'}"
+
+
+def peak_rss_mb() -> float:
+    """Highest resident memory of this process so far, in MiB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)

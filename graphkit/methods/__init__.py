@@ -1,0 +1,1 @@
+"""Published methods, one module and one sheet each, in a folder per family."""

@@ -1,0 +1,166 @@
+"""Link prediction by a plain graph neural network: GCN, GraphSAGE or GAT node vectors and a decoder of pairs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphkit.config import option
+from graphkit.errors import DataError, UsageError
+from graphkit.lazy import dgl, np, torch
+from graphkit.methods.base import LearnerConfig, LinkLearner
+
+if TYPE_CHECKING:
+    import numpy
+
+    from graphkit.sampling.links import LinkBatch
+
+log = logging.getLogger(__name__)
+SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
+
+
+@dataclass(frozen=True)
+class GNNLinksConfig(LearnerConfig):
+    """Options of the baselines."""
+
+    conv: str = option("gcn", "DGL layer", choices=("gcn", "sage", "gat"))
+    num_layers: int = option(2, "message-passing layers", min=1)
+    hidden_dim: int = option(256, "width of all layers", min=1)
+    heads: int = option(4, "attention heads of gat; must divide the width", min=1)
+    dropout: float = option(0.3, "dropout between layers", min=0, max=1)
+    decoder: str = option("mlp", "score of a pair: MLP of the product, or dot product", choices=("mlp", "dot"))
+    decoder_layers: int = option(2, "layers of the MLP", min=1)
+    lr: float = option(0.005, "learning rate of Adam", min=0)
+    batch_size: int = option(1024, "training edges per step", min=1)
+    eval_batch_size: int = option(65536, "pairs scored at once when evaluating", min=1)
+    node_embedding: bool = option(False, "learn a vector per node even where there are features")
+    sampler: str = option("full", "how a step's graph is drawn", choices=SAMPLERS)
+    fanout: tuple[int, ...] = option((10,), "neighbor, labor, shadow: neighbours per layer, for all or for each; -1 all", min=-1)
+    parts: int = option(50, "cluster: METIS parts of the graph", min=1)
+    parts_per_batch: int = option(5, "cluster: parts per step", min=1)
+    saint_mode: str = option("walk", "saint: what a subgraph is drawn by", choices=("node", "edge", "walk"))
+    saint_budget: tuple[int, ...] = option((500, 4), "saint: nodes, edges, or walks and their length", min=1)
+    val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
+    clip_norm: float = option(1.0, "clip the gradients of encoder and decoder to this norm each; 0: no clipping", min=0)
+
+
+class GNNLinks(LinkLearner):
+    """logit(i, j) = decoder(h_i * h_j), h from DGL's GraphConv, SAGEConv or GATConv layers.
+
+    Trained with binary cross-entropy on the edges and as many uniform non-edges of the training graph; in every step the target
+    edges, their reverses and their copies are out of the graph that messages pass along. Whatever the sampler is in training,
+    evaluation encodes all nodes on the whole training graph: memory O(m + n d).
+
+    References: Kipf, Welling, ICLR 2017; Hamilton, Ying, Leskovec, NeurIPS 2017; Velickovic et al., ICLR 2018.
+    """
+
+    Config = GNNLinksConfig
+
+    def prepare(self, dataset, *, seed: int, device: str) -> None:
+        """Build the graph with self-loops where the layer wants them, the model and the sampler."""
+        from graphkit.nn.dgl_stack import GraphStack, PairDecoder
+
+        config = self.config
+        if config.conv == "gat" and config.hidden_dim % config.heads:
+            raise UsageError(f"--heads is {config.heads}, expected a divisor of --hidden-dim {config.hidden_dim}")
+        self.dataset, self.device = dataset, device
+        self.graph = self._message_graph(dataset.graph)
+        self.test_graph = self.graph
+        if config.val_edges_at_test:
+            valid = torch.as_tensor(dataset.split.valid.pos)
+            ends = torch.cat([valid, valid.flip(1)]).unbind(1)
+            self.test_graph = self._message_graph(dgl.add_edges(_bare(dataset.graph), *ends))
+        features = dataset.features
+        learned = features is None or features.shape[1] == 0 or config.node_embedding
+        in_dim, width = config.hidden_dim if learned else features.shape[1], config.hidden_dim
+        encoder = GraphStack(config.conv, in_dim, width, width, config.num_layers, config.dropout, config.heads)
+        decoder = PairDecoder(config.decoder, width, config.decoder_layers, config.dropout)
+        parts = {"encoder": encoder, "decoder": decoder}
+        if learned:
+            parts["embedding"] = torch.nn.Embedding(dataset.num_nodes, in_dim)
+            torch.nn.init.xavier_uniform_(parts["embedding"].weight)
+        self.features = None if learned else features.float().to(device)
+        self.model = torch.nn.ModuleDict(parts).to(device)
+        self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
+        if config.epochs:
+            self.sampler = self._make_sampler()
+
+    def _message_graph(self, graph):
+        graph = _bare(graph)
+        if self.config.conv == "sage":
+            return graph
+        return dgl.add_self_loop(dgl.remove_self_loop(graph))
+
+    def _make_sampler(self):
+        from graphkit.sampling.links import LinkSampler
+
+        config = self.config
+        positives = np.ascontiguousarray(self.dataset.split.train.pos, dtype=np.int64)
+        if len(positives) == 0:
+            raise DataError(f"{self.dataset.name}: found no training edges, expected at least one")
+        most = max(1, len(positives) // 2)  # a batch of all edges would leave no graph to see
+        return LinkSampler(
+            self.graph, positives, name=config.sampler, num_layers=config.num_layers, batch_size=min(config.batch_size, most),
+            fanout=config.fanout, parts=config.parts, parts_per_batch=config.parts_per_batch, saint_mode=config.saint_mode,
+            saint_budget=config.saint_budget,
+        )  # fmt: skip
+
+    def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[LinkBatch]:
+        """Yield the sampler's batches."""
+        if epoch == 0 and self.sampler.batch_size < self.config.batch_size:
+            text = "--batch-size %d is too large for %d training edges; using %d"
+            log.warning(text, self.config.batch_size, len(self.sampler.positives), self.sampler.batch_size)
+        return self.sampler.batches(generator)
+
+    def loss(self, batch: LinkBatch) -> torch.Tensor:
+        """Binary cross-entropy of the batch's targets and negatives."""
+        from torch.nn.functional import softplus
+
+        graph = [b.to(self.device) for b in batch.graph] if isinstance(batch.graph, list) else batch.graph.to(self.device)
+        h = self.model["encoder"](graph, self._inputs(batch.nodes.to(self.device)))
+        scores = [self._decode(h, pairs.to(self.device)) for pairs in (batch.positive, batch.negative)]
+        return softplus(-scores[0]).mean() + softplus(scores[1]).mean()
+
+    def _inputs(self, nodes: torch.Tensor) -> torch.Tensor:
+        return self.model["embedding"](nodes) if self.features is None else self.features[nodes]
+
+    def _decode(self, h: torch.Tensor, pairs: torch.Tensor) -> torch.Tensor:
+        return self.model["decoder"](h[pairs[:, 0]], h[pairs[:, 1]])
+
+    def on_backward_end(self) -> None:
+        """Clip the gradients of each part."""
+        if self.config.clip_norm > 0:
+            for part in self.model.values():
+                if (weights := list(part.parameters())):  # a dot product has none
+                    torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm)
+
+    def predict(self, split: str) -> dict[str, torch.Tensor]:
+        """Logits of the split's positives and negatives."""
+        from graphkit.evaluation.pairs import score_split
+
+        graph = self.test_graph if split == "test" else self.graph
+        return score_split(getattr(self.dataset.split, split), self._scorer(graph), self.config.eval_batch_size)
+
+    def score_pairs(self, pairs: torch.Tensor) -> torch.Tensor:
+        """Return (P,) logits of (P, 2) pairs on the training graph."""
+        from graphkit.evaluation.pairs import in_chunks
+
+        return in_chunks(self._scorer(self.graph), pairs, self.config.eval_batch_size)
+
+    def _scorer(self, graph):
+        self.model.eval()
+        with torch.no_grad():
+            h = self.model["encoder"](graph.to(self.device), self._inputs(torch.arange(graph.num_nodes(), device=self.device)))
+
+        def score(pairs):
+            with torch.no_grad():
+                return self._decode(h, pairs.to(self.device))
+
+        return score
+
+
+def _bare(graph):
+    """The edges alone: features would be copied with every sampled graph."""
+    return dgl.graph(graph.edges(order="eid"), num_nodes=graph.num_nodes())

@@ -1,0 +1,268 @@
+"""NCN, NCNC and their ablations: link prediction from common neighbours, observed or completed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphkit.config import option
+from graphkit.errors import DataError, UsageError
+from graphkit.lazy import np, torch
+from graphkit.methods.base import LearnerConfig, LinkLearner
+
+if TYPE_CHECKING:
+    import numpy
+
+    from graphkit.nn.adjacency import EdgeIndex
+
+log = logging.getLogger(__name__)
+VARIANTS = ("gae", "gae-cn", "ncn", "ncnc", "ncnc2", "ncn2", "ncn-diff")
+
+
+@dataclass(frozen=True)
+class NCNCConfig(LearnerConfig):
+    """Options of NCN and NCNC; the names in brackets are those of the official scripts."""
+
+    variant: str = option("ncnc", "what is added to the product of the two end points", choices=VARIANTS)
+    depth: int | None = option(None, "levels of completion; default 1 for ncnc, 2 for ncnc2, 0 elsewhere", min=0, max=4)
+    tlr: bool = option(True, "take the batch's target edges out of the graph (maskinput)")
+    tlr_dedup: bool = option(True, "take every copy of a target edge out; off: only as many copies as the batch holds")
+    node_input: str = option("auto", "node features, an embedding per node, or one per one-hot category; auto: features if any",
+                             choices=("auto", "features", "embedding", "onehot"))  # fmt: skip
+    conv: str = option("puregcn", "message passing: without weights, plain sum, or GCN", choices=("puregcn", "puresum", "gcn"))
+    num_layers: int = option(1, "message-passing layers (mplayers)", min=0)
+    hidden_dim: int = option(256, "width of all layers", min=1)
+    jk: bool = option(True, "sum the layers with learned weights")
+    res: bool = option(False, "add each layer's input to its output")
+    layer_norm: bool = option(True, "LayerNorm in a weighted encoder (ln)")
+    predictor_layer_norm: bool = option(True, "LayerNorm in the predictor (lnnn)")
+    use_xlin: bool = option(True, "transform node vectors before pooling (use_xlin)")
+    tail_act: bool = option(True, "end the pair and pool networks with an activation (tailact)")
+    two_layer_lin: bool = option(False, "one more layer before the score (twolayerlin)")
+    feature_dropout: float = option(0.3, "dropout of the features (xdp)", min=0, max=1)
+    propagation_dropout: float = option(0.0, "dropout after the last pure layer (tdp)", min=0, max=1)
+    edge_dropout: float = option(0.0, "dropout of edges in message passing (gnnedp)", min=0, max=0.99)
+    hidden_dropout: float = option(0.1, "dropout in the encoder (gnndp)", min=0, max=1)
+    predictor_dropout: float = option(0.05, "dropout in the predictor (predp)", min=0, max=1)
+    predictor_edge_dropout: float = option(0.0, "dropout of edges in the neighbour sets (preedp)", min=0, max=0.99)
+    lr: float = option(0.005, "learning rate of the encoder; 0 freezes it (gnnlr)", min=0)
+    predictor_lr: float = option(0.003, "learning rate of the predictor (prelr)", min=0)
+    batch_size: int = option(1024, "training edges per step", min=1)
+    eval_batch_size: int = option(16384, "pairs scored at once when evaluating; bounds memory", min=1)
+    scale: float = option(5.0, "slope of the completion probability")
+    offset: float = option(3.0, "logit at which the completion probability turns")
+    pt: float = option(0.5, "prior of a missing edge in the completion probability", min=0)
+    alpha: float = option(1.0, "factor of the completion probability, may exceed 1", min=0)
+    learn_pt: bool = option(False, "learn pt from the pair instead of fixing it (learnpt)")
+    clean_recursion: bool = option(False, "complete with the encoder's vectors, as the paper writes it, not as its code does")
+    trn_deg: int = option(-1, "in training draw this many of each larger one-sided set; -1 takes all (trndeg)", min=-1)
+    tst_deg: int = option(-1, "the same when evaluating (tstdeg)", min=-1)
+    split_size: int = option(65536, "completed edges scored at once; bounds memory, not the result (splitsize)", min=1)
+    val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
+    negatives: str = option("uniform", "training negatives: uniform non-edges, or the source with a random destination",
+                            choices=("uniform", "destination"))  # fmt: skip
+    clip_norm: float = option(0.0, "clip the gradients of encoder and predictor to this norm each; 0: no clipping", min=0)
+    init_from: str | None = option(None, "run folder whose model training starts from")
+    init_parts: str = option("all", "what to take from that run", choices=("all", "encoder"))
+
+    @property
+    def recursion_depth(self) -> int:
+        """Levels of completion that the variant and ``depth`` ask for."""
+        if self.variant not in ("ncnc", "ncnc2"):
+            return 0
+        return self.depth if self.depth is not None else {"ncnc": 1, "ncnc2": 2}[self.variant]
+
+
+class NCNC(LinkLearner):
+    """Scores of node pairs from the vectors of their common neighbours.
+
+    logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), h from one message-passing pass, h' = h + f_x(h); u runs
+    over N(i) & N(j) with w_u = 1 (``ncn``), and over the neighbours of one end point with w_u the probability that the other
+    edge exists too (``ncnc``). Follows the official code where it departs from the paper, see the sheet. The target edges of a
+    batch, their reverses and their copies are out of the graph that the batch sees.
+
+    Memory: O(m + n d) for the encoder, O(split_size * d) for completion. Time of an NCNC pair: deg(i) + deg(j) NCN pairs.
+
+    Reference: Wang, Yang, Zhang, Neural Common Neighbor with Completion for Link Prediction, ICLR 2024.
+    """
+
+    Config = NCNCConfig
+
+    def prepare(self, dataset, *, seed: int, device: str) -> None:
+        """Index the training graph and build encoder, predictor and one Adam with a learning rate for each."""
+        from graphkit.nn.adjacency import EdgeIndex
+        from graphkit.nn.common_neighbours import PairPredictor
+        from graphkit.nn.link_encoder import LinkEncoder
+
+        config, graph = self.config, dataset.graph
+        if config.init_from is not None and config.epochs == 0:
+            raise UsageError("--init-from: found --epochs 0, expected at least 1 epoch of training to start")
+        self.dataset, self.device, self.seed = dataset, device, seed
+        self.edges = EdgeIndex.from_graph(graph, device)
+        self.graph = self.edges.adjacency()
+        self.test_graph = self.graph
+        if config.val_edges_at_test:
+            self.test_graph = EdgeIndex.from_graph(graph, device, extra=dataset.split.valid.pos).adjacency()
+        self.features, in_dim, categories = _node_input(config.node_input, graph, device)
+        encoder, predictor = LinkEncoder(config, in_dim, categories), PairPredictor(config)
+        predictor.sampling_seed = seed
+        self.model = torch.nn.ModuleDict({"encoder": encoder, "predictor": predictor}).to(device)
+        self.positives = np.ascontiguousarray(dataset.split.train.pos, dtype=np.int64)
+        self.numbers = self.edges.edge_numbers(self.positives)
+        if config.lr == 0:
+            encoder.requires_grad_(False)
+        rates = [(predictor, config.predictor_lr), (encoder, config.lr)]
+        groups = [{"params": list(part.parameters()), "lr": rate} for part, rate in rates if rate > 0]
+        self.optimizers = [torch.optim.Adam(groups)] if groups else []
+        self.frozen = None
+        self.batch_size = self._batch_size() if config.epochs else 0
+
+    def _batch_size(self) -> int:
+        count = len(self.positives)
+        # With target removal a batch of all edges would leave no graph to see.
+        most = max(1, count // 2) if self.config.tlr else count
+        if count == 0:
+            raise DataError(f"{self.dataset.name}: found no training edges, expected at least one")
+        return min(self.config.batch_size, most)
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Take over the weights of ``init_from`` before the first epoch."""
+        if epoch == 0 and self.config.init_from is not None:
+            self._take_over(self.config.init_from)
+
+    def _take_over(self, folder: str) -> None:
+        from graphkit.runs import load_run
+
+        given, _ = load_run(folder).restore(self.seed)
+        theirs = given.state_dict()
+        mine = {k: v for k, v in self.state_dict().items() if k.startswith("encoder.") or self.config.init_parts == "all"}
+        for key, value in mine.items():
+            if key not in theirs or theirs[key].shape != value.shape:
+                found = "nothing" if key not in theirs else f"shape {tuple(theirs[key].shape)}"
+                # NCN has no completion network to hand on; everything else must fit.
+                if key.split(".")[1] != "pt_mlp":
+                    raise DataError(f"--init-from {folder}: {key} has {found}, expected shape {tuple(value.shape)}")
+                theirs[key] = value
+        self.load_state_dict({**self.state_dict(), **{key: theirs[key] for key in mine}})
+
+    def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[tuple[Any, Any]]:
+        """Yield (numbers of training edges, (B, 2) negatives); the last incomplete batch is dropped."""
+        from graphkit.sampling import negatives
+
+        if epoch == 0 and self.batch_size < self.config.batch_size:
+            text = "--batch-size %d is too large for %d training edges; using %d"
+            log.warning(text, self.config.batch_size, len(self.positives), self.batch_size)
+        if self.config.negatives == "destination":
+            drawn = negatives.uniform_destinations(self.positives[:, 0], self.edges.num_nodes, generator)
+        else:
+            drawn = negatives.uniform_non_edges(self.edges.codes, self.edges.num_nodes, len(self.positives), generator)
+        order = generator.permutation(len(self.positives))
+        for start in range(0, len(order) - self.batch_size + 1, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            yield chosen, drawn[chosen]
+
+    def message_graph(self, chosen: numpy.ndarray):
+        """The adjacency that a batch of training edges sees."""
+        if not self.config.tlr:
+            return self.graph
+        numbers = self.numbers[chosen]
+        if not self.config.tlr_dedup:
+            seen, copies = np.unique(numbers[numbers >= 0], return_counts=True)
+            numbers = seen[copies >= _stored_copies(self.edges, self.dataset)[seen]]
+        return self.graph.without(numbers)
+
+    def loss(self, batch: tuple[Any, Any]) -> torch.Tensor:
+        """Binary cross-entropy of the batch's edges and negatives, both against the graph without these edges."""
+        from graphkit.nn.common_neighbours import link_loss
+
+        chosen, negative = batch
+        graph = self.message_graph(chosen)
+        pairs = torch.from_numpy(np.concatenate([self.positives[chosen], negative]))
+        h = self._training_vectors(graph)
+        logits = self.model["predictor"](h, graph, pairs)
+        return link_loss(logits[: len(chosen)], logits[len(chosen) :])
+
+    def _training_vectors(self, graph) -> torch.Tensor:
+        encoder = self.model["encoder"]
+        if self.config.lr > 0:
+            return encoder(self.features, graph)
+        with torch.no_grad():
+            if self.config.tlr:
+                return encoder(self.features, graph)
+            # Frozen weights and a fixed graph: the vectors of the first stage, computed once and without dropout.
+            if self.frozen is None:
+                self.frozen = encoder.eval()(self.features, graph)
+            return self.frozen
+
+    def load_state_dict(self, state) -> None:
+        """Restore the model; vectors computed from the weights before are void."""
+        self.frozen = None
+        super().load_state_dict(state)
+
+    def on_backward_end(self) -> None:
+        """Clip the gradients of each part where asked to."""
+        if self.config.clip_norm > 0:
+            for part in self.model.values():
+                torch.nn.utils.clip_grad_norm_(part.parameters(), self.config.clip_norm)
+
+    def predict(self, split: str) -> dict[str, torch.Tensor]:
+        """Logits of the split's positives (P,) and negatives, (Q,) shared or (P, N) per positive."""
+        from graphkit.evaluation.pairs import score_split
+
+        graph = self.test_graph if split == "test" else self.graph
+        return score_split(getattr(self.dataset.split, split), self._scorer(graph), self.config.eval_batch_size)
+
+    def score_pairs(self, pairs: torch.Tensor) -> torch.Tensor:
+        """Return (P,) logits of (P, 2) pairs on the training graph; a pair that is an edge keeps its edge."""
+        from graphkit.evaluation.pairs import in_chunks
+
+        return in_chunks(self._scorer(self.graph), pairs, self.config.eval_batch_size)
+
+    def _scorer(self, graph):
+        self.model.eval()
+        with torch.no_grad():
+            h = self.model["encoder"](self.features, graph)
+
+        def score(pairs):
+            with torch.no_grad():
+                return self.model["predictor"](h, graph, pairs)
+
+        return score
+
+    def explain_pairs(self, pairs: torch.Tensor) -> list[tuple[int, int, str, float]]:
+        """Return (pair, node, kind, p) of every node that a pair's pool holds; kind common, source-only or target-only."""
+        from graphkit.nn.common_neighbours import KIND_NAMES
+
+        self.model.eval()
+        with torch.no_grad():
+            h = self.model["encoder"](self.features, self.graph)
+            sets, _, probability = self.model["predictor"].complete(h, self.graph, pairs)
+        columns = (sets.rows().tolist(), sets.node.tolist(), [KIND_NAMES[kind] for kind in sets.kind.tolist()])
+        return list(zip(*columns, probability.tolist()))
+
+
+def _stored_copies(edges: EdgeIndex, dataset) -> numpy.ndarray:
+    """(E,) copies of each edge; an undirected graph holds both directions of each."""
+    return edges.copies if dataset.directed else np.maximum(edges.copies // 2, 1)
+
+
+def _node_input(kind: str, graph, device: str):
+    """Return (features or categories on the device, their width or None, number of categories)."""
+    from graphkit.nn.sparse import SparseFeatures
+
+    dense = graph.ndata.get("feat")
+    if kind == "auto":
+        kind = "embedding" if dense is None or dense.shape[1] == 0 else "features"
+    if kind == "embedding":
+        return torch.arange(graph.num_nodes(), device=device), None, graph.num_nodes()
+    if dense is None:
+        raise DataError(f"--node-input is {kind!r}, but the graph has no node features; expected auto or embedding")
+    if kind == "onehot":
+        return dense.argmax(1).to(device), None, dense.shape[1]
+    dense = dense.float()
+    # Where most features are zero, a product over the others is faster than a dense one of full speed.
+    if dense.numel() and float((dense != 0).float().mean()) < 0.1:
+        return SparseFeatures(dense, device), dense.shape[1], 0
+    return dense.to(device), dense.shape[1], 0

@@ -1,0 +1,144 @@
+"""Using a trained link predictor: pairs by the user's ids, and the most likely missing links."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from graphkit.errors import DataError, UsageError, did_you_mean
+from graphkit.lazy import np, torch
+
+if TYPE_CHECKING:
+    import numpy
+    import scipy.sparse
+
+    from graphkit.datasets.base import GraphDataset
+    from graphkit.methods.base import LinkLearner
+
+HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "id", "id1", "id2", "node1", "node2", "head", "tail"}
+CANDIDATES_AT_ONCE = 2_000_000
+
+
+def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
+    """Read (P, 2) int64 node numbers from a text file of pairs of ids; ``-`` is stdin.
+
+    Columns are separated by tab, comma, semicolon or blanks; more columns than two, a header and lines that start with # are
+    ignored. Raises :class:`DataError` with the line for an unknown id and for a line of fewer than two columns.
+    """
+    number = {str(node): place for place, node in enumerate(dataset.ids().tolist())}
+    pairs, first = [], True
+    for line, cells in _lines(path):
+        if len(cells) < 2:
+            raise DataError(f"{path}, line {line}: found {len(cells)} column, expected two node ids")
+        header = first and all(cell.lower() in HEADER_WORDS for cell in cells[:2]) and cells[0] not in number
+        first = False
+        if not header:
+            pairs.append([_find(number, cell, f"{path}, line {line}") for cell in cells[:2]])
+    if not pairs:
+        raise DataError(f"{path}: found no pairs, expected two node ids per line")
+    return np.array(pairs, dtype=np.int64)
+
+
+def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        lines = text.decode("utf-8-sig").splitlines()
+    except OSError as problem:
+        raise DataError(f"{path}: {problem.strerror or problem}") from None
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{path}: byte {problem.start} is not UTF-8, expected a text file of pairs") from None
+    delimiter = None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if delimiter is None:
+            delimiter = next((mark for mark in "\t,;" if mark in line), " ")
+        cells = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter))
+        yield number, [cell.strip() for cell in cells]
+
+
+def _find(number: dict[str, int], cell: str, place: str) -> int:
+    if cell in number:
+        return number[cell]
+    hint = did_you_mean(cell, number) if len(number) <= 100_000 else ""
+    raise DataError(f"{place}: {cell!r} is not a node of the graph{hint}")
+
+
+def node_number(node: str, dataset: GraphDataset) -> int:
+    """Return the number of a node by the user's id; raises :class:`DataError`."""
+    return _find({str(known): place for place, known in enumerate(dataset.ids().tolist())}, node, "--node")
+
+
+def known_links(dataset: GraphDataset) -> scipy.sparse.csr_matrix:
+    """(n, n) symmetric 0/1 matrix of every link the data hold, held-out ones too: those are not missing."""
+    import scipy.sparse
+
+    src, dst = (ends.numpy() for ends in dataset.graph.edges())
+    held = [part.pos for part in (dataset.split.valid, dataset.split.test)] if dataset.split is not None else []
+    pairs = np.concatenate([np.stack([src, dst], axis=1), *held]).astype(np.int64)
+    shape = (dataset.num_nodes, dataset.num_nodes)
+    matrix = scipy.sparse.csr_matrix((np.ones(len(pairs), dtype=np.int32), (pairs[:, 0], pairs[:, 1])), shape=shape)
+    matrix = matrix + matrix.T
+    matrix.data[:] = 1
+    matrix.setdiag(0)
+    matrix.eliminate_zeros()
+    return matrix.tocsr()
+
+
+def candidates(links: scipy.sparse.csr_matrix, node: int | None = None) -> Iterator[numpy.ndarray]:
+    """Yield blocks of (C, 2) pairs that are no link.
+
+    Of a node: all other nodes. Of the graph: the pairs at distance two, since all pairs would be n^2; blocks keep the memory
+    near ``CANDIDATES_AT_ONCE`` paths of two steps, or those of one node where it has more.
+    """
+    if node is not None:
+        free = np.ones(links.shape[0], dtype=bool)
+        free[links[node].indices] = False
+        free[node] = False
+        others = np.flatnonzero(free)
+        yield np.stack([np.full(len(others), node), others], axis=1)
+        return
+    degree = np.diff(links.indptr)
+    paths = np.cumsum(links @ degree.astype(np.int64))
+    start = 0
+    while start < links.shape[0]:
+        before = paths[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(paths, before + CANDIDATES_AT_ONCE, side="right")))
+        rows = links[start:stop]
+        reached = (rows @ links).tocsr()
+        reached.data[:] = 1
+        reached = (reached - reached.multiply(rows)).tocoo()
+        left, right = reached.row.astype(np.int64) + start, reached.col.astype(np.int64)
+        chosen = (reached.data > 0) & (left < right)
+        yield np.stack([left[chosen], right[chosen]], axis=1)
+        start = stop
+
+
+def top_links(
+    learner: LinkLearner, dataset: GraphDataset, k: int, node: int | None = None
+) -> tuple[numpy.ndarray, numpy.ndarray]:
+    """Return the k best-scored candidate links, (k, 2) pairs and (k,) scores, best first; fewer where there are fewer."""
+    pairs, scores = np.empty((0, 2), dtype=np.int64), np.empty(0)
+    for block in candidates(known_links(dataset), node):
+        if len(block) == 0:
+            continue
+        found = learner.score_pairs(torch.from_numpy(block)).double().numpy()
+        pairs, scores = np.concatenate([pairs, block]), np.concatenate([scores, found])
+        best = np.lexsort((pairs[:, 1], pairs[:, 0], -scores))[:k]
+        pairs, scores = pairs[best], scores[best]
+    return pairs, scores
+
+
+def explain(learner: LinkLearner, dataset: GraphDataset, pairs: numpy.ndarray) -> list[tuple]:
+    """Return (source, target, node, kind, p) rows with the user's ids: which nodes each score pools, and how likely.
+
+    Raises :class:`UsageError` for a method without common-neighbour pools.
+    """
+    if not hasattr(learner, "explain_pairs"):
+        raise UsageError(f"--explain: {type(learner).__name__} pools no common neighbours; expected a run of ncn or ncnc")
+    ids = dataset.ids()
+    rows = learner.explain_pairs(torch.from_numpy(pairs))
+    return [(ids[pairs[p, 0]], ids[pairs[p, 1]], ids[node], kind, value) for p, node, kind, value in rows]

@@ -1,0 +1,1 @@
+"""DGL samplers by name, and the ones that methods add."""

@@ -1,0 +1,5 @@
+"""The one training loop, its checkpoints and its signals."""
+
+from graphkit.training.fit import FitResult, fit
+
+__all__ = ["FitResult", "fit"]

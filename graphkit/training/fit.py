@@ -1,0 +1,196 @@
+"""The only training loop: epochs, evaluation, early stopping, checkpoints, resume."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dgl
+import numpy as np
+import torch
+
+from graphkit.errors import GraphkitError, Interrupted
+from graphkit.evaluation import metrics
+from graphkit.training import checkpoint
+from graphkit.training.signals import StopRequest
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class FitResult:
+    """What a run of one seed found.
+
+    best: metric -> {"epoch", "valid", "test"}; every metric selects the first epoch with its best validation value.
+    state: the learner's state at the best epoch of the data set's own metric.
+    """
+
+    best: dict[str, dict[str, float]]
+    state: dict[str, torch.Tensor]
+    epochs: int
+    seconds: float
+
+
+@dataclass
+class _Progress:
+    """All that changes while training, beside the learner; saved in every checkpoint."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    evaluations_without_gain: int = 0
+    stopped: bool = False
+    seconds: float = 0.0
+    best: dict[str, dict[str, float]] = field(default_factory=dict)
+    best_state: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+def fit(
+    learner,
+    dataset,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    checkpoint_path: Path | None = None,
+    resume: bool = False,
+    report: Report | None = None,
+    checkpoint_seconds: float = 30.0,
+    stop: StopRequest | None = None,
+) -> FitResult:
+    """Train a learner on a data set and select by validation.
+
+    ``report`` receives ``{"event": "step" | "evaluation", ...}``. With ``checkpoint_path`` the state is saved after an epoch
+    or step whenever ``checkpoint_seconds`` have passed, and when a signal is noted in ``stop``, which then raises
+    :class:`Interrupted`. With ``resume`` an existing checkpoint is continued; the result equals that of an unbroken run.
+    Raises :class:`GraphkitError` when the loss stops being finite.
+    """
+    torch.manual_seed(seed)
+    dgl.seed(seed)
+    learner.prepare(dataset, seed=seed, device=device)
+    loop = _Loop(learner, dataset, seed, checkpoint_path, report or (lambda event: None), checkpoint_seconds, stop)
+    if resume and checkpoint_path is not None and checkpoint_path.exists():
+        loop.restore()
+    return loop.run()
+
+
+class _Loop:
+    def __init__(self, learner, dataset, seed, path, report, checkpoint_seconds, stop):
+        self.learner, self.dataset, self.seed = learner, dataset, seed
+        self.path, self.report, self.checkpoint_seconds = path, report, checkpoint_seconds
+        self.stop = stop or StopRequest()
+        self.progress = _Progress()
+        self.pending_random: dict[str, Any] | None = None
+        self.saved_at = self.started = time.monotonic()
+
+    def run(self) -> FitResult:
+        config, progress = self.learner.config, self.progress
+        if config.epochs == 0 and not progress.best:
+            self._evaluate(0, None)
+        while progress.epoch < config.epochs and not progress.stopped:
+            loss = self._epoch(progress.epoch)
+            progress.epoch += 1
+            if progress.epoch % config.eval_every == 0 or progress.epoch == config.epochs:
+                self._evaluate(progress.epoch, loss)
+            self._checkpoint_if_due()
+        return FitResult(progress.best, progress.best_state, progress.epoch, self._seconds())
+
+    def _epoch(self, epoch: int) -> float:
+        learner, progress = self.learner, self.progress
+        if progress.step == 0:
+            learner.on_epoch_start(epoch)
+            progress.loss_sum = 0.0
+        # Batches depend on seed and epoch alone, so a resumed epoch draws the finished ones again and skips them.
+        dgl.seed(hash((self.seed, epoch)) % 2**31)
+        done = progress.step
+        for index, batch in enumerate(learner.batches(epoch, np.random.default_rng([self.seed, epoch]))):
+            if index < done:
+                continue
+            self._restore_random()
+            progress.loss_sum += self._step(batch, epoch)
+            progress.step += 1
+            self.report({"event": "step", "epoch": epoch + 1, "step": progress.step, "loss": progress.loss_sum / progress.step})
+            self._checkpoint_if_due()
+        self._restore_random()  # the checkpoint may have come after the last step of the epoch
+        steps, progress.step = progress.step, 0
+        return progress.loss_sum / steps if steps else float("nan")
+
+    def _step(self, batch: Any, epoch: int) -> float:
+        learner = self.learner
+        if learner.model is not None:
+            learner.model.train()
+        for optimizer in learner.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss = learner.loss(batch)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise GraphkitError(f"the training loss became {value} in epoch {epoch + 1}; a smaller learning rate may help")
+        loss.backward()
+        learner.on_backward_end()
+        for optimizer in learner.optimizers:
+            optimizer.step()
+        learner.on_step_end()
+        return value
+
+    def _evaluate(self, epoch: int, loss: float | None) -> None:
+        progress = self.progress
+        valid = self._score("valid")
+        better = [name for name in valid if self._improves(name, valid[name])]
+        test = self._score("test") if better else {}
+        for name in better:
+            progress.best[name] = {"epoch": epoch, "valid": valid[name], "test": test[name]}
+        if self.dataset.metric in better:
+            progress.best_state = {k: v.detach().cpu().clone() for k, v in self.learner.state_dict().items()}
+            progress.evaluations_without_gain = 0
+        else:
+            progress.evaluations_without_gain += 1
+        patience = self.learner.config.patience
+        progress.stopped = bool(patience) and progress.evaluations_without_gain >= patience
+        event = {"event": "evaluation", "seed": self.seed, "epoch": epoch, "loss": loss, "valid": valid, "test": test}
+        self.report({**event, "seconds": round(self._seconds(), 3)})
+
+    def _score(self, split: str) -> dict[str, float]:
+        if self.learner.model is not None:
+            self.learner.model.eval()
+        with torch.no_grad():
+            predictions = self.learner.predict(split)
+        return metrics.evaluate(self.dataset, predictions, split)
+
+    def _improves(self, name: str, value: float) -> bool:
+        if name not in self.progress.best:
+            return True
+        best = self.progress.best[name]["valid"]
+        return value < best if metrics.better(name) == "min" else value > best
+
+    def _seconds(self) -> float:
+        return self.progress.seconds + time.monotonic() - self.started
+
+    def _checkpoint_if_due(self) -> None:
+        asked = self.stop.name is not None
+        if self.path is not None and (asked or time.monotonic() - self.saved_at >= self.checkpoint_seconds):
+            self.save()
+        if asked:
+            kept = f"the checkpoint is in {self.path}; continue with --resume" if self.path else "nothing was saved"
+            raise Interrupted(f"stopped by {self.stop.name} in epoch {self.progress.epoch + 1}; {kept}", self.stop.exit_code)
+
+    def save(self) -> None:
+        progress = copy.copy(self.progress)
+        progress.seconds = self._seconds()
+        values = {"seed": self.seed, "progress": vars(progress), "random": checkpoint.random_state()}
+        checkpoint.save(self.path, {**values, "learner": self.learner.training_state()})
+        self.saved_at = time.monotonic()
+
+    def restore(self) -> None:
+        values = checkpoint.load(self.path)
+        self.progress = _Progress(**values["progress"])
+        self.learner.load_training_state(values["learner"])
+        # Restored just before the next step: drawing the skipped batches must not disturb it.
+        self.pending_random = values["random"]
+
+    def _restore_random(self) -> None:
+        if self.pending_random is not None:
+            checkpoint.restore_random_state(self.pending_random)
+            self.pending_random = None

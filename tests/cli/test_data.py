@@ -1,0 +1,83 @@
+"""graphkit data, as a user types it."""
+
+import json
+
+import pytest
+
+from graphkit.cli import main
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    monkeypatch.delenv("GRAPHKIT_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def call(*words):
+        with pytest.raises(SystemExit) as stop:
+            main.main(["data", *words])
+        out = capsys.readouterr()
+        return stop.value.code, out.out, out.err
+
+    return call
+
+
+def test_list(run):
+    code, out, _ = run("list", "--task", "graph", "--json")
+    names = [row["name"] for row in json.loads(out)]
+    assert code == 0 and "mutag" in names and "cora" not in names and "ogbg-molhiv" in names
+    code, out, _ = run("list", "--available")
+    assert code == 0 and "karate" in out and "cora" not in out and "sbm:n=1000,k=5" in out
+
+
+def test_info(run):
+    code, out, _ = run("info", "karate", "--json")
+    report = json.loads(out)
+    assert code == 0 and (report["nodes"], report["edges"], report["components"]) == (34, 78, 1)
+    assert report["tasks"]["link"]["sizes"]["test"] == 15 and len(report["checksum"]) == 64 and report["licence"]
+    code, out, _ = run("info", "les-miserables")
+    assert code == 0 and "weighted    yes" in out and "The Stanford GraphBase" in out
+
+
+def test_split(run, tmp_path):
+    code, out, _ = run("split", "les-miserables", "--seed", "3", "--negatives")
+    header, *rows = [line.split("\t") for line in out.splitlines()]
+    parts = [part for _, _, part in rows]
+    assert code == 0 and header == ["src", "dst", "part"] and parts.count("test") == parts.count("valid_neg") == 50
+    assert any("Valjean" in row for row in rows)
+    target = tmp_path / "split.tsv"
+    assert run("split", "karate", "--task", "node", "-o", str(target))[:2] == (0, "")
+    rows = [line.split("\t") for line in target.read_text().splitlines()]
+    assert rows[0] == ["id", "part"] and sorted(int(k) for k, _ in rows[1:]) == list(range(34))
+
+
+def test_split_as_json(run):
+    code, out, _ = run("split", "karate", "--task", "link", "--json")
+    assert code == 0 and len(json.loads(out)["rows"]) == 78
+
+
+def test_fetch_of_a_bundled_set(run):
+    code, out, err = run("fetch", "karate")
+    assert (code, out) == (0, "") and "bundled" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("info", "corra"), 3, "did you mean 'cora'"),
+        (("info", "cora"), 3, "graphkit data fetch cora"),
+        (("lsit",), 2, "did you mean 'list'"),
+        (("info", "ogbn-mag"), 3, "heterogeneous"),
+        (("fetch", "ogbl-biokg"), 3, "heterogeneous"),
+        (("split", "karate", "--split", "shchur", "--task", "node"), 3, "needs more than 50"),
+        (("split", "karate", "--seed", "-1"), 2, "-1"),
+    ],
+)
+def test_errors_are_one_line(run, words, code, message):
+    found, out, err = run(*words)
+    assert found == code and message in err and out == "" and err.count("\n") == 1
+
+
+def test_help_shows_examples(run):
+    for verb in ("list", "info", "fetch", "split"):
+        code, out, _ = run(verb, "--help")
+        assert code == 0 and f"graphkit data {verb}" in out.split("Example")[1]

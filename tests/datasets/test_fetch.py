@@ -1,0 +1,118 @@
+"""Downloads from a server on this machine: checksum, progress, atomicity, and the message offline."""
+
+import functools
+import hashlib
+import os
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from graphkit import datasets
+from graphkit.datasets import catalogue, fetch, folders, ogb
+from graphkit.datasets.catalogue import DataFile
+from graphkit.errors import DataError
+
+REAL = os.environ.get("GRAPHKIT_DATA")  # before the fixture below takes it away
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path):
+    (tmp_path / "www").mkdir()
+    web = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path / "www")))
+    threading.Thread(target=web.serve_forever, daemon=True).start()
+    yield tmp_path / "www", f"http://127.0.0.1:{web.server_port}"
+    web.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch, tmp_path):
+    monkeypatch.delenv("GRAPHKIT_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def airports(server, tiny, monkeypatch):
+    """The catalogue with the addresses and checksums of the tiny airport files on the server."""
+    folder, address = server
+    files = {}
+    for name in ("brazil-airports.edgelist", "labels-brazil-airports.txt"):
+        content = (tiny / "airports" / name).read_bytes()
+        (folder / name).write_bytes(content)
+        path = f"airports/{name}"
+        files[path] = DataFile(path, len(content), hashlib.sha256(content).hexdigest(), f"{address}/{name}")
+    monkeypatch.setattr(catalogue, "data_files", lambda: files)
+    monkeypatch.setattr(catalogue.Entry, "version", lambda self: "v")
+    return folder, files
+
+
+def test_fetch_then_load(airports):
+    seen = []
+    paths = fetch.fetch("airports-brazil", lambda *event: seen.append(event))
+    assert all(folders.cache_folder() in path.parents for path in paths) and datasets.load("airports-brazil").num_nodes == 30
+    assert {name for name, _, _ in seen} == {path.name for path in paths} and all(done == total for _, done, total in seen)
+    assert fetch.fetch("airports-brazil") == paths
+
+
+def test_wrong_checksum_keeps_nothing(airports):
+    folder, _ = airports
+    (folder / "brazil-airports.edgelist").write_text("0 1\n")
+    with pytest.raises(DataError, match=r"expected .* nothing was kept"):
+        fetch.fetch("airports-brazil")
+    assert not [path for path in folders.cache_folder().rglob("*") if path.is_file()]
+
+
+def test_a_damaged_local_file_is_named(airports):
+    path = fetch.fetch("airports-brazil")[0]
+    path.write_text("0 1\n")
+    with pytest.raises(DataError, match=r"brazil-airports.edgelist: SHA-256 differs"):
+        fetch.fetch("airports-brazil")
+
+
+def test_offline_says_what_to_put_where(airports, server):
+    folder, files = airports
+    (folder / "brazil-airports.edgelist").unlink()
+    with pytest.raises(DataError) as problem:
+        fetch.fetch("airports-brazil")
+    target = folders.cache_folder() / "airports/brazil-airports.edgelist"
+    assert f"put it at {target}" in str(problem.value) and files["airports/brazil-airports.edgelist"].url in str(problem.value)
+
+
+def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monkeypatch):
+    folder, address = server
+    with zipfile.ZipFile(folder / "arxiv.zip", "w") as archive:
+        for path in (tiny / "ogbn_arxiv").rglob("*"):
+            archive.write(path, f"arxiv/{path.relative_to(tiny / 'ogbn_arxiv')}")
+    facts = {**ogb.master("ogbn-arxiv"), "url": f"{address}/arxiv.zip"}
+    monkeypatch.setattr(ogb, "master", lambda name: facts)
+    (path,) = fetch.fetch("ogbn-arxiv")
+    assert path == folders.cache_folder() / "ogbn_arxiv" and sorted(p.name for p in path.parent.iterdir()) == ["ogbn_arxiv"]
+    assert datasets.load("ogbn-arxiv", task="node").num_nodes == 30
+
+
+def test_every_file_of_the_catalogue_has_size_checksum_and_address():
+    for entry in catalogue.entries().values():
+        needs = not entry.loader.startswith(("bundled", "ogb"))
+        assert bool(entry.data_files()) or not needs, entry.name
+        assert entry.tasks and entry.about and entry.paper and entry.licence and entry.url
+        for pattern in entry.files:
+            assert any(file.path.startswith(pattern.split("*")[0]) for file in entry.data_files()), pattern
+    for file in catalogue.data_files().values():
+        assert len(file.sha256) == 64 and file.size > 0 and " " not in file.url
+        assert len(file.url.split("/")[5]) == 40  # a commit, not a branch that moves
+
+
+@pytest.mark.data
+def test_checksums_of_the_real_files(monkeypatch):
+    if not REAL:
+        pytest.skip("GRAPHKIT_DATA is not set; with it every file of the catalogue that is there is checked")
+    monkeypatch.setenv("GRAPHKIT_DATA", REAL)
+    for file in catalogue.data_files().values():
+        path = folders.find(file.path)
+        assert path is None or fetch.sha256(path) == file.sha256

@@ -1,0 +1,269 @@
+"""NCN and NCNC against a dense re-implementation of their formulas, and against the identities they must obey."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from graphkit.errors import DataError, UsageError
+from graphkit.methods.link.checks import kernel_exactness
+from graphkit.methods.link.ncnc import NCNC, VARIANTS
+from graphkit.training import fit
+
+SMALL = {"hidden_dim": 8, "batch_size": 4, "epochs": 2}
+
+
+def prepared(dataset, seed=0, **options):
+    torch.manual_seed(seed)
+    learner = NCNC(**{**SMALL, **options})
+    learner.prepare(dataset, seed=seed, device="cpu")
+    learner.model.eval()
+    return learner
+
+
+def all_pairs(n):
+    return torch.tensor([(i, j) for i in range(n) for j in range(n) if i != j])
+
+
+class Dense:
+    """The formulas on dense matrices, one pair at a time; A is (n, n) 0/1."""
+
+    def __init__(self, learner):
+        self.config, self.encoder = learner.config, learner.model["encoder"]
+        self.predictor, self.features = learner.model["predictor"], learner.dataset.features
+        graph = learner.dataset.graph
+        self.adjacency = torch.zeros(graph.num_nodes(), graph.num_nodes())
+        self.adjacency[graph.edges()] = 1
+        self.adjacency.fill_diagonal_(0)
+
+    def encode(self):
+        a = self.adjacency
+        if self.config.conv == "puresum":
+            step = a
+        else:
+            with_loops = a + torch.eye(len(a))
+            scale = torch.diag(with_loops.sum(1) ** -0.5)
+            step = scale @ with_loops @ scale
+        x, states = self.features, []
+        if self.config.conv == "gcn":
+            for layer, conv in enumerate(self.encoder.convs):
+                out = step @ x @ conv.linear.weight.T + conv.bias
+                if self.config.num_layers == 1 or layer < self.config.num_layers - 1:
+                    out = torch.relu(self.encoder.blocks[layer][0](out))
+                x = out + x if self.config.res and out.shape == x.shape else out
+                states.append(x)
+        else:
+            x = self.encoder.input(x)
+            for _ in range(self.config.num_layers):
+                x = step @ x + x if self.config.res else step @ x
+                states.append(x)
+        return sum(w * s for w, s in zip(self.encoder.jump, states)) if self.config.jk else x
+
+    def score(self, h, i, j, depth):
+        p = self.predictor
+        nodes = h + p.node_mlp(h) if p.node_mlp is not None else h
+        x = p.pair_mlp(h[i] * h[j])
+        left, right = self.adjacency[i].bool(), self.adjacency[j].bool()
+        both, only = left & right, left ^ right
+        for name, mlp in p.pool_mlps.items():
+            if name == "count":
+                x = x + p.beta * mlp(both.sum()[None].float())
+            elif name == "two_hop":
+                square = (self.adjacency @ self.adjacency) > 0
+                x = x + mlp(nodes[left & square[j]].sum(0) + nodes[right & square[i]].sum(0))
+            elif name == "difference":
+                x = x + mlp(nodes[only].sum(0))
+            else:
+                pool = nodes[both].sum(0)
+                if name == "completed" and depth > 0:
+                    for u in only.nonzero().flatten().tolist():
+                        pool = pool + self.probability(h, nodes, j if left[u] else i, u, i, j, depth) * nodes[u]
+                x = x + p.beta * mlp(pool)
+        return p.out_mlp(x)[0]
+
+    def probability(self, h, nodes, missing_from, u, i, j, depth):
+        config = self.config
+        s = self.score(h if config.clean_recursion else nodes, missing_from, u, depth - 1)
+        q = torch.sigmoid(config.scale * (s - config.offset))
+        pt = self.predictor.pt_mlp(h[i] * h[j])[0] if config.learn_pt else config.pt
+        return config.alpha * pt * q / (pt * q + 1 - q)
+
+
+CASES = [
+    *({"variant": variant} for variant in VARIANTS),
+    {"variant": "ncnc", "clean_recursion": True, "alpha": 1.3},
+    {"variant": "ncnc", "learn_pt": True, "use_xlin": False, "tail_act": False, "two_layer_lin": True},
+    {"variant": "ncn", "conv": "gcn", "num_layers": 1, "jk": False},
+    {"variant": "ncn", "conv": "gcn", "num_layers": 3, "jk": False, "res": True},
+    {"variant": "ncnc", "conv": "puresum", "num_layers": 2, "jk": False, "res": True, "predictor_layer_norm": False},
+]
+
+
+@pytest.mark.parametrize("options", CASES, ids=str)
+def test_forward_equals_dense_formulas(random_graph, options):
+    learner = prepared(random_graph, offset=0.1, scale=2.0, split_size=7, eval_batch_size=11, **options)
+    pairs = all_pairs(12)
+    with torch.no_grad():
+        dense = Dense(learner)
+        h = dense.encode()
+        expected = torch.stack([dense.score(h, i, j, learner.config.recursion_depth) for i, j in pairs.tolist()])
+    torch.testing.assert_close(learner.score_pairs(pairs), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_smoke_claim_holds(random_graph):
+    found = kernel_exactness(random_graph, pairs=200)
+    assert found["wrong_sets"] == 0 and found["largest_difference"] <= 1e-5
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_scores_are_symmetric_and_equivariant(random_graph, dataset_of, variant):
+    learner = prepared(random_graph, variant=variant, tst_deg=2)
+    pairs, order = all_pairs(12), torch.randperm(12)
+    scores = learner.score_pairs(pairs)
+    torch.testing.assert_close(learner.score_pairs(pairs.flip(1)), scores, atol=1e-5, rtol=1e-5)
+    if variant.startswith("ncnc"):
+        return  # which members are drawn depends on the numbers of the nodes
+    features = torch.empty_like(random_graph.features)
+    features[order] = random_graph.features
+    other = prepared(dataset_of(order[torch.as_tensor(random_graph.split.train.pos)], 12, features=features), variant=variant)
+    other.load_state_dict(learner.state_dict())
+    torch.testing.assert_close(other.score_pairs(order[pairs]), scores, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_zoo_trains_and_scores(zoo, variant):
+    learner = NCNC(**SMALL, variant=variant, tlr=len(zoo.split.train.pos) > 1)
+    fit(learner, zoo, seed=0)
+    assert torch.isfinite(learner.score_pairs(all_pairs(zoo.num_nodes))).all()
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_targets_reverses_and_copies_leave_the_message_graph(dataset_of, copies):
+    edges = [(0, 1)] * copies + [(1, 2), (2, 3), (3, 0), (0, 2)]
+    learner = prepared(dataset_of(edges, 5), variant="ncn")
+    left = learner.message_graph(np.array([0])).to_scipy().toarray()
+    assert left[0, 1] == left[1, 0] == 0 and left.sum() == 8
+    official = prepared(dataset_of(edges, 5), variant="ncn", tlr_dedup=False)
+    assert official.message_graph(np.array([0])).to_scipy()[0, 1] == (copies > 1)
+    assert official.message_graph(np.arange(copies)).to_scipy()[0, 1] == 0
+    assert prepared(dataset_of(edges, 5), tlr=False).message_graph(np.array([0])).to_scipy()[0, 1] == 1
+
+
+def test_a_batch_does_not_depend_on_its_own_edges(dataset_of):
+    """With target removal the loss of a batch is the same whether or not the graph held the batch's edges."""
+    edges = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 2), (3, 4), (4, 5)]
+    features = np.random.default_rng(0).normal(size=(6, 4))
+    whole = prepared(dataset_of(edges, 6, features=features), variant="ncnc", feature_dropout=0.0)
+    without = prepared(dataset_of(edges[2:], 6, features=features, train=edges), variant="ncnc", feature_dropout=0.0)
+    without.load_state_dict(whole.state_dict())
+    batch = (np.array([0, 1]), np.array([[0, 5], [1, 4]]))
+    assert float(whole.loss(batch)) == pytest.approx(float(without.loss(batch)), abs=1e-6)
+
+
+def test_hidden_edge_does_not_move_its_score(dataset_of):
+    """Whether a pair is a held-out positive, and of which part, changes neither training nor its score."""
+    edges = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0), (0, 3)]
+    scores = []
+    for valid, test in (([(1, 4)], [(2, 5)]), ([(2, 4)], [(1, 4)]), ([(2, 4)], [(2, 5)])):
+        learner = NCNC(**SMALL, variant="ncnc")
+        fit(learner, dataset_of(edges, 6, valid=valid, test=test), seed=3)
+        scores.append(float(learner.score_pairs(torch.tensor([[1, 4]]))))
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_validation_edges_reach_the_test_graph_alone(dataset_of):
+    data = dataset_of([(0, 1), (1, 2), (2, 3)], 6, valid=[(0, 4), (4, 2)], test=[(0, 2)])
+    plain, with_valid = prepared(data, variant="ncn"), prepared(data, variant="ncn", val_edges_at_test=True)
+    with_valid.load_state_dict(plain.state_dict())
+    assert torch.equal(plain.predict("valid")["y_pred_pos"], with_valid.predict("valid")["y_pred_pos"])
+    assert not torch.equal(plain.predict("test")["y_pred_pos"], with_valid.predict("test")["y_pred_pos"])
+
+
+def test_negatives_per_positive_have_their_own_source(random_graph):
+    from graphkit.datasets.base import EdgeSet, LinkSplit
+
+    learner = prepared(random_graph, variant="ncnc", eval_batch_size=4)
+    part = EdgeSet(np.array([[0, 1], [2, 3], [4, 5]]), neg_dst=np.array([[6, 7], [8, 9], [10, 11]]))
+    learner.dataset = random_graph.renamed(split=LinkSplit(random_graph.split.train, part, part))
+    found = learner.predict("valid")["y_pred_neg"]
+    single = learner.score_pairs(torch.tensor([[0, 6], [0, 7], [2, 8], [2, 9], [4, 10], [4, 11]])).reshape(3, 2)
+    torch.testing.assert_close(found, single, atol=1e-5, rtol=1e-5)
+
+
+def test_sparse_and_dense_features_agree(dataset_of):
+    features = np.zeros((8, 60))
+    features[np.arange(8), np.arange(8) * 7] = 2.0
+    data = dataset_of([(0, 1), (1, 2), (2, 3), (3, 4), (5, 6)], 8, features=features)
+    for conv in ("puregcn", "gcn"):
+        sparse = prepared(data, variant="ncn", conv=conv)
+        dense = prepared(data, variant="ncn", conv=conv)
+        dense.load_state_dict(sparse.state_dict())
+        dense.features = data.features
+        pairs = all_pairs(8)
+        torch.testing.assert_close(sparse.score_pairs(pairs), dense.score_pairs(pairs), atol=1e-5, rtol=1e-5)
+
+
+def test_batches_cover_the_edges_and_fit_small_graphs(random_graph):
+    learner = prepared(random_graph, variant="ncn", batch_size=5)
+    batches = list(learner.batches(0, np.random.default_rng(0)))
+    chosen = np.concatenate([batch[0] for batch in batches])
+    assert [len(batch[0]) for batch in batches] == [5] * 4 and len(np.unique(chosen)) == 20
+    graph = set(map(tuple, learner.positives.tolist()))
+    negatives = np.concatenate([batch[1] for batch in batches])
+    assert not any((a, b) in graph or (b, a) in graph or a == b for a, b in negatives.tolist())
+    large = prepared(random_graph, variant="ncn", batch_size=10**6)
+    assert len(list(large.batches(0, np.random.default_rng(0)))) == 2
+
+
+def test_frozen_encoder_starts_from_a_run(random_graph, tmp_path, monkeypatch):
+    """Two stages: the encoder of an NCN run is taken over and stays as it is while the predictor moves."""
+    import graphkit.runs
+
+    first = prepared(random_graph, variant="ncn")
+    for weight in first.model.parameters():
+        torch.nn.init.normal_(weight)
+    restored = type("Run", (), {"restore": lambda self, seed: (first, random_graph)})()
+    monkeypatch.setattr(graphkit.runs, "load_run", lambda path: restored)
+    options = {**SMALL, "variant": "ncnc", "lr": 0.0, "init_from": "first", "init_parts": "encoder"}
+    for tlr in (True, False):
+        second = NCNC(**options, tlr=tlr)
+        fit(second, random_graph, seed=0)
+        before, after = first.state_dict(), second.state_dict()
+        assert all(torch.equal(before[key], after[key]) for key in before if key.startswith("encoder."))
+        assert any(not torch.equal(before[key], after[key]) for key in before if key in after)
+    wider = NCNC(**{**options, "hidden_dim": 16})
+    with pytest.raises(DataError, match="--init-from first: .* expected shape"):
+        fit(wider, random_graph, seed=0)
+    with pytest.raises(UsageError, match="--epochs 0"):
+        fit(NCNC(**{**options, "epochs": 0}), random_graph)
+
+
+def test_explains_what_it_pools(random_graph):
+    learner = prepared(random_graph, variant="ncnc")
+    pairs = torch.tensor([[0, 1], [3, 11]])
+    rows = learner.explain_pairs(pairs)
+    matrix = learner.graph.to_scipy().toarray()
+    for p, (i, j) in enumerate(pairs.tolist()):
+        found = {node: (kind, value) for row, node, kind, value in rows if row == p}
+        assert set(found) == set(np.flatnonzero(matrix[i] + matrix[j]).tolist())
+        for node, (kind, value) in found.items():
+            assert kind == {(1, 1): "common", (1, 0): "source-only", (0, 1): "target-only"}[matrix[i, node], matrix[j, node]]
+            assert value == 1 if kind == "common" else 0 < value < 1
+
+
+def test_no_training_edges_is_an_error(dataset_of):
+    with pytest.raises(DataError, match="no training edges"):
+        fit(NCNC(**SMALL), dataset_of(np.empty((0, 2)), 4, valid=[(0, 1)], test=[(0, 1)]))
+
+
+def test_published_numbers_of_parameters():
+    """OGB's leaderboard lists 33,538 parameters for NCN on ogbl-ppa and 1,412,098 on ogbl-ddi, there with one unused node."""
+    from graphkit import registry
+    from graphkit.nn.common_neighbours import PairPredictor
+    from graphkit.nn.link_encoder import LinkEncoder
+
+    for name, categories, published in (("ogbl-ppa", 58, 33_538), ("ogbl-ddi", 4267 + 1, 1_412_098)):
+        config = registry.resolve_config("ncn", name)
+        parts = (LinkEncoder(config, None, categories), PairPredictor(config))
+        assert sum(p.numel() for part in parts for p in part.parameters()) == published

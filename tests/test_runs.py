@@ -1,0 +1,98 @@
+"""Run folders: content, comparison, restoring; a run is what its files say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy.stats import ttest_rel
+
+from graphkit import datasets, registry, runs
+from graphkit.errors import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory):
+    """ncn and a plain GCN on a small graph, three seeds each."""
+    folder = tmp_path_factory.mktemp("runs")
+    dataset = datasets.load("les-miserables", task="link")
+    for name in ("ncn", "gcn-link"):
+        config = registry.resolve_config(name, None, {"epochs": 3, "hidden_dim": 16, "batch_size": 32})
+        runs.execute(name, dataset, config, seeds=[0, 1, 2], out=folder / name, save_predictions=True)
+    return folder
+
+
+def test_result_has_the_fields_of_the_design(two_runs):
+    result = json.loads((two_runs / "ncn" / "result.json").read_text())
+    expected = {"method", "dataset", "metric", "seeds", "valid", "test", "metrics", "seconds", "peak_rss_mb", "parameters",
+                "config", "versions", "command", "dataset_version", "dataset_checksum"}  # fmt: skip
+    assert expected <= set(result)
+    for values in result["metrics"].values():
+        for part in ("valid", "test"):
+            assert len(values[part]["values"]) == 3
+            assert values[part]["mean"] == pytest.approx(np.mean(values[part]["values"]))
+            assert values[part]["std"] == pytest.approx(np.std(values[part]["values"], ddof=1))
+
+
+def test_best_epoch_is_the_first_best_of_the_log(two_runs):
+    result = json.loads((two_runs / "ncn" / "result.json").read_text())
+    log = [json.loads(line) for line in (two_runs / "ncn" / "metrics.jsonl").read_text().splitlines()]
+    for place, seed in enumerate(result["seeds"]):
+        lines = [line for line in log if line["seed"] == seed]
+        for metric, values in result["metrics"].items():
+            best = max(lines, key=lambda line: line["valid"][metric])  # max returns the first of equals
+            assert values["valid"]["values"][place] == best["valid"][metric]
+            assert values["test"]["values"][place] == best["test"][metric]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_restored_model_gives_the_stored_predictions(two_runs, seed):
+    import torch
+
+    learner, _ = runs.load_run(two_runs / "ncn").restore(seed)
+    stored = np.load(two_runs / "ncn" / f"seed-{seed}" / "predictions.npz")
+    with torch.no_grad():
+        scores = learner.predict("test")
+    for name in ("y_pred_pos", "y_pred_neg"):
+        np.testing.assert_allclose(scores[name].numpy(), stored[name], rtol=1e-5, atol=1e-6)
+
+
+def test_restore_picks_the_best_seed_and_refuses_others(two_runs):
+    run = runs.load_run(two_runs / "ncn")
+    _, dataset = run.restore()
+    assert dataset.seed == run.result["seeds"][int(np.argmax(run.result["valid"]["values"]))]
+    with pytest.raises(UsageError, match="seeds 0, 1, 2"):
+        run.restore(9)
+
+
+def test_compare_is_the_paired_t_test(two_runs):
+    from graphkit.cli.runs import command
+
+    done = CliRunner().invoke(command, ["compare", str(two_runs / "ncn"), str(two_runs / "gcn-link"), "--json"])
+    assert done.exit_code == 0, done.output
+    tests = [json.loads((two_runs / name / "result.json").read_text())["metrics"] for name in ("ncn", "gcn-link")]
+    for row in json.loads(done.output):
+        a, b = (np.array(metrics[row["metric"]]["test"]["values"]) for metrics in tests)
+        assert row["difference"] == pytest.approx((a - b).mean())
+        if np.ptp(a - b) > 0:
+            assert row["p"] == pytest.approx(ttest_rel(a, b).pvalue)
+
+
+def test_not_a_run_and_damaged_runs(tmp_path, two_runs):
+    with pytest.raises(DataError, match="not a run folder"):
+        runs.load_run(tmp_path)
+    (tmp_path / "config.yaml").write_text("method: ncn\n")
+    with pytest.raises(DataError, match="has no dataset"):
+        runs.load_run(tmp_path)
+    (tmp_path / "config.yaml").write_text((two_runs / "ncn" / "config.yaml").read_text())
+    with pytest.raises(DataError, match="not finished"):
+        runs.load_run(tmp_path).restore()
+    (tmp_path / "result.json").write_text((two_runs / "ncn" / "result.json").read_text())
+    with pytest.raises(DataError, match="model is missing"):
+        runs.load_run(tmp_path).restore()
+    (tmp_path / "seed-0").mkdir()
+    (tmp_path / "seed-0" / "model.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(DataError, match="not a safetensors file"):
+        runs.load_run(tmp_path).restore(0)

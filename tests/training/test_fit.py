@@ -1,0 +1,120 @@
+"""The loop against a learner whose outcome can be written down by hand, and against itself interrupted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from graphkit.config import option
+from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
+from graphkit.errors import GraphkitError, Interrupted
+from graphkit.methods.base import Learner, LearnerConfig
+from graphkit.training import fit
+from graphkit.training.signals import StopRequest
+
+
+@dataclass(frozen=True)
+class ScriptedConfig(LearnerConfig):
+    steps: int = option(3, "steps of an epoch", min=1)
+    noise: float = option(0.0, "dropout on the weights", min=0, max=1)
+
+
+class Scripted(Learner):
+    """Fits one weight vector to random targets; validation scores follow a script where one is given."""
+
+    Config = ScriptedConfig
+    script: list[float] | None = None
+
+    def prepare(self, dataset, *, seed, device):
+        self.dataset, self.device, self.evaluations = dataset, device, 0
+        self.model = torch.nn.Linear(4, 1)
+        self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=0.05)]
+        self.seen = []
+
+    def batches(self, epoch, generator):
+        for _ in range(self.config.steps):
+            yield torch.from_numpy(generator.standard_normal((8, 4))).float()
+
+    def loss(self, batch):
+        self.seen.append(float(batch.sum()))
+        batch = torch.nn.functional.dropout(batch, self.config.noise)
+        return (self.model(batch) - batch.sum(1, keepdim=True)).square().mean()
+
+    def predict(self, split):
+        # Hits@1 of a script value v: a share v of the positives lies above the only negative.
+        if self.script is None:
+            return {"y_pred_pos": self.model.weight.flatten(), "y_pred_neg": self.model.weight.flatten().flip(0) * 0.5}
+        value = self.script[self.evaluations] if split == "valid" else self.evaluations / 100
+        self.evaluations += split == "valid"
+        return {"y_pred_pos": (torch.arange(100) < round(value * 100)).float(), "y_pred_neg": torch.tensor([0.5])}
+
+
+def dataset():
+    edges = EdgeSet(np.zeros((1, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64))
+    return GraphDataset("scripted", task="link", split=LinkSplit(edges, edges, edges), metric="hits@1")
+
+
+def scripted(values, **options):
+    learner = Scripted(epochs=len(values), **options)
+    learner.script = values
+    return learner
+
+
+def test_selects_first_epoch_of_best_validation():
+    found = fit(scripted([0.2, 0.5, 0.5, 0.4]), dataset())
+    assert found.best["hits@1"]["epoch"] == 2
+    assert found.best["hits@1"]["valid"] == pytest.approx(0.5)
+    assert found.best["hits@1"]["test"] == pytest.approx(0.02)
+
+
+def test_patience_counts_evaluations_without_gain():
+    learner = scripted([0.3, 0.2, 0.2, 0.2, 0.9], patience=2)
+    found = fit(learner, dataset())
+    assert found.epochs == 3 and found.best["hits@1"]["valid"] == pytest.approx(0.3)
+
+
+def test_zero_epochs_evaluate_once():
+    learner = Scripted(epochs=0)
+    learner.script = [0.7]
+    found = fit(learner, dataset())
+    assert found.epochs == 0 and found.best["hits@1"]["valid"] == pytest.approx(0.7)
+
+
+def test_same_seed_same_weights_and_other_seed_others():
+    states = [fit(Scripted(epochs=3, noise=0.3), dataset(), seed=seed).state["weight"] for seed in (1, 1, 2)]
+    assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
+
+
+def test_diverging_loss_is_refused():
+    learner = Scripted(epochs=1)
+    learner.loss = lambda batch: learner.model.weight.sum() * float("inf")
+    with pytest.raises(GraphkitError, match="training loss became"):
+        fit(learner, dataset())
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 8, 11])
+def test_interrupted_and_resumed_equals_unbroken(tmp_path, stop_after):
+    """Stopped after any step, at an epoch's end or inside it, the resumed run sees the same batches and dropout."""
+    unbroken = Scripted(epochs=4, noise=0.4)
+    expected = fit(unbroken, dataset(), seed=5)
+
+    stop, count = StopRequest(), 0
+
+    def report(event):
+        nonlocal count
+        count += event["event"] == "step"
+        if count == stop_after:
+            stop.name = "SIGTERM"
+
+    first, second = Scripted(epochs=4, noise=0.4), Scripted(epochs=4, noise=0.4)
+    with pytest.raises(Interrupted) as caught:
+        fit(first, dataset(), seed=5, checkpoint_path=tmp_path / "c.pt", report=report, stop=stop)
+    assert caught.value.exit_code == 143
+    found = fit(second, dataset(), seed=5, checkpoint_path=tmp_path / "c.pt", resume=True)
+    assert first.seen + second.seen == unbroken.seen
+    assert found.best == expected.best
+    for key in expected.state:
+        assert torch.equal(found.state[key], expected.state[key])
