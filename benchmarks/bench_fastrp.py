@@ -87,7 +87,9 @@ def compare(spec: str, path: Path, dim: int, options) -> None:
         words = [python, __file__, "--worker", name, str(path), str(dim), "--repeats", str(options.repeats)]
         done = subprocess.run([*words, "--threads", str(options.threads)], capture_output=True, text=True)
         if done.returncode:
-            print(f"{row} - | - | - | - | failed: {done.stderr.strip().splitlines()[-1]} |", flush=True)
+            # A process that the kernel kills for its memory says nothing.
+            said = done.stderr.strip().splitlines() or [f"killed by signal {-done.returncode}"]
+            print(f"{row} - | - | - | - | failed: {said[-1]} |", flush=True)
             continue
         found = json.loads(done.stdout.splitlines()[-1])
         best = min(found["seconds"])
