@@ -72,10 +72,9 @@ def list_datasets(task: str | None, available: bool, as_json: bool):
             continue
         rows.append({"name": name, "tasks": list(entry.tasks), "here": here, "about": entry.about})
     for word, generator in synthetic.GENERATORS.items():
-        if not task or task == "link" or (task == "node" and word == "sbm"):
+        if not task or task in generator.tasks:
             spec = f"{word}:" + ",".join(f"{key}={value:g}" for key, value in generator.parameters.items())
-            rows.append({"name": spec, "tasks": ["link"] + ["node"] * (word == "sbm"), "here": True,
-                         "about": generator.about})  # fmt: skip
+            rows.append({"name": spec, "tasks": list(generator.tasks), "here": True, "about": generator.about})
     if as_json:
         echo_json(rows)
         return
@@ -128,7 +127,8 @@ def _task_line(facts: dict[str, Any]) -> str:
     if facts["split"] is None:
         return f"none: {facts['reason']}"
     sizes = ", ".join(f"{part} {size}" for part, size in facts["sizes"].items())
-    seed = "drawn by seed" if facts["by_seed"] else "fixed"
+    drawn = f"one of {facts['folds']} by seed" if facts.get("folds") else "drawn by seed"
+    seed = drawn if facts["by_seed"] else "fixed"
     return f"{facts['split']} ({seed}): {sizes}; metric {facts['metric']}"
 
 
@@ -183,12 +183,12 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
       graphkit data split karate --task node --json
     """
     from graphkit import datasets
-    from graphkit.datasets import catalogue
+    from graphkit.datasets import catalogue, synthetic
     from graphkit.files import atomic_path
 
     if task is None:
-        entry = catalogue.entries().get(name)
-        task = next(iter(entry.tasks)) if entry else "link"
+        entry, generator = catalogue.entries().get(name), synthetic.GENERATORS.get(name.partition(":")[0])
+        task = next(iter(entry.tasks)) if entry else generator.tasks[0] if generator else "link"
     dataset = datasets.load(name, task=task, split=split_name, seed=seed)
     header, rows = _split_rows(dataset, task, negatives)
     if as_json:

@@ -176,26 +176,27 @@ def hide(output, **values):
 
 @command.command()
 @click.argument("file")
-@click.option("--dataset", required=True, metavar="NAME|FILE", help="Data set whose split and metric apply.")
+@data_options
 @click.option("--split", "part", type=click.Choice(["valid", "test"]), default="test", show_default=True)
 @click.option("--task", type=click.Choice(["link", "node", "graph"]), help="Task of the predictions.  [default: by their names]")
 @click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
 @seed_option
 @output_options
-def predictions(file, dataset, part, task, protocol, seed, as_json):
+def predictions(file, part, task, protocol, seed, as_json, **values):
     """Score predictions in OGB's input form: an npz with y_pred_pos and y_pred_neg, or y_true and y_pred.
 
     The shapes must be those of the data set's own split, y_true its labels in the order of the split; NaN is refused.
 
     \b
-    Example:
+    Examples:
       graphkit evaluate predictions scores.npz --dataset ogbl-ddi --split test
+      graphkit evaluate predictions runs/mine/predictions.npz --edges my.csv --splits parts.csv
     """
-    from graphkit import datasets
     from graphkit.evaluation import metrics, predictions, protocols
 
     arrays = predictions.read(file)
-    data = datasets.load(dataset, task=task or _task(dataset, arrays), split=protocol, seed=seed)
+    task = task or _task(values["dataset"] or values["edges"] or "", arrays)
+    data = load_dataset(values, task=task, split=protocol, seed=seed)
     predictions.check(file, arrays, data, part)
     found = metrics.evaluate(data, arrays, part)
     if not as_json:

@@ -15,8 +15,11 @@ from graphkit.errors import GraphkitError, UsageError, did_you_mean
 # verb -> (module, what the user gets); a verb's module is imported only when the verb is used
 COMMANDS = {
     "embed": ("graphkit.cli.embed", "Vectors for the nodes of a graph."),
+    "encode": ("graphkit.cli.encode", "Positional and structural encodings of nodes."),
     "train": ("graphkit.cli.train", "A model trained on a data set, with its result."),
-    "predict": ("graphkit.cli.predict", "Scores of pairs, or the most likely missing links, from a run."),
+    "sample": ("graphkit.cli.sample", "Lists and features that a method takes from the graph once, before training."),
+    "augment": ("graphkit.cli.augment", "What a method adds to the data once, such as generated features."),
+    "predict": ("graphkit.cli.predict", "Labels, scores of pairs, or the most likely missing links, from a run."),
     "evaluate": ("graphkit.cli.evaluate", "Metrics of embeddings or predictions under a published protocol."),
     "reproduce": ("graphkit.cli.reproduce", "The claims of a paper, run and set beside its figures."),
     "data": ("graphkit.cli.data", "Data sets: list, describe, download, convert, split."),
@@ -96,9 +99,10 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         code = _fail("interrupted", 130)
     except BrokenPipeError:
-        # The reader of our stdout went away (| head): stop quietly, and keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _reader_went_away()
+    except SystemExit as stop:
+        # Click meets a broken pipe first, wraps the streams and asks for exit code 1.
+        code = _reader_went_away() if isinstance(sys.stdout, click.utils.PacifyFlushWrapper) else stop.code
     except MemoryError as problem:
         code = _fail(f"out of memory{f': {problem}' if str(problem) else ''}", 1)
     except Exception as problem:
@@ -106,6 +110,12 @@ def main(args: list[str] | None = None) -> None:
             raise
         code = _fail(f"internal error: {type(problem).__name__}: {_one_line(problem)} (run with -v for the traceback)", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _reader_went_away() -> int:
+    """Exit code where the reader of our stdout is done (| head): stop quietly, and keep Python from complaining at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _before_dashes(arguments: list[str]) -> list[str]:

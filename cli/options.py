@@ -72,9 +72,9 @@ def compose(*decorators: Callable) -> Callable:
     return apply
 
 
-data_options = compose(
+graph_options = compose(
     click.option("--dataset", metavar="NAME|FILE", help="Data set of the catalogue, synthetic graph or file."),
-    click.option("--edges", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
+    click.option("--edges", "--graph", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
     click.option("--columns", metavar="SRC,DST[,WEIGHT]", help="Columns of the edge list, by name or number from 0."),
     click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
     click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
@@ -83,6 +83,10 @@ data_options = compose(
     click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
     click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
     click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, csv or Parquet."),
+)
+
+data_options = compose(
+    graph_options,
     click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns."),
     click.option("--splits", metavar="FILE", help="Split of your own graph: nodes (id, part) or links (src, dst, part)."),
 )
@@ -108,7 +112,7 @@ def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str 
     from graphkit.errors import UsageError
 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
-    read = ReadOptions(**{key: values.pop(key) for key in READ_FIELDS})
+    read = ReadOptions(**{key: values.pop(key) for key in READ_FIELDS if key in values})
     if (name is None) == (edges is None):
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")

@@ -1,4 +1,4 @@
-"""graphkit predict RUN: scores of pairs, or the most likely missing links, from a trained model."""
+"""graphkit predict RUN: labels of nodes or graphs, scores of pairs, or the most likely missing links, from a trained model."""
 
 from __future__ import annotations
 
@@ -8,66 +8,100 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import echo_json, machine_options, output_options, prepare_machine
+from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine
 from graphkit.errors import DataError, UsageError
 
 
 @click.command()
 @click.argument("run", metavar="RUN")
-@click.option("--pairs", metavar="FILE|-", help="Score these pairs: two node ids per line, as in your graph.")
-@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Propose the K most likely missing links.")
+@graph_options
+@click.option("--pairs", metavar="FILE|-", help="Links: score these pairs, two node ids per line, as in your graph.")
+@click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Links: propose the K most likely missing ones.")
 @click.option("--node", metavar="ID", help="With --top-k: of this node (all nodes are candidates), not of the graph.")
 @click.option("--explain", metavar="FILE|-", help="Also write which neighbours each score pools, with their probability.")
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the scores go, as tsv.")
+@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the predictions go, as tsv.")
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, explain, seed, output, as_json, **machine):
-    """Score pairs of nodes, or propose missing links, with the model of a run folder.
+def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
+    """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
-    Links that the data hold, held-out ones too, are not proposed. Candidates for the whole graph are the pairs at distance two.
-    Scores are seen from the training graph; a higher score is a likelier link. Ids come back as you gave them.
+    A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
+    features: the probability of each class, or the value. A run of links takes --pairs or --top-k; links that the data hold, held-out
+    ones too, are not proposed, and candidates for the whole graph are the pairs at distance two. Ids come back as you gave them.
 
     \b
     Examples:
+      graphkit predict runs/gcn-cora -o labels.tsv
+      graphkit predict runs/gin-mine --graph other.csv --features other-features.csv
       graphkit predict runs/ncnc-my --pairs pairs.tsv -o scores.tsv
-      graphkit predict runs/ncnc-my --top-k 20
       graphkit predict runs/ncnc-my --top-k 5 --node alice --json
     """
+    if as_json and output != "-":
+        raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
+    from graphkit import registry
+    from graphkit.runs import load_run
+
+    found = load_run(run)
+    other = any(values[key] is not None for key in ("dataset", "edges", "features"))
+    links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
+    if registry.sheet(found.settings["method"]).task == "link":
+        if other:
+            raise UsageError("--dataset, --graph and --features are for runs of labels; this run scores links of its own graph")
+        _check_links(pairs, top_k, node)
+    elif given := [name for name, value in links.items() if value is not None]:
+        raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
+    device = prepare_machine(values)
+    if registry.sheet(found.settings["method"]).task == "link":
+        header, rows = _links(run, found.restore(seed, device=device), links)
+    else:
+        dataset = load_dataset(values) if other else None
+        header, rows = _labels(run, found.restore(seed, device=device)[0], dataset)
+    if as_json:
+        echo_json([dict(zip(header, row)) for row in rows])
+    else:
+        _write(output, header, rows)
+
+
+def _check_links(pairs, top_k, node) -> None:
     if (pairs is None) == (top_k is None):
         found = "neither" if pairs is None else "both"
         raise UsageError(f"--pairs and --top-k: found {found}, expected one of them")
     if node is not None and top_k is None:
         raise UsageError("--node needs --top-k")
-    device = prepare_machine(machine)
+
+
+def _labels(run: str, learner, dataset) -> tuple[tuple[str, ...], list[tuple]]:
+    from graphkit import predict
+    from graphkit.methods.supervised import SupervisedLearner
+
+    if not isinstance(learner, SupervisedLearner):
+        raise UsageError(f"{run}: a run of {type(learner).__name__}, which labels nothing; expected a run of links or labels")
+    try:
+        return predict.label_table(learner, dataset)
+    except DataError as problem:
+        raise DataError(f"{learner.dataset.name if dataset is None else dataset.name}: {problem}") from None
+
+
+def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple]]:
     from graphkit import predict
     from graphkit.lazy import torch
     from graphkit.methods.base import LinkLearner
-    from graphkit.runs import load_run
 
-    learner, dataset = load_run(run).restore(seed, device=device)
+    learner, dataset = restored
     if not isinstance(learner, LinkLearner):
         raise UsageError(f"{run}: a run of a method that scores no links; expected a link method such as ncnc")
-    if pairs is not None:
-        chosen = predict.read_pairs(pairs, dataset)
+    if options["--pairs"] is not None:
+        chosen = predict.read_pairs(options["--pairs"], dataset)
         scores = learner.score_pairs(torch.from_numpy(chosen)).numpy()
     else:
-        at = None if node is None else predict.node_number(node, dataset)
-        chosen, scores = predict.top_links(learner, dataset, top_k, at)
+        at = None if options["--node"] is None else predict.node_number(options["--node"], dataset)
+        chosen, scores = predict.top_links(learner, dataset, options["--top-k"], at)
+    if options["--explain"] is not None:
+        _write(options["--explain"], ("source", "target", "node", "kind", "p"), predict.explain(learner, dataset, chosen))
     ids = dataset.ids()
     rows = [(ids[a], ids[b], float(score)) for (a, b), score in zip(chosen.tolist(), scores.tolist())]
-    if explain is not None:
-        _write(explain, ("source", "target", "node", "kind", "p"), predict.explain(learner, dataset, chosen))
-    _show(rows, output, as_json)
-
-
-def _show(rows: list[tuple], output: str, as_json: bool) -> None:
-    if not as_json:
-        _write(output, ("source", "target", "score"), rows)
-    elif output == "-":
-        echo_json([dict(zip(("source", "target", "score"), row)) for row in rows])
-    else:
-        raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
+    return ("source", "target", "score"), rows
 
 
 def _write(path: str, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:

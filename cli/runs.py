@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from graphkit.cli.options import echo_json, mean_std, output_options, table
-from graphkit.errors import DataError
+from graphkit.errors import DataError, UsageError
 
 
 @click.group()
@@ -38,8 +39,16 @@ def list_runs(folder: str, as_json: bool):
 
     if not Path(folder).is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds run folders")
-    paths = sorted({path.parent for path in Path(folder).rglob("config.yaml")})
-    found = [load_run(path) for path in paths]
+    found, broken = [], []
+    for path in sorted({path.parent for path in Path(folder).rglob("config.yaml")}):
+        try:
+            found.append(load_run(path))
+        except DataError as problem:
+            broken.append(problem)
+    if broken and not found:
+        raise broken[0]
+    for problem in broken:  # one of them does not hide the others
+        logging.getLogger("graphkit").warning("left out: %s", problem)
     if as_json:
         echo_json([{"path": str(run.path), "state": run.state, "result": run.result} for run in found])
         return
@@ -72,7 +81,7 @@ def show(run: str, as_json: bool):
     if found.result is None:
         click.echo(f"{run}: {found.settings['method']} on {found.settings['dataset']}, unfinished (continue with --resume)")
     else:
-        click.echo(result_table(found.result))
+        click.echo(result_table(found.result) if "metrics" in found.result else _embedding_table(found.result))
         click.echo(f"command: {found.result['command']}")
     click.echo(table(sorted((key, _plain(value)) for key, value in found.settings["config"].items()), ("option", "value")))
 
@@ -97,6 +106,8 @@ def compare(first: str, second: str, as_json: bool):
     for run in runs:
         if run.result is None:
             raise DataError(f"{run.path}: the run is not finished; expected one with a result.json")
+        if "metrics" not in run.result:
+            raise UsageError(f"{run.path}: a run without metrics; score its vectors with: graphkit evaluate embedding")
     left, right = (run.result for run in runs)
     for key in ("dataset", "split", "dataset_checksum"):
         if left[key] != right[key]:
@@ -106,6 +117,12 @@ def compare(first: str, second: str, as_json: bool):
         echo_json(rows)
         return
     click.echo(table([tuple(row.values()) for row in rows], ("metric", first, second, "difference", "p", "seeds")))
+
+
+def _embedding_table(result: dict[str, Any]) -> str:
+    """What an embedder's run has in place of metrics: the size of its vectors, time and memory."""
+    keys = ("method", "dataset", "nodes", "edges", "dim", "seconds", "peak_rss_mb", "file")
+    return table([(key, result[key]) for key in keys if key in result], ("field", "value"))
 
 
 def _difference(name: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:

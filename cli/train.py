@@ -52,6 +52,7 @@ def command():
     \b
     Examples:
       graphkit train ncn --dataset cora --seeds 3
+      graphkit train gin --dataset mutag --folds
       graphkit train gcn-link --edges my.csv --columns from,to --epochs 50 --out runs/mine
       graphkit train cn --dataset ogbl-ddi --json
     """
@@ -67,6 +68,7 @@ def learner_command(name: str) -> click.Command:
     @click.option("--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it.")
     @click.option("--seed", type=click.IntRange(min=0), help="One run with this seed.  [default: 0]")
     @click.option("--seeds", type=click.IntRange(min=1), help="Run seeds 0..N-1 and report mean and spread.")
+    @click.option("--folds", is_flag=True, help="One run for each fold of the data set; TU sets: GIN's folds and rule, or --split 10fold.")
     @click.option("--out", metavar="DIR", help=f"Run folder.  [default: runs/{name}-DATASET]")
     @click.option("--resume", is_flag=True, help="Continue the run in --out, or return its result if it is done.")
     @click.option("--save-predictions", is_flag=True, help="Keep the test scores in predictions.npz.")
@@ -91,15 +93,16 @@ def _presets(sheet) -> str:
 
 
 def _example(sheet) -> str:
-    return {"link": "karate", "node": "digits", "graph": "mutag"}.get(sheet.task or "", "karate") + " --epochs 20"
+    return {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}.get(sheet.task or "", "karate") + " --epochs 20"
 
 
 def _train(name: str, config_class, values: dict[str, Any]) -> None:
     from graphkit import runs
 
     overrides = given(config_class, values)
-    if values["seed"] is not None and values["seeds"] is not None:
-        raise UsageError("--seed and --seeds exclude each other: found both, expected one")
+    several = [f"--{key}" for key in ("seed", "seeds", "folds") if values[key] not in (None, False)]
+    if len(several) > 1:
+        raise UsageError(f"{' and '.join(several)} exclude each other: expected one of them")
     seeds = list(range(values["seeds"])) if values["seeds"] else [values["seed"] or 0]
     data = {"name": _lasting(values["dataset"] or values["edges"])}
     data.update({key: values[key] for key in READ_FIELDS})
@@ -108,7 +111,10 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     # Options are checked before the data are read: a typo must not cost minutes.
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
     device = prepare_machine(values)
-    dataset = load_dataset(values, task=registry.sheet(name).task, split=values["split"], seed=seeds[0])
+    split = values["split"] or ("folds" if values["folds"] else None)
+    dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])
+    if values["folds"]:
+        seeds = _folds(dataset, values["save_predictions"])
     out = values["out"] or _default_folder(name, dataset.name, values["resume"])
     with progress.reporter() as report:
         result = runs.execute(
@@ -116,6 +122,17 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
             description={"data": data, "preset": preset}, save_predictions=values["save_predictions"],
         )  # fmt: skip
     _show(result, out, values)
+
+
+def _folds(dataset, save_predictions: bool) -> list[int]:
+    """Numbers of the data set's folds; raises :class:`UsageError` where its split is no family of folds."""
+    from graphkit.evaluation import folds
+
+    if not dataset.folds:
+        raise UsageError(f"--folds: the split {dataset.split_name!r} of {dataset.name} is not one of several; expected one such as 10fold")
+    if save_predictions and folds.by_mean_curve(dataset):
+        raise UsageError("--save-predictions and --folds exclude each other here: the epoch is chosen once all folds are trained")
+    return list(range(dataset.folds))
 
 
 def _lasting(path: str | None) -> str | None:
@@ -156,6 +173,9 @@ def result_table(result: dict[str, Any]) -> str:
          name == result["metric"] and len(result["seeds"]) == 1 else None)
         for name in names
     ]  # fmt: skip
-    head = f"{result['method']} on {result['dataset']} ({result['split']}), {len(result['seeds'])} seed(s)"
+    count = f"{len(result['seeds'])} {'folds' if result.get('folds') else 'seed(s)'}"
+    head = f"{result['method']} on {result['dataset']} ({result['split']}), {count}"
+    if result.get("selection"):
+        head += f"\nprotocol {result['protocol']}: {result['selection']}; epoch {result['best_epochs'][0]}"
     tail = f"{result['parameters']:,} parameters, {result['seconds']:.1f} s, peak {result['peak_rss_mb']:.0f} MB"
     return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), tail])

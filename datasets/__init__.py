@@ -39,7 +39,8 @@ def load(
 
     name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file or OGB folder, or
         ``-`` for standard input.
-    task: ``node``, ``link`` or ``graph``; None gives the whole graph without a split.
+    task: ``node``, ``link`` or ``graph``, or ``labels`` for whichever of node and graph the data hold; None gives the whole
+        graph without a split.
     split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
     seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
     read: how to read the user's own files.

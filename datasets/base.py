@@ -83,6 +83,7 @@ class GraphDataset:
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
+    folds: number of splits in the family that this one is of, one for each seed below it; 0 where it is of none.
     """
 
     name: str
@@ -100,6 +101,7 @@ class GraphDataset:
     ogb_name: str | None = None
     splitter: Callable[[int], GraphDataset] | None = None
     seed: int = 0
+    folds: int = 0
 
     @property
     def num_nodes(self) -> int:

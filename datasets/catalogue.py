@@ -20,7 +20,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class DataFile:
-    """One original file: its place below a data folder, size, SHA-256 and public address."""
+    """One original file: its place below a data folder, size, SHA-256 and public address.
+
+    size 0 and an empty checksum: not known; the address names a commit, whose content does not change.
+    """
 
     path: str
     size: int
@@ -100,7 +103,7 @@ def data_files() -> dict[str, DataFile]:
         for line in file:
             path, size, digest, repository, commit, source = line.rstrip("\n").split("\t")
             url = f"https://raw.githubusercontent.com/{repository}/{commit}/{source}"
-            found[path] = DataFile(path, int(size), digest, url)
+            found[path] = DataFile(path, int(size), digest.strip("-"), url)
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphkit import datasets
-from graphkit.datasets import catalogue, splits
+from graphkit.datasets import catalogue, splits, synthetic
 from graphkit.datasets.base import EdgeSet, GraphDataset
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -25,7 +25,8 @@ def describe(name: str, *, read=None) -> dict[str, Any]:
 
     whole = make(None)
     report = facts(whole)
-    tasks = list(entry.tasks) if entry else _tasks(whole)
+    generator = synthetic.GENERATORS.get(name.partition(":")[0]) if loaded is not None and entry is None else None
+    tasks = list(entry.tasks) if entry else _tasks(whole, generator)
     report["tasks"] = {task: _task_facts(make, task) for task in tasks}
     report.update(notes=entry.notes if entry else "", about=entry.about if entry else "")
     source = whole.source
@@ -34,9 +35,11 @@ def describe(name: str, *, read=None) -> dict[str, Any]:
     return report
 
 
-def _tasks(dataset: GraphDataset) -> list[str]:
+def _tasks(dataset: GraphDataset, generator: synthetic.Generator | None = None) -> list[str]:
     if dataset.graphs is not None:
         return ["graph"]
+    if generator is not None:
+        return [task for task in generator.tasks if task != "graph" and (task != "node" or dataset.labels is not None)]
     return ["node", "link"] if dataset.labels is not None else ["link"]
 
 
@@ -57,8 +60,8 @@ def _task_facts(make: Callable[[str], GraphDataset], task: str) -> dict[str, Any
             sizes[f"{part} negatives"] = len(value.neg)
         elif value.neg_dst is not None:
             sizes[f"{part} negatives"] = int(value.neg_dst.size)
-    drawn = dataset.splitter is not None
-    return {"split": dataset.split_name, "by_seed": drawn, "metric": dataset.metric, "sizes": sizes}
+    facts = {"split": dataset.split_name, "by_seed": dataset.splitter is not None, "metric": dataset.metric, "sizes": sizes}
+    return {**facts, "folds": dataset.folds} if dataset.folds else facts
 
 
 def facts(dataset: GraphDataset) -> dict[str, Any]:
@@ -70,14 +73,16 @@ def facts(dataset: GraphDataset) -> dict[str, Any]:
     loops = int((src == dst).sum())
     edges = graph.num_edges() if dataset.directed else (graph.num_edges() - loops) // 2 + loops
     labels = dataset.labels
+    owner = graph.ndata.get("_graph")  # node labels in many graphs
     out = {
         "name": dataset.name,
+        "graphs": None if owner is None else len(owner.unique()),
         "nodes": graph.num_nodes(),
         "edges": edges,
         "directed": dataset.directed,
         "weighted": dataset.weighted,
         "self_loops": loops,
-        "features": None if dataset.features is None else int(dataset.features.shape[1]),
+        **_features(graph),
         "classes": _classes(dataset),
         "labelled": None if labels is None else int(((labels >= 0) if labels.ndim == 1 else labels.any(1)).sum()),
         "degree": _degrees(graph),
@@ -91,7 +96,7 @@ def _many(dataset: GraphDataset) -> dict[str, Any]:
     graphs = dataset.graphs
     nodes = np.array([graph.num_nodes() for graph in graphs])
     edges = np.array([graph.num_edges() for graph in graphs]) // (1 if dataset.directed else 2)
-    features = graphs[0].ndata.get("feat")
+    targets = dataset.graph_labels if getattr(dataset.graph_labels, "ndim", 1) == 2 else None
     return {
         "name": dataset.name,
         "graphs": len(graphs),
@@ -101,9 +106,21 @@ def _many(dataset: GraphDataset) -> dict[str, Any]:
         "mean_edges": float(edges.mean()),
         "directed": dataset.directed,
         "weighted": dataset.weighted,
-        "features": None if features is None else int(features.shape[1]),
-        "classes": _classes(dataset),
+        **_features(graphs[0]),
+        "classes": _classes(dataset) if targets is None else None,
+        "targets": None if targets is None else int(targets.shape[1]),
     }
+
+
+def _features(graph: dgl.DGLGraph) -> dict[str, Any]:
+    """Columns of node features, and of edge features where there are any; whether node features are numbers of categories."""
+    nodes, edges = graph.ndata.get("feat"), graph.edata.get("feat")
+    out: dict[str, Any] = {"features": None if nodes is None else int(nodes.shape[1])}
+    if edges is not None:
+        out["edge_features"] = int(edges.shape[1])
+    if nodes is not None and not nodes.is_floating_point():
+        out["feature_kind"] = "categories"
+    return out
 
 
 def _classes(dataset: GraphDataset) -> int | None:

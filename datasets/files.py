@@ -114,6 +114,7 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     from graphkit.datasets import assemble, attach
 
     options = options or ReadOptions()
+    task = "node" if task == "labels" else task
     if task not in (None, "node", "link"):
         raise UsageError(f"task {task!r}: a file holds one graph, which has the tasks node and link")
     blob = read_blob(path)

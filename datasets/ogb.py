@@ -110,7 +110,7 @@ def _load(root: Path, name: str, facts: dict[str, str], official: bool = True) -
     dataset = GraphDataset(name, source=source, ogb_name=name if official else None)
     stored_once = not official or name == "ogbl-vessel"  # vessels have no direction, but OGB keeps each edge once
     dataset.directed = facts["add_inverse_edge"] != "True" and not stored_once
-    made = [_dgl_graph(graph, root) for graph in graphs]
+    made = [_dgl_graph(graph, root, categories=name.startswith("ogbg-mol")) for graph in graphs]
     if stored_once:
         made = [_both_directions(graph) for graph in made]
     metric = facts["eval metric"] or None
@@ -185,14 +185,18 @@ def _check_gzip(raw: Path) -> None:
     check(len(counts["num-node-list"]) == len(counts["num-edge-list"]), raw, "lists of different lengths", "equal ones")
 
 
-def _dgl_graph(data: dict, place: Path) -> dgl.DGLGraph:
+def _dgl_graph(data: dict, place: Path, categories: bool = False) -> dgl.DGLGraph:
+    """categories: features that are stored as integers stay int64, as the numbers of OGB's atom and bond categories."""
     n, edges = int(data["num_nodes"]), np.asarray(data["edge_index"], dtype=np.int64)
     check(edges.ndim == 2 and len(edges) == 2, place, f"edge_index of shape {edges.shape}", "(2, E)")
     check_ids(edges, n, place / "raw")
     check(n <= 1000 * edges.shape[1] + 10**6, place / "raw", f"{n} nodes with {edges.shape[1]} edges", "a graph")
     graph = dgl.graph((as_tensor(edges[0]), as_tensor(edges[1])), num_nodes=n)
     if data.get("node_feat") is not None:
-        set_features(graph, data["node_feat"], place / "raw")
+        feat = np.asarray(data["node_feat"])
+        set_features(graph, feat, place / "raw")
+        if categories and feat.dtype.kind in "iu":
+            graph.ndata["feat"] = as_tensor(feat.astype(np.int64))
     names = {"edge_feat": "feat", "edge_weight": "weight", "edge_year": "year", "edge_reltype": "relation"}
     for key, value in data.items():
         if value is None or key in ("edge_index", "num_nodes", "node_feat"):
@@ -203,7 +207,7 @@ def _dgl_graph(data: dict, place: Path) -> dgl.DGLGraph:
         if key in ("edge_weight", "edge_year", "edge_reltype"):
             value = value.reshape(len(value), -1)[:, 0]
         if key in ("edge_feat", "edge_weight"):
-            value = value.astype(np.float32)
+            value = value.astype(np.int64 if key == "edge_feat" and categories and value.dtype.kind in "iu" else np.float32)
         frame = graph.edata if key.startswith("edge_") else graph.ndata
         frame[names.get(key, key.partition("_")[2])] = as_tensor(value)
     return graph

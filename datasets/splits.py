@@ -3,6 +3,7 @@
 Names:
     ``public``, ``fixed``, ``geom-gcn``, ... as a data set gives them; a family of several (``geom-gcn``) takes the one
         of the seed (seed modulo their number), ``geom-gcn-3`` that one for every seed.
+    ``folds``: the family that ``graphkit train --folds`` runs through, ``gin-10fold`` where it is given, else the default.
     ``shchur``: 20 nodes a class to train, 30 to validate, the rest to test, drawn per seed (Shchur et al., 2018).
     ``random-a/b/c``: those fractions of the labelled nodes, or of the edges, drawn per seed.
     ``heart-a/b/c``: edges, drawn once with seed 0 (Li et al., 2023, the small graphs of HeaRT).
@@ -27,6 +28,7 @@ TASKS = ("node", "link", "graph")
 DEFAULT_LINK = "random-0.7/0.1/0.2"
 HEART = "heart-0.85/0.05/0.1"
 SHCHUR_TRAIN, SHCHUR_VALID = 20, 30
+FOLDS, GIN_FOLDS = "folds", "gin-10fold"
 
 
 @dataclass
@@ -55,9 +57,11 @@ def finish(loaded: Loaded, task: str | None, split: str | None, seed: int) -> Gr
         if split is not None:
             raise DataError(f"data set {loaded.dataset.name!r}: a split ({split}) needs a task, expected node, link or graph")
         return loaded.dataset.renamed(seed=seed)
+    dataset = loaded.dataset
+    if task == "labels":
+        task = "graph" if dataset.graphs is not None else "node"
     if task not in TASKS:
         raise DataError(f"task {task!r} is unknown{did_you_mean(task, TASKS)}; expected node, link or graph")
-    dataset = loaded.dataset
     if (task == "graph") != (dataset.graphs is not None):
         holds = "many graphs" if dataset.graphs is not None else "one graph"
         raise DataError(f"data set {dataset.name!r} holds {holds}: it has no {task} task")
@@ -72,6 +76,8 @@ def _finish_given(loaded: Loaded, task: str, name: str | None, metric: str | Non
     labels = dataset.labels if task == "node" else dataset.graph_labels
     if labels is None:
         raise DataError(f"data set {dataset.name!r} has no labels, expected some for the {task} task")
+    if name == FOLDS and FOLDS not in loaded.given:
+        name = _folds_family(loaded, task)
     name = name or next(iter(loaded.given), None) or _default_draw(labels, task)
     part, drawn = _given(loaded.given, name, seed)
     if part is None:
@@ -84,7 +90,23 @@ def _finish_given(loaded: Loaded, task: str, name: str | None, metric: str | Non
         metric=metric or ("accuracy" if not _multi(labels) else "micro-f1" if task == "node" else "rocauc"),
         seed=seed,
         splitter=(lambda other: finish(loaded, task, name, other)) if drawn else None,
+        folds=_members(loaded.given, name),
     )
+
+
+def _folds_family(loaded: Loaded, task: str) -> str:
+    """The family that ``folds`` stands for; raises :class:`DataError` where the data set's splits are no families."""
+    given = loaded.given
+    default = loaded.defaults.get(task, (None, None))[0]
+    found = [name for name in (GIN_FOLDS, default, *given) if name in given and _members(given, name) > 1]
+    if not found:
+        raise DataError(f"data set {loaded.dataset.name!r}: has no folds; its splits are {', '.join(given) or 'drawn per seed'}")
+    return found[0]
+
+
+def _members(given: dict[str, Any], name: str) -> int:
+    members = _value(given.get(name))
+    return len(members) if isinstance(members, list) else 0
 
 
 def _multi(labels: Any) -> bool:
@@ -339,7 +361,7 @@ def fold_splits(tests: Sequence[numpy.ndarray], total: int) -> dict[str, list[Ca
     def optimistic(i):
         return lambda: GraphSplit(np.setdiff1d(everything, tests[i]), tests[i], tests[i])
 
-    return {"10fold": [honest(i) for i in range(k)], "gin-10fold": [optimistic(i) for i in range(k)]}
+    return {"10fold": [honest(i) for i in range(k)], GIN_FOLDS: [optimistic(i) for i in range(k)]}
 
 
 def masks_split(train, valid, test) -> NodeSplit:

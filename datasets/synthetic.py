@@ -1,4 +1,4 @@
-"""Random graphs by name and parameters, e.g. ``sbm:n=1000,k=5,p_in=0.05,p_out=0.005,seed=1``.
+"""Random graphs and generated benchmarks by name and parameters, e.g. ``sbm:n=1000,k=5,p_in=0.05,p_out=0.005,seed=1``.
 
 All generators are vectorised or compiled: a million edges take about a second.
 """
@@ -9,6 +9,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from graphkit.datasets import graph_sets, sparse_sbm
 from graphkit.datasets.base import GraphDataset, Source
 from graphkit.datasets.build import distinct, graph_of
 from graphkit.datasets.splits import DEFAULT_LINK, Loaded
@@ -20,12 +21,17 @@ LARGEST = 2**31
 
 @dataclass(frozen=True)
 class Generator:
-    """A generator: its function, the parameters with their defaults, and the paper."""
+    """A generator: its function, the parameters with their defaults, and the paper.
+
+    make: returns a DGLGraph, or a :class:`Loaded` where splits and metric come with the graphs. tasks: the first one is the
+    data set's own.
+    """
 
     make: Callable
     parameters: dict[str, float]
     about: str
     paper: str
+    tasks: tuple[str, ...] = ("link",)
 
 
 def _sbm(n, k, p_in, p_out, features, seed):
@@ -152,6 +158,7 @@ GENERATORS = {
         {"n": 1000, "k": 5, "p_in": 0.05, "p_out": 0.005, "features": 0, "seed": 0},
         "k equal blocks; pairs inside a block are linked with p_in, others with p_out; label: block.",
         "Holland, Laskey, Leinhardt: Stochastic blockmodels, 1983",
+        ("link", "node"),
     ),
     "barabasi": Generator(
         _barabasi,
@@ -171,9 +178,56 @@ GENERATORS = {
         "2^scale nodes, n*degree/2 edges drawn by recursion, then loops and duplicates dropped.",
         "Chakrabarti, Zhan, Faloutsos: R-MAT, SDM 2004",
     ),
-}
-INTEGERS = {"n", "k", "m", "scale", "seed", "features"}
-PROBABILITIES = {"p", "p_in", "p_out", "a", "b", "c"}
+    "csl": Generator(
+        graph_sets.csl,
+        {"copies": 15, "seed": 0},
+        "circulant graphs of 41 nodes, ten chord lengths, each relabelled at random; label: length.",
+        "Murphy, Srinivasan, Rao, Ribeiro: Relational Pooling for Graph Representations, ICML 2019",
+        ("graph",),
+    ),
+    "pattern": Generator(
+        graph_sets.pattern,
+        {"train": 1000, "valid": 200, "test": 200, "instances": 10, "p": 0.5, "q": 0.35, "p_pattern": 0.5,
+         "q_pattern": 0.5, "seed": 0},
+        "graphs of five communities and a hidden pattern; node label: in the pattern.",
+        "Dwivedi et al.: Benchmarking Graph Neural Networks, 2020",
+        ("node",),
+    ),
+    "cluster": Generator(
+        graph_sets.cluster,
+        {"train": 1000, "valid": 200, "test": 200, "k": 6, "p": 0.55, "q": 0.25, "seed": 0},
+        "graphs of k communities, one node of each tells its own; node label: community.",
+        "Dwivedi et al.: Benchmarking Graph Neural Networks, 2020",
+        ("node",),
+    ),
+    "ring-transfer": Generator(
+        graph_sets.ring_transfer,
+        {"train": 2000, "valid": 500, "test": 500, "radius": 12, "classes": 5, "graph_level": 0, "seed": 0},
+        "rings of 2 radius nodes; the flagged node must tell the class that the opposite one holds.",
+        "Bodnar et al.: Weisfeiler and Lehman Go Cellular, NeurIPS 2021",
+        ("node", "graph"),
+    ),
+    "minesweeper": Generator(
+        graph_sets.minesweeper,
+        {"rows": 100, "cols": 100, "mines": 0.2, "unknown": 0.5, "seed": 0},
+        "a board of mines; cells tell how many of their eight neighbours are mines; label: is there a mine.",
+        "Platonov et al.: A Critical Look at the Evaluation of GNNs under Heterophily, ICLR 2023",
+        ("node",),
+    ),
+    "sparse-sbm": Generator(
+        sparse_sbm.sparse_sbm,
+        {"n": 20000, "k": 20, "low": 0.5, "degree": 10, "mix": 0.1, "features": 16, "seed": 0},
+        "k equal blocks, a share of the nodes with one or two edges, features of noise; label: block.",
+        "Karrer, Newman: Stochastic blockmodels and community structure in networks, Physical Review E 83, 2011",
+        ("node",),
+    ),
+}  # fmt: skip
+INTEGERS = {"n", "k", "m", "scale", "seed", "features", "copies", "train", "valid", "test", "instances", "radius", "classes",
+            "graph_level", "rows", "cols"}  # fmt: skip
+PROBABILITIES = {"p", "p_in", "p_out", "a", "b", "c", "q", "p_pattern", "q_pattern", "mines", "unknown", "low", "mix"}
+SMALLEST = {key: 1 for key in ("n", "k", "scale", "copies", "train", "valid", "test", "instances")}
+SMALLEST.update(radius=2, classes=2, rows=2, cols=2)
+HIGHEST = {"scale": 30, "graph_level": 1}
 
 
 def parse(name: str) -> tuple[str, dict[str, float]]:
@@ -196,19 +250,19 @@ def parse(name: str) -> tuple[str, dict[str, float]]:
 
 
 def _check_range(name: str, key: str, value: float) -> None:
-    low, high = (0, 1) if key in PROBABILITIES else (0, 30) if key == "scale" else (0, LARGEST - 1)
-    low = 1 if key in ("n", "k", "scale") else low
+    low, high = SMALLEST.get(key, 0), 1 if key in PROBABILITIES else HIGHEST.get(key, LARGEST - 1)
     if not low <= value <= high:
         raise DataError(f"{name}: {key} is {value:g}, expected {low}..{high}")
 
 
 def generate(name: str) -> Loaded:
-    """Make the graph that ``name`` describes; the same name gives the same graph."""
+    """Make the graph or graphs that ``name`` describes; the same name gives the same ones."""
     word, values = parse(name)
     generator = GENERATORS[word]
-    if word == "sbm" and values["k"] > values["n"]:
+    if word in ("sbm", "sparse-sbm") and values["k"] > values["n"]:
         raise DataError(f"{name}: k is {values['k']}, expected at most n={values['n']}")
-    graph = generator.make(**values)
-    source = Source(generator.paper, "none needed", "", "seed " + str(values["seed"]))
-    tasks = {"link": (DEFAULT_LINK, None)}
-    return Loaded(GraphDataset(name, graph, source=source), defaults=tasks)
+    made, source = generator.make(**values), Source(generator.paper, "none needed", "", "seed " + str(values["seed"]))
+    if isinstance(made, Loaded):
+        made.dataset.name, made.dataset.source = name, source
+        return made
+    return Loaded(GraphDataset(name, made, source=source), defaults={"link": (DEFAULT_LINK, None)})

@@ -97,7 +97,7 @@ class Config:
     def from_mapping(cls, values: Mapping[str, Any], origin: str = "configuration") -> Config:
         """Build from a mapping of field names; raises :class:`UsageError` for a name that is not a field."""
         names = {item.name for item in dataclasses.fields(cls)}
-        cleaned = {key.replace("-", "_"): value for key, value in values.items()}
+        cleaned = {str(key).replace("-", "_"): value for key, value in values.items()}
         for key in cleaned:
             if key not in names:
                 raise UsageError(f"{origin}: unknown option {key!r}{did_you_mean(key, names)}")
@@ -132,7 +132,7 @@ def _scalar(name: str, value: Any, scalar: type, many: bool) -> Any:
         raise problem
     try:
         number = scalar(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise problem from None
     if scalar is int and float(value) != number:
         raise problem

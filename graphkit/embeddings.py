@@ -8,6 +8,7 @@ under the header ``id``, in ``NAME.ids.tsv``.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -196,6 +197,8 @@ def _read_npy(path: Path):
 
 
 def _read_npz(path: Path):
+    if not zipfile.is_zipfile(path):  # NumPy's own message would advise to unpickle it
+        raise DataError(f"{path}: not a readable npz embedding: no zip archive")
     with np.load(path, allow_pickle=False) as content:
         if "vectors" not in content:
             raise DataError(f"{path}: has {', '.join(content.files) or 'nothing'}, expected an array 'vectors'")

@@ -1,4 +1,4 @@
-"""Using a trained link predictor: pairs by the user's ids, and the most likely missing links."""
+"""Using a trained model: labels of nodes and graphs, scores of pairs by the user's ids, and the most likely missing links."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from graphkit.datasets.base import GraphDataset
     from graphkit.methods.base import LinkLearner
+    from graphkit.methods.supervised import SupervisedLearner
 
 HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "id", "id1", "id2", "node1", "node2", "head", "tail"}
 CANDIDATES_AT_ONCE = 2_000_000
@@ -70,6 +71,43 @@ def _find(number: dict[str, int], cell: str, place: str) -> int:
 def node_number(node: str, dataset: GraphDataset) -> int:
     """Return the number of a node by the user's id; raises :class:`DataError`."""
     return _find({str(known): place for place, known in enumerate(dataset.ids().tolist())}, node, "--node")
+
+
+def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None) -> tuple[tuple[str, ...], list[tuple]]:
+    """Return (header, rows) with the predictions for every node or graph of a data set, by default that of training.
+
+    Columns: ``id`` as the user gave it (the number of a graph), then for classes ``prediction``, the likeliest, and ``p_CLASS`` for
+    each; ``p_LABEL`` for several labels a node or graph; ``value`` for a regression. Raises :class:`DataError` where the features are
+    not those of training, :class:`UsageError` where the model cannot be used on other data.
+    """
+    if dataset is None:
+        dataset, logits = learner.dataset, learner.logits()
+    else:
+        dataset = _as_in_training(dataset, learner.dataset)
+        logits = learner.logits_of(dataset)
+    ids = list(range(len(dataset.graphs))) if dataset.graphs is not None else dataset.ids().tolist()
+    values = learner.targets.probabilities(logits).double().cpu().numpy()
+    kind, names = learner.targets.kind, learner.dataset.class_names
+    if kind in ("absolute", "squared"):
+        header = ["value"] if values.shape[1] == 1 else [f"value_{k}" for k in range(values.shape[1])]
+        return ("id", *header), [(node, *row) for node, row in zip(ids, values.tolist())]
+    if kind == "binary":
+        values = np.concatenate([1 - values, values], axis=1)
+    names = names if names is not None and len(names) == values.shape[1] else [str(k) for k in range(values.shape[1])]
+    columns = [f"p_{name}" for name in names]
+    if kind == "labels":
+        return ("id", *columns), [(node, *row) for node, row in zip(ids, values.tolist())]
+    likeliest = [names[k] for k in values.argmax(1)]
+    return ("id", "prediction", *columns), [(node, best, *row) for node, best, row in zip(ids, likeliest, values.tolist())]
+
+
+def _as_in_training(dataset: GraphDataset, trained: GraphDataset) -> GraphDataset:
+    """The data in the form that the model knows: one graph for a model of graphs becomes a list of one."""
+    if trained.task == "graph" and dataset.graphs is None:
+        return dataset.renamed(graphs=[dataset.graph], graph=None, task="graph")
+    if trained.task == "node" and dataset.graphs is not None:
+        raise UsageError(f"{dataset.name}: holds {len(dataset.graphs)} graphs, but the run's model labels the nodes of one graph")
+    return dataset.renamed(task=trained.task)
 
 
 def known_links(dataset: GraphDataset) -> scipy.sparse.csr_matrix:

@@ -45,8 +45,12 @@ class Sheet:
     claims: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def preset(self, name: str, preset: str, dataset: str | None) -> dict[str, Any]:
-        """Return the published option values of a word for a data set; empty where the sheet has none."""
-        values = dict(self.presets.get(preset, {}).get(dataset, {}) or {})
+        """Return the published option values of a word for a data set; empty where the sheet has none.
+
+        The data sets of a generator (``pattern:seed=1``) share the entry of its word.
+        """
+        known = self.presets.get(preset, {})
+        values = dict(known.get(dataset) or known.get((dataset or "").partition(":")[0]) or {})
         own = values.pop("only", {}) or {}
         return {**values, **(own.get(name) or {})}
 

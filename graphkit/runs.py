@@ -150,6 +150,7 @@ def execute(
 
 
 def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop, save_predictions) -> dict[str, Any]:
+    from graphkit.evaluation import folds
     from graphkit.training import checkpoint, fit
 
     learner = registry.method(name)(config)
@@ -173,6 +174,7 @@ def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop,
         _save_predictions(folder.seed_path(seed, "predictions.npz"), learner, found.state)
     return {
         "best": found.best, "epochs": found.epochs, "seconds": found.seconds, "parameters": learner.parameter_count(),
+        **({"curve": found.curve} if folds.by_mean_curve(dataset) else {}),
     }  # fmt: skip
 
 
@@ -189,16 +191,22 @@ def _save_predictions(path: Path, learner, state) -> None:
 
 
 def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[str, Any]:
+    from graphkit.evaluation import folds
     from graphkit.evaluation.leaderboard import hardware
     from graphkit.evaluation.protocols import of_dataset
 
-    runs = [outcomes[str(seed)] for seed in seeds]
+    runs, protocol, rules = [outcomes[str(seed)] for seed in seeds], of_dataset(dataset), {}
+    if dataset.folds and list(seeds) == list(range(dataset.folds)):
+        rules["folds"] = dataset.folds
+    if folds.by_mean_curve(dataset):
+        runs = folds.select_one_epoch(runs)
+        rules["selection"] = protocol.says
     metrics = {
         metric: {part: summary([run["best"][metric][part] for run in runs]) for part in ("valid", "test")}
         for metric in runs[0]["best"]
     }
     return {
-        "method": name, "dataset": dataset.name, "split": dataset.split_name, "protocol": of_dataset(dataset).id,
+        "method": name, "dataset": dataset.name, "split": dataset.split_name, "protocol": protocol.id, **rules,
         "metric": dataset.metric, "seeds": list(seeds), "hardware": hardware(device),
         "valid": metrics[dataset.metric]["valid"], "test": metrics[dataset.metric]["test"], "metrics": metrics,
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],

@@ -41,7 +41,9 @@ def test_values_are_read_from_text_and_numbers():
         ({"weights": [-1]}, "--weights is -1.0, expected a value of at least 0"),
         ({"limit": 0}, "--limit is 0, expected a value of at least 1"),
         ({"normalize": "yes"}, "--normalize is 'yes', expected true or false"),
+        ({"dim": float("inf")}, "--dim is inf, expected an integer"),
         ({"diim": 3}, "demo: unknown option 'diim'; did you mean 'dim'?"),
+        ({1: 2}, "demo: unknown option '1'"),
     ],
 )
 def test_wrong_values_say_what_was_expected(values, message):

@@ -70,6 +70,7 @@ def test_new_file_does_not_inherit_the_ids_of_an_old_one(tmp_path):
     ("a.npy", b"", "not a readable npy embedding"),
     ("a.npy", b"\x93NUMPY\x01\x00rubbish", "not a readable npy embedding"),
     ("a.npz", b"PK\x03\x04 cut", "not a readable npz embedding"),
+    ("a.npz", b"rubbish", "not a readable npz embedding: no zip archive"),
     ("a.parquet", b"PAR1 no PAR1", "not a readable parquet embedding"),
     ("a.tsv", b"", "not a readable tsv embedding"),
     ("a.tsv", b"id\tdim_0\nx\tone\n", "not a readable tsv embedding|expected numbers"),

@@ -96,3 +96,30 @@ def test_not_a_run_and_damaged_runs(tmp_path, two_runs):
     (tmp_path / "seed-0" / "model.safetensors").write_bytes(b"rubbish")
     with pytest.raises(DataError, match="not a safetensors file"):
         runs.load_run(tmp_path).restore(0)
+
+
+def test_a_broken_run_does_not_hide_the_others(tmp_path, two_runs, caplog):
+    from graphkit.cli.runs import command
+
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text((two_runs / "ncn" / "config.yaml").read_text())
+    (tmp_path / "bad" / "result.json").write_text("{")
+    done = CliRunner().invoke(command, ["list", str(tmp_path), "--json"], catch_exceptions=False)
+    assert [row["path"] for row in json.loads(done.stdout)] == [str(tmp_path / "good")]
+    assert "bad/result.json: not JSON" in caplog.text
+    with pytest.raises(DataError, match="not JSON"):
+        CliRunner().invoke(command, ["list", str(tmp_path / "bad")], catch_exceptions=False)
+
+
+def test_runs_of_embedders_are_shown_and_not_compared(tmp_path, two_runs):
+    from graphkit.cli.main import graphkit as main
+    from graphkit.cli.runs import command
+
+    words = ["embed", "--method", "fastrp", "--dim", "4", "--weights", "1", "--dataset", "karate", "--out", str(tmp_path / "e")]
+    assert CliRunner().invoke(main, words, catch_exceptions=False).exit_code == 0
+    shown = CliRunner().invoke(command, ["show", str(tmp_path / "e")], catch_exceptions=False).stdout.splitlines()
+    assert ["dim", "4"] in [line.split() for line in shown] and ["nodes", "34"] in [line.split() for line in shown]
+    assert str(tmp_path / "e") in CliRunner().invoke(command, ["list", str(tmp_path)], catch_exceptions=False).stdout
+    with pytest.raises(UsageError, match="without metrics"):
+        CliRunner().invoke(command, ["compare", str(tmp_path / "e"), str(two_runs / "ncn")], catch_exceptions=False)

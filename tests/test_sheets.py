@@ -19,6 +19,7 @@ from graphkit.cli.methods import markdown_table
 from graphkit.cli.options import config_options
 from graphkit.cli.train import learner_command
 from graphkit.config import Config, field_types, flag_name
+from graphkit.datasets import synthetic
 from graphkit.methods.base import Embedder, Learner, LinkLearner
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,9 +36,8 @@ def word_id(part):
 
 def test_every_module_with_a_method_has_a_sheet_and_is_found():
     folder = ROOT / "graphkit" / "methods"
-    with_method = {
-        path for path in folder.glob("*/*.py") if re.search(r"^class \w+\((Embedder|Learner|LinkLearner)\)", path.read_text(), re.MULTILINE)
-    }
+    form = re.compile(r"^class \w+\((Embedder|Learner|LinkLearner|SupervisedLearner)\)", re.MULTILINE)
+    with_method = {path for path in folder.glob("*/*.py") if form.search(path.read_text())}
     assert with_method and with_method == {sheet.path.with_suffix(".py") for sheet in SHEETS}
     assert {sheet.path for sheet in SHEETS} == set(folder.glob("*/*.yaml"))
 
@@ -60,7 +60,7 @@ def test_sheet_says_all_it_must(sheet):
     assert "url" in sheet.paper
     assert set(sheet.takes) == TAKES and all(isinstance(value, bool) for value in sheet.takes.values())
     assert sheet.result in ("exact", "random") and sheet.memory
-    assert (sheet.task in ("node", "link", "graph")) == (sheet.kind == "learner")
+    assert (sheet.task in ("node", "link", "graph", "labels")) == (sheet.kind == "learner")
 
 
 @pytest.mark.parametrize("name, sheet", WORDS, ids=word_id)
@@ -104,7 +104,7 @@ def test_an_option_has_one_type_in_all_methods():
 @pytest.mark.parametrize("name, preset, dataset", PRESETS, ids=str)
 def test_preset_makes_a_config_of_a_known_data_set(name, preset, dataset):
     config = registry.resolve_config(name, dataset, preset=preset).to_dict()
-    assert dataset in datasets.names()
+    assert dataset in datasets.names() or dataset in synthetic.GENERATORS
     sheet = registry.sheet(name)
     for key, value in {**sheet.preset(name, preset, dataset), **(sheet.names[name] or {})}.items():
         assert config[key] == (list(value) if isinstance(value, (list, tuple)) else value)

@@ -65,13 +65,14 @@ def _refuse_nan(predictions: dict[str, torch.Tensor], split: str) -> None:
 def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor) -> dict[str, float]:
     """Return the metrics of a node or graph task, those that go with ``metric``.
 
-    accuracy: accuracy and macro-f1 over the classes. micro-f1, macro-f1: multi-label, as many labels of the highest
-    scores as the truth has. rmse, mae: over all labelled entries. rocauc, ap: mean over the tasks that have both labels.
+    accuracy, balanced-accuracy: both, the second the mean over the classes of their recall, and macro-f1. micro-f1, macro-f1:
+    multi-label, as many labels of the highest scores as the truth has. rmse, mae: over all labelled entries. rocauc, ap: mean over
+    the tasks that have both labels.
     """
     truth, scores = truth.numpy(), scores.numpy()
     if len(truth) != len(scores) or len(truth) == 0:
         raise GraphkitError(f"found {len(truth)} y_true and {len(scores)} y_pred, expected the same number, at least one")
-    if NAMES.get(metric, metric) == "accuracy":
+    if NAMES.get(metric, metric) in ("accuracy", "balanced-accuracy"):
         return _class_metrics(truth, scores)
     truth, scores = truth.reshape(len(truth), -1), scores.reshape(len(scores), -1)
     if metric in ("micro-f1", "macro-f1"):
@@ -100,6 +101,7 @@ def _class_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     truth, guess = truth[known].astype(np.int64), guess[known].astype(np.int64)
     return {
         "accuracy": float(np.mean(guess == truth)),
+        "balanced-accuracy": float(np.mean([np.mean(guess[truth == c] == c) for c in np.unique(truth)])),
         "macro-f1": float(sk.f1_score(truth, guess, average="macro", zero_division=0)),
     }
 

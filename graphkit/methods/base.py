@@ -73,6 +73,10 @@ class Learner(Method):
         """Score ``"valid"`` or ``"test"``: y_pred_pos and y_pred_neg for links, y_true and y_pred otherwise."""
         raise NotImplementedError
 
+    def validation_loss(self) -> float | None:
+        """Loss of the last prediction of ``"valid"``, of which the lowest selects the epoch; None: each metric selects its own."""
+        return None
+
     def on_epoch_start(self, epoch: int) -> None:
         """Run before the batches of an epoch."""
 

@@ -110,7 +110,8 @@ class Adjacency:
     def to_scipy(self) -> scipy.sparse.csr_matrix:
         """The entries that are on, as a 0/1 SciPy matrix."""
         shape = (self.index.num_nodes, self.index.num_nodes)
-        matrix = scipy.sparse.csr_matrix((self.keep.astype(np.float64), self.index.indices, self.index.indptr), shape=shape)
+        parts = (self.keep.astype(np.float64), self.index.indices, self.index.indptr)
+        matrix = scipy.sparse.csr_matrix(parts, shape=shape, copy=True)  # dropping zeros moves the columns within their array
         matrix.eliminate_zeros()
         return matrix
 

@@ -7,23 +7,16 @@ subgraph first, and score some of its own edges and non-edges.
 
 from __future__ import annotations
 
-import contextlib
-import io
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import dgl
 import numpy as np
 import torch
-from dgl import dataloading
 
-from graphkit.errors import UsageError
 from graphkit.nn.adjacency import EdgeIndex
 from graphkit.sampling.negatives import contains, uniform_non_edges
-
-SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
+from graphkit.sampling.samplers import count_parts, make_sampler, seeded
 
 
 class LinkBatch(NamedTuple):
@@ -55,30 +48,9 @@ class LinkSampler:
         self.edges = EdgeIndex.from_graph(graph)
         self.numbers = self.edges.edge_numbers(positives)
         self._index_copies()
-        # METIS parts of a few nodes hold no edges to learn from.
-        self.parts, self.parts_per_batch = max(1, min(parts, graph.num_nodes() // 20)), parts_per_batch
-        if len(fanout) not in (1, num_layers):
-            raise UsageError(f"--fanout has {len(fanout)} numbers, expected 1 or {num_layers}, one per layer")
-        fanouts = list(fanout) * num_layers if len(fanout) == 1 else list(fanout)
-        self.sampler = self._make(name, fanouts, saint_mode, tuple(saint_budget))
-
-    def _make(self, name, fanouts, saint_mode, saint_budget):
-        if name == "neighbor":
-            return dataloading.NeighborSampler(fanouts)
-        if name == "labor":
-            return dataloading.LaborSampler(fanouts)
-        if name == "shadow":
-            return dataloading.ShaDowKHopSampler(fanouts)
-        if name == "cluster":
-            # DGL writes the partition to a file, though the result stays in memory, and reports on stdout.
-            with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-                return dataloading.ClusterGCNSampler(self.graph, self.parts, cache_path=str(Path(folder) / "parts.pkl"))
-        if name == "saint":
-            expected = 2 if saint_mode == "walk" else 1
-            if len(saint_budget) != expected:
-                raise UsageError(f"--saint-budget has {len(saint_budget)} numbers, expected {expected} for {saint_mode}")
-            return dataloading.SAINTSampler(saint_mode, saint_budget if expected == 2 else saint_budget[0])
-        return None
+        self.parts, self.parts_per_batch = count_parts(parts, graph.num_nodes()), parts_per_batch
+        self.sampler = make_sampler(graph, name, num_layers, fanout=fanout, parts=self.parts, saint_mode=saint_mode,
+                                    saint_budget=saint_budget)  # fmt: skip
 
     def _index_copies(self) -> None:
         """Group the graph's edge ids by undirected edge, so that all copies of a target can be named at once."""
@@ -117,7 +89,7 @@ class LinkSampler:
         place = torch.from_numpy(place.reshape(-1, 2))
         if self.name == "labor":
             self.sampler.set_seed(seed)  # LABOR keeps a generator of its own
-        with _seeded(seed):
+        with seeded(seed):
             nodes, _, graph = self.sampler.sample(self.graph, torch.from_numpy(ends), exclude_eids=torch.from_numpy(targets))
         return LinkBatch(graph, nodes, place[: len(positive)], place[len(positive) :])
 
@@ -129,7 +101,7 @@ class LinkSampler:
             groups = [None] * max(1, len(self.positives) // self.batch_size)
         for group in groups:
             seed = int(generator.integers(2**31))
-            with _seeded(seed):
+            with seeded(seed):
                 part = self.sampler.sample(self.graph, 0 if group is None else torch.from_numpy(group))
             batch = self._within(part, generator)
             if batch is not None:
@@ -167,22 +139,3 @@ class LinkSampler:
                 break
         return np.concatenate(found)
 
-
-class _seeded:
-    """Runs DGL's samplers, some of which draw from torch, from a seed, and leaves torch's generator as it was.
-
-    DGL samples in one thread meanwhile: with several the same seed gives other neighbours each time.
-    """
-
-    def __init__(self, seed: int):
-        self.seed = seed
-
-    def __enter__(self) -> None:
-        self.state, self.threads = torch.get_rng_state(), dgl.utils.get_num_threads()
-        dgl.utils.set_num_threads(1)
-        torch.manual_seed(self.seed)
-        dgl.seed(self.seed)
-
-    def __exit__(self, *error) -> None:
-        torch.set_rng_state(self.state)
-        dgl.utils.set_num_threads(self.threads)

@@ -25,14 +25,17 @@ Report = Callable[[dict[str, Any]], None]
 class FitResult:
     """What a run of one seed found.
 
-    best: metric -> {"epoch", "valid", "test"}; every metric selects the first epoch with its best validation value.
-    state: the learner's state at the best epoch of the data set's own metric.
+    best: metric -> {"epoch", "valid", "test"}; every metric selects the first epoch with its best validation value, or all that with
+    the lowest validation loss where the learner asks for it.
+    state: the learner's state at the best epoch of the data set's own metric. curve: {"epoch", metric: validation value} of every
+    evaluation.
     """
 
     best: dict[str, dict[str, float]]
     state: dict[str, torch.Tensor]
     epochs: int
     seconds: float
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -43,10 +46,12 @@ class _Progress:
     step: int = 0
     loss_sum: float = 0.0
     evaluations_without_gain: int = 0
+    lowest_loss: float = float("inf")
     stopped: bool = False
     seconds: float = 0.0
     best: dict[str, dict[str, float]] = field(default_factory=dict)
     best_state: dict[str, torch.Tensor] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 def fit(
@@ -96,7 +101,7 @@ class _Loop:
             if progress.epoch % config.eval_every == 0 or progress.epoch == config.epochs:
                 self._evaluate(progress.epoch, loss)
             self._checkpoint_if_due()
-        return FitResult(progress.best, progress.best_state, progress.epoch, self._seconds())
+        return FitResult(progress.best, progress.best_state, progress.epoch, self._seconds(), progress.curve)
 
     def _epoch(self, epoch: int) -> float:
         learner, progress = self.learner, self.progress
@@ -138,7 +143,8 @@ class _Loop:
     def _evaluate(self, epoch: int, loss: float | None) -> None:
         progress = self.progress
         valid = self._score("valid")
-        better = [name for name in valid if self._improves(name, valid[name])]
+        progress.curve.append({"epoch": epoch, **valid})
+        better = self._better(valid)
         test = self._score("test") if better else {}
         for name in better:
             progress.best[name] = {"epoch": epoch, "valid": valid[name], "test": test[name]}
@@ -158,6 +164,16 @@ class _Loop:
         with torch.no_grad():
             predictions = self.learner.predict(split)
         return metrics.evaluate(self.dataset, predictions, split)
+
+    def _better(self, valid: dict[str, float]) -> list[str]:
+        """The metrics whose best epoch this is: each by its own value, or all by the learner's own validation loss."""
+        progress, loss = self.progress, self.learner.validation_loss()
+        if loss is None:
+            return [name for name in valid if self._improves(name, valid[name])]
+        if progress.best and not loss < progress.lowest_loss:
+            return []
+        progress.lowest_loss = loss if loss == loss else float("inf")
+        return list(valid)
 
     def _improves(self, name: str, value: float) -> bool:
         if name not in self.progress.best:

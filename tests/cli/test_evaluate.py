@@ -111,6 +111,17 @@ def test_predictions_of_links(split, tmp_path):
     assert split.metric in run("predictions", tmp_path / "s.npz", "--dataset", "sbm:n=400,k=3")
 
 
+def test_predictions_of_ones_own_split(tmp_path):
+    """The split of a file: two held-out edges against two pairs that the file calls no edges."""
+    rows = ["a,b,train,1", "b,c,train,1", "c,d,train,1", "a,c,valid,1", "b,e,valid,0"]
+    rows += ["b,d,test,1", "a,d,test,1", "a,e,test,0", "d,e,test,0"]
+    (tmp_path / "my.csv").write_text("src,dst\na,b\nb,c\nc,d\na,c\nb,d\na,d\nc,e\n")
+    (tmp_path / "parts.csv").write_text("\n".join(["src,dst,part,label", *rows]) + "\n")
+    scores = save(tmp_path / "s.npz", y_pred_pos=np.array([0.9, 0.2]), y_pred_neg=np.array([0.5, 0.1]))
+    found = json.loads(run("predictions", scores, "--edges", tmp_path / "my.csv", "--splits", tmp_path / "parts.csv", "--json"))
+    assert found["metrics"]["auc"] == 0.75  # of the four pairs of a positive and a negative one is in the wrong order
+
+
 def test_wrong_predictions_end_in_one_line(split, tmp_path):
     pos, neg = np.zeros(len(split.split.test.pos)), np.zeros(len(split.split.test.neg))
     nan = neg.copy()

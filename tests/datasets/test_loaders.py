@@ -33,6 +33,26 @@ def test_all_loaders_give_the_same_ring(use_tiny, name):
     assert dataset.source.licence and dataset.source.url and dataset.split is None
 
 
+@pytest.mark.parametrize(
+    "name, file, like",
+    [
+        ("squirrel-filtered", "heterophilous/squirrel_filtered.npz", "heterophilous/minesweeper.npz"),
+        ("actor", "heterophilous/actor.npz", "heterophilous/minesweeper.npz"),
+        ("roman-empire", "heterophilous/roman_empire.npz", "heterophilous/minesweeper.npz"),
+        ("amazon-computers", "graphdata/amazon_cs.npz", "graphdata/acm.npz"),
+        ("coauthor-physics", "graphdata/coauthor_phy.npz", "graphdata/acm.npz"),
+    ],
+)
+def test_sets_of_the_same_form_load_once_their_file_is_there(tiny, tmp_path, monkeypatch, name, file, like):
+    monkeypatch.setenv("GRAPHKIT_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=rf"{file} not found.*graphkit data fetch {name}"):
+        datasets.load(name)
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_bytes((tiny / like).read_bytes())
+    assert pairs(datasets.load(name).graph) == RING
+    assert len(describe.describe(name)["tasks"]) == 2
+
+
 def test_planetoid(use_tiny):
     dataset = datasets.load("cora", task="node")
     rng = np.random.default_rng(0)

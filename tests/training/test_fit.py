@@ -70,6 +70,13 @@ def test_selects_first_epoch_of_best_validation():
     assert found.best["hits@1"]["test"] == pytest.approx(0.02)
 
 
+def test_selects_by_the_learners_own_loss_where_it_has_one():
+    learner, losses = scripted([0.2, 0.1, 0.9, 0.8], patience=2), iter([3.0, 1.0, 1.0, float("nan")])
+    learner.validation_loss = lambda: next(losses)
+    found = fit(learner, dataset())
+    assert found.best["hits@1"] == {"epoch": 2, "valid": pytest.approx(0.1), "test": pytest.approx(0.02)} and found.epochs == 4
+
+
 def test_patience_counts_evaluations_without_gain():
     learner = scripted([0.3, 0.2, 0.2, 0.2, 0.9], patience=2)
     found = fit(learner, dataset())

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphkit.config import Config, option
-from graphkit.errors import DataError, MissingExtraError
-from graphkit.lazy import dgl, np, torch
+from graphkit.errors import DataError
 from graphkit.methods.base import Embedder
 
 if TYPE_CHECKING:
@@ -52,41 +51,27 @@ class Walks(Embedder):
 
         Raises :class:`MissingExtraError` without gensim, :class:`DataError` where p or q differ from 1 on a weighted graph.
         """
-        try:
-            from gensim.models import Word2Vec
-        except ImportError:
-            raise MissingExtraError("gensim", "deepwalk", "deepwalk and node2vec") from None
+        from graphkit.sampling.skip_gram import require_gensim, skip_gram
+
+        require_gensim()
         config, graph = self.config, dataset.graph
-        result = np.zeros((dataset.num_nodes, config.dim), np.float32)
-        walks = self.walks(dataset, seed)
-        if not walks:
-            return result
-        model = Word2Vec(
-            walks, vector_size=config.dim, window=config.window, sg=1, hs=int(config.hierarchical), min_count=0, sample=0,
-            negative=0 if config.hierarchical else config.negative_samples, workers=config.workers, epochs=config.epochs,
-            alpha=config.learning_rate, seed=seed + 1,
+        result = skip_gram(
+            self.walks(dataset, seed), dataset.num_nodes, config.dim, window=config.window,
+            negative_samples=0 if config.hierarchical else config.negative_samples, epochs=config.epochs,
+            learning_rate=config.learning_rate, seed=seed, workers=config.workers,
         )  # fmt: skip
-        result[np.asarray(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
         alone = (graph.in_degrees() + graph.out_degrees()) == 0
         result[alone.cpu().numpy()] = 0
         return result
 
     def walks(self, dataset: GraphDataset, seed: int) -> list[list[int]]:
         """Random walks in random order, each a list of nodes; nodes without outgoing edges start none."""
-        config, graph = self.config, dataset.graph.cpu()
-        biased = config.p != 1 or config.q != 1
-        if biased and dataset.weighted:
+        from graphkit.sampling.skip_gram import random_walks
+
+        config = self.config
+        if (config.p != 1 or config.q != 1) and dataset.weighted:
             raise DataError(f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take here")
-        dgl.seed(seed)
-        starts = torch.nonzero(graph.out_degrees()).reshape(-1)
-        generator = np.random.default_rng(seed)
-        found: list[list[int]] = []
-        for _ in range(config.num_walks if len(starts) else 0):
-            order = starts[torch.from_numpy(generator.permutation(len(starts)))]
-            if biased:
-                traces = dgl.sampling.node2vec_random_walk(graph, order, config.p, config.q, config.walk_length - 1)
-            else:
-                weight = "weight" if dataset.weighted else None
-                traces, _ = dgl.sampling.random_walk(graph, order, length=config.walk_length - 1, prob=weight)
-            found.extend([node for node in walk if node >= 0] for walk in traces.tolist())
-        return found
+        return random_walks(
+            dataset.graph, num_walks=config.num_walks, walk_length=config.walk_length, seed=seed, p=config.p, q=config.q,
+            weight="weight" if dataset.weighted else None,
+        )  # fmt: skip

@@ -136,7 +136,7 @@ class NCNC(LinkLearner):
         from graphkit.runs import load_run
 
         given, _ = load_run(folder).restore(self.seed)
-        theirs = given.state_dict()
+        theirs = _completed_pool(given.state_dict(), self.state_dict())
         mine = {k: v for k, v in self.state_dict().items() if k.startswith("encoder.") or self.config.init_parts == "all"}
         for key, value in mine.items():
             if key not in theirs or theirs[key].shape != value.shape:
@@ -241,6 +241,14 @@ class NCNC(LinkLearner):
             sets, _, probability = self.model["predictor"].complete(h, self.graph, pairs)
         columns = (sets.rows().tolist(), sets.node.tolist(), [KIND_NAMES[kind] for kind in sets.kind.tolist()])
         return list(zip(*columns, probability.tolist()))
+
+
+def _completed_pool(theirs: dict[str, Any], mine: dict[str, Any]) -> dict[str, Any]:
+    """The weights under the names of the taker: f_cn of NCN pools common neighbours, f_cn of NCNC completed ones."""
+    common, completed = "predictor.pool_mlps.common.", "predictor.pool_mlps.completed."
+    if not any(key.startswith(completed) for key in mine) or any(key.startswith(completed) for key in theirs):
+        return theirs
+    return {key.replace(common, completed): value for key, value in theirs.items()}
 
 
 def _stored_copies(edges: EdgeIndex, dataset) -> numpy.ndarray:

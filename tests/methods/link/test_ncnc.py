@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -216,6 +218,30 @@ def test_batches_cover_the_edges_and_fit_small_graphs(random_graph):
     assert len(list(large.batches(0, np.random.default_rng(0)))) == 2
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_interrupted_training_continues_to_the_same_losses(random_graph, tmp_path, variant):
+    """Also where a variant would keep something from batch to batch that no checkpoint holds."""
+    from graphkit.errors import Interrupted
+    from graphkit.training.signals import StopRequest
+
+    def losses(stop_at=None, **options):
+        found, stop = [], StopRequest()
+
+        def report(event):
+            if event["event"] == "step":
+                found.append(event["loss"])
+                stop.name = "SIGTERM" if len(found) == stop_at else None
+
+        learner = NCNC(**{**SMALL, "epochs": 3}, variant=variant, predictor_edge_dropout=0.2)
+        with contextlib.suppress(Interrupted):
+            fit(learner, random_graph, seed=0, report=report, stop=stop, **options)
+        return found
+
+    unbroken, file = losses(), tmp_path / "checkpoint.pt"
+    assert len(unbroken) == 15
+    assert losses(stop_at=7, checkpoint_path=file) + losses(checkpoint_path=file, resume=True) == unbroken
+
+
 def test_frozen_encoder_starts_from_a_run(random_graph, tmp_path, monkeypatch):
     """Two stages: the encoder of an NCN run is taken over and stays as it is while the predictor moves."""
     import graphkit.runs
@@ -237,6 +263,21 @@ def test_frozen_encoder_starts_from_a_run(random_graph, tmp_path, monkeypatch):
         fit(wider, random_graph, seed=0)
     with pytest.raises(UsageError, match="--epochs 0"):
         fit(NCNC(**{**options, "epochs": 0}), random_graph)
+
+
+def test_completion_starts_from_a_whole_ncn_run(random_graph, monkeypatch):
+    """The published second stage on ogbl-ddi: NCNC takes over all of a trained NCN, of which it is the case p = 0."""
+    import graphkit.runs
+
+    first = prepared(random_graph, variant="ncn")
+    for weight in first.model.parameters():
+        torch.nn.init.normal_(weight)
+    restored = type("Run", (), {"restore": lambda self, seed: (first, random_graph)})()
+    monkeypatch.setattr(graphkit.runs, "load_run", lambda path: restored)
+    second = prepared(random_graph, variant="ncnc", init_from="first", pt=0.0, lr=0.0)
+    second.on_epoch_start(0)
+    pairs = torch.tensor([[0, 1], [3, 11], [2, 5]])
+    torch.testing.assert_close(second.score_pairs(pairs), first.score_pairs(pairs))
 
 
 def test_explains_what_it_pools(random_graph):

@@ -41,6 +41,15 @@ def test_adjacency_with_dropped_entries():
     torch.testing.assert_close(x.grad, step.T @ weight)
 
 
+def test_a_scipy_copy_leaves_the_index_alone():
+    """Dropping zeros works in place; done on the index's own columns it would garble the graph of all later batches."""
+    index = EdgeIndex.build(np.array([0, 1, 2, 0]), np.array([1, 2, 3, 3]), 4)
+    whole = index.adjacency().to_scipy().toarray()
+    cut = index.adjacency().without(np.array([0, 2])).to_scipy().toarray()
+    assert cut.sum() == whole.sum() - 4
+    np.testing.assert_array_equal(index.adjacency().to_scipy().toarray(), whole)
+
+
 def test_edge_numbers_in_either_direction():
     index = EdgeIndex.build(np.array([3, 1]), np.array([0, 2]), 4)
     assert index.edge_numbers(np.array([[0, 3], [3, 0], [2, 1], [0, 1]])).tolist() == [0, 0, 1, -1]

@@ -1,0 +1,127 @@
+"""graphkit sample: what a method computes once, before any training."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphkit.cli.options import echo_json, graph_options, load_dataset, on_terminal, output_options, table
+from graphkit.errors import UsageError, did_you_mean
+
+SECONDS_BETWEEN_LINES = 30.0
+
+
+class SampleGroup(click.Group):
+    """Knows which methods have something to sample."""
+
+    def resolve_command(self, ctx, args):
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            hint = did_you_mean(args[0], self.commands) or f"; expected {', '.join(self.commands)}"
+            raise UsageError(f"graphkit sample: unknown method {args[0]!r}{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=SampleGroup)
+def command():
+    """Draw what a method takes from the graph once, for all of its trainings.
+
+    \b
+    Example:
+      graphkit sample largegt --dataset minesweeper --k 30 --out minesweeper-lists
+      graphkit train largegt --dataset minesweeper --k 30 --lists minesweeper-lists
+    """
+
+
+@command.command("largegt")
+@graph_options
+@click.option("--k", type=click.IntRange(min=1), default=50, show_default=True, help="Length of each node's list, itself first.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random choices.")
+@click.option("--hub-cap", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Walk on from a neighbour of more edges by this many random steps; 0 takes all of them, which is exact.")  # fmt: skip
+@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
+              help="Type of the stored features.")  # fmt: skip
+@click.option("--out", metavar="FOLDER", required=True, help="Folder for lists.npy, hops.npy and sample.json.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
+@output_options
+def largegt(**values):
+    """Lists of K nodes from each node's two-hop neighbourhood, and the features of two hops, memory-mapped.
+
+    The lists do not depend on the number of threads. A graph without node features gets its lists alone.
+
+    \b
+    Examples:
+      graphkit sample largegt --dataset tolokers --k 50 --out lists
+      graphkit sample largegt --edges my.csv --features my.npy --dtype float16 --out lists --json
+    """
+    _sample(values)
+
+
+def _sample(values: dict[str, Any]) -> None:
+    from graphkit.machine import peak_rss_mb, set_threads
+
+    out = values["out"]
+    if (Path(out) / "sample.json").exists():  # before the data are read: it must not cost minutes
+        raise UsageError(f"--out {out}: already holds lists; name another folder")
+    set_threads(values["threads"])
+    dataset = load_dataset(values)
+    if dataset.graph is None:
+        raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph")
+
+    from graphkit.sampling.hop_tokens import Recipe, sample
+
+    features = None if dataset.features is None else dataset.features.numpy()
+    recipe = Recipe(values["k"], values["seed"], values["hub_cap"], values["dtype"])
+    started = time.perf_counter()
+    with _progress() as report:
+        about = sample(dataset.graph, features, out, recipe, report)
+    found = {
+        "method": "largegt", "dataset": dataset.name, "out": str(out), **about, "seconds": time.perf_counter() - started,
+        "peak_rss_mb": round(peak_rss_mb(), 1), "command": shlex.join(["graphkit", *sys.argv[1:]]),
+    }  # fmt: skip
+    if values["as_json"]:
+        echo_json(found)
+    else:
+        shown = ("dataset", "nodes", "edges", "k", "seed", "hub_cap", "hops", "features", "dtype", "seconds", "peak_rss_mb", "out")
+        click.echo(table([(key.replace("_", " "), found[key]) for key in shown], ("what", "value")))
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Any]:
+    """Yield a function of (stage, done, total): a bar on a terminal, a line now and then elsewhere."""
+    logger = logging.getLogger("graphkit")
+    if logger.level >= logging.ERROR:
+        yield lambda stage, done, total: None
+        return
+    if on_terminal():
+        from tqdm import tqdm
+
+        bars: dict[str, Any] = {}
+
+        def show(stage, done, total):
+            if stage not in bars:
+                bars[stage] = tqdm(total=total, desc=stage, leave=False, file=sys.stderr)
+            bars[stage].update(done - bars[stage].n)
+
+        try:
+            yield show
+        finally:
+            for bar in bars.values():
+                bar.close()
+        return
+    last = time.monotonic()
+
+    def line(stage, done, total):
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            logger.info("%s: %s of %s", stage, f"{done:,}", f"{total:,}")
+            last = time.monotonic()
+
+    yield line

@@ -1,0 +1,140 @@
+"""Fixed lists of nodes from the 1- and 2-hop neighbourhoods, drawn without forming A @ A.
+
+The pool of a node v is a multiset: the distinct neighbours of v (columns of row v of A) followed by the distinct ends of walks
+of two steps from v (columns of row v of A @ A). A node in both parts counts twice, and in an undirected graph v itself is in
+the second part. A list is v and then K - 1 draws without replacement from the pool; a pool that is smaller is repeated in
+ascending order, part after part, and cut; where it is empty the draws are uniform over all nodes, with replacement.
+
+The ends of the walks from v are counted by stamps: a word per node and worker remembers the last v that met the node, so that a
+repeated end costs one comparison and nothing is cleared between nodes. Time O(sum over v of the degrees of v's neighbours),
+memory O(workers n) beside the graph and the lists. ``benchmarks/bench_largegt_sampler.py`` sets it beside SciPy's product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numba
+import numpy as np
+
+from graphkit.kernels.adjacency import Adjacency
+
+# Nodes that a worker takes at a time; small, so that a stretch of hubs is shared out.
+STRETCH = 64
+# Calls of the kernel, between which progress is reported and an interrupt is heard.
+PIECES = 64
+
+
+def hop_lists(
+    matrix: Adjacency,
+    k: int,
+    *,
+    seed: int = 0,
+    hub_cap: int = 0,
+    out: np.ndarray | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Return (n, k) int32 lists; row v starts with v.
+
+    matrix: rows sorted; weights are ignored, repeated edges count once. hub_cap: with c > 0 a neighbour of more than c neighbours
+    contributes the ends of c random steps (drawn with replacement) in place of all its neighbours, which bounds the time by
+    O(m c); 0 takes all, which is exact. out: where to write, e.g. a memory map. report: called with (nodes done, nodes).
+
+    Every row depends on the seed, its node and the graph alone, whatever the number of threads. Raises ValueError for k < 1.
+    """
+    n = matrix.num_nodes
+    if k < 1:
+        raise ValueError(f"k is {k}, expected at least 1")
+    lists = np.empty((n, k), np.int32) if out is None else out
+    if n == 0:
+        return lists
+    workers = min(numba.get_num_threads(), max(1, n // STRETCH))
+    stamps = np.full((workers, n), -1, np.int32)
+    # One entry more than the largest pool: the kernel writes before it counts.
+    pools = np.empty((workers, n + int(matrix.degrees().max()) + 1), np.int32)
+    bounds = np.unique(np.append(np.linspace(0, n, PIECES + 1).astype(np.int64) // STRETCH * STRETCH, n))
+    for start, stop in zip(bounds[:-1], bounds[1:]):
+        _fill_lists(matrix.indptr, matrix.indices, start, stop, np.uint64(seed), hub_cap, stamps, pools, lists)
+        if report is not None:
+            report(int(stop), n)
+    return lists
+
+
+def random_lists(num_nodes: int, k: int, *, seed: int = 0) -> np.ndarray:
+    """Return (n, k) int32 lists of each node and k - 1 uniform random nodes: the control that knows nothing of the edges."""
+    lists = np.random.default_rng([seed, k]).integers(max(num_nodes, 1), size=(num_nodes, k), dtype=np.int32)
+    lists[:, 0] = np.arange(num_nodes)
+    return lists
+
+
+@numba.njit(inline="always")
+def _next_word(state):
+    """SplitMix64: (new state, word)."""
+    state += np.uint64(0x9E3779B97F4A7C15)
+    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state, word ^ (word >> np.uint64(31))
+
+
+@numba.njit(inline="always")
+def _below(word, bound):
+    """A number of 0..bound-1 from the upper half of a random word; bound < 2^32."""
+    return np.int64(((word >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
+
+
+@numba.njit
+def _pool_of(indptr, indices, v, hub_cap, state, stamp, pool):
+    """Write the pool of v; return (random state, size of the first part, size of both)."""
+    size = 0
+    for e in range(indptr[v], indptr[v + 1]):
+        if e == indptr[v] or indices[e] != indices[e - 1]:
+            pool[size] = indices[e]
+            size += 1
+    first = size
+    for at in range(first):
+        u = pool[at]
+        begin, end = indptr[u], indptr[u + 1]
+        if 0 < hub_cap < end - begin:
+            for _ in range(hub_cap):
+                state, word = _next_word(state)
+                w = indices[begin + _below(word, end - begin)]
+                pool[size] = w
+                size += stamp[w] != v
+                stamp[w] = v
+        else:
+            for e in range(begin, end):
+                # Written always, counted when new: no branch to mispredict.
+                w = indices[e]
+                pool[size] = w
+                size += stamp[w] != v
+                stamp[w] = v
+    return state, first, size
+
+
+@numba.njit(parallel=True, cache=True, nogil=True)
+def _fill_lists(indptr, indices, start, stop, seed, hub_cap, stamps, pools, lists):
+    n, k = len(indptr) - 1, lists.shape[1]
+    workers = len(stamps)
+    for worker in numba.prange(workers):
+        stamp, pool = stamps[worker], pools[worker]
+        for block in range(start + worker * STRETCH, stop, workers * STRETCH):
+            for v in range(block, min(block + STRETCH, stop)):
+                state, word = _next_word(seed)
+                state, word = _next_word(word ^ np.uint64(v))
+                state, first, size = _pool_of(indptr, indices, v, hub_cap, word, stamp, pool)
+                lists[v, 0] = v
+                if size == 0:
+                    for j in range(1, k):
+                        state, word = _next_word(state)
+                        lists[v, j] = _below(word, n)
+                elif size < k:
+                    pool[first:size].sort()
+                    for j in range(1, k):
+                        lists[v, j] = pool[(j - 1) % size]
+                else:
+                    # The first steps of a Fisher-Yates shuffle: draws without replacement.
+                    for j in range(1, k):
+                        state, word = _next_word(state)
+                        other = j - 1 + _below(word, size - j + 1)
+                        lists[v, j] = pool[other]
+                        pool[other] = pool[j - 1]

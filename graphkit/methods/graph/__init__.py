@@ -1,0 +1,1 @@
+"""Methods that label whole graphs, or the nodes of many."""

@@ -1,0 +1,86 @@
+"""GraphGPS: a graph Transformer with local message passing, for node and graph labels."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from graphkit.config import option
+from graphkit.lazy import dgl, torch
+from graphkit.methods.supervised import SupervisedConfig, SupervisedLearner
+
+log = logging.getLogger(__name__)
+LOCAL = ("gatedgcn", "gine", "gin", "gcn", "gat", "sage", "pna", "none")
+ATTENTION = ("transformer", "performer", "bigbird", "none")
+
+
+@dataclass(frozen=True)
+class GraphGPSConfig(SupervisedConfig):
+    """Options of GraphGPS; the defaults are those that its published configurations share."""
+
+    local: str = option("gatedgcn", "message-passing layer beside the attention", choices=LOCAL)
+    attn: str = option("transformer", "attention among all nodes of a graph; performer and bigbird are linear in them", choices=ATTENTION)
+    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, signnet-mlp, signnet-ds, rwse, rwcols, rwrows, hkdiag, "
+                             "elstatic[:DIM], peg[:K]")  # fmt: skip
+    num_layers: int = option(4, "layers of message passing beside attention", min=1)
+    hidden_dim: int = option(64, "width of all layers", min=1)
+    heads: int = option(4, "attention heads, of gat too; must divide the width", min=1)
+    dropout: float = option(0.0, "dropout after both branches and in the feed-forward part", min=0, max=1)
+    attn_dropout: float = option(0.5, "dropout of the attention weights", min=0, max=1)
+    performer_kernel: str = option("relu", "performer: kernel of the random features", choices=("relu", "softmax"))
+    performer_head_dim: int = option(0, "performer: width of each head; 0: hidden-dim over heads", min=0)
+    norm: str = option("batch", "norm after each branch and after the feed-forward part", choices=("none", "batch", "layer"))
+    act: str = option("relu", "activation", choices=("relu", "gelu", "elu", "silu"))
+    pool: str = option("mean", "node vectors to graph vector", choices=("mean", "add", "max"))
+    head: str = option("default", "graph head: an MLP, or one that halves the width twice (san)", choices=("default", "san"))
+    head_layers: int = option(1, "linear layers of the node head and of the default graph head", min=1)
+    lap_encoder: str = option("deepset", "lappe: network over the frequencies", choices=("deepset", "transformer"))
+    lap_layers: int = option(2, "lappe: linear or Transformer layers", min=1)
+    lap_post_layers: int = option(0, "lappe: layers of an MLP after the sum over frequencies", min=0)
+    raw_encoder: str = option("linear", "rwse, hkdiag, elstatic: network after the BatchNorm of the raw values", choices=("linear", "mlp"))
+    lr: float = option(0.001, "learning rate", min=0)
+    weight_decay: float = option(1e-5, "L2 penalty of adam, decoupled decay of adamw", min=0)
+    optimizer: str = option("adamw", "optimiser", choices=("adam", "adamw"))
+    schedule: str = option("cosine", "learning rate over the epochs", choices=("constant", "cosine", "step"))
+    warmup: int = option(5, "epochs over which the learning rate rises linearly", min=0)
+    clip_norm: float = option(1.0, "clip the gradient to this norm; 0: no clipping", min=0)
+
+
+class GraphGPS(SupervisedLearner):
+    """Logits of nodes or graphs from layers that run message passing and attention side by side.
+
+    h' = Norm(x + FFN(x)) with x = Norm(h + MPNN(h, e)) + Norm(h + Attn(h)), on h = [features; encodings]; see
+    :class:`graphkit.nn.gps.GPS` for the layer and :mod:`graphkit.nn.encodings` for the encodings, which are computed once and
+    kept in the user's cache. Attention stays within each graph.
+
+    Memory: O(sum N^2 heads) of a batch's graphs with full attention, refused above 8,192 nodes; O(m d + n d) with performer,
+    bigbird or none.
+
+    Reference: Rampasek et al., Recipe for a General, Powerful, Scalable Graph Transformer, NeurIPS 2022.
+    """
+
+    Config = GraphGPSConfig
+
+    def prepare_all(self, graphs: list) -> list:
+        """Add the raw encodings, and self-loops for gcn, after checking what does not need them."""
+        from graphkit.nn import encodings
+        from graphkit.nn.attention import check_size
+        from graphkit.nn.gps import check
+
+        chosen = encodings.parse(self.config.pe)
+        check(self.config, chosen)
+        check_size(self.config.attn, max((graph.num_nodes() for graph in graphs), default=0))
+        encodings.compute(graphs, chosen, torch.get_num_threads())
+        if self.config.local != "gcn":
+            return graphs
+        return [dgl.add_self_loop(dgl.remove_self_loop(graph)) for graph in graphs]
+
+    def build(self, dims):
+        """Return the model and tell how its parameters spread over its parts."""
+        from graphkit.nn import encodings
+        from graphkit.nn.gps import GPS
+
+        model = GPS(self.config, encodings.parse(self.config.pe), dims)
+        counts = model.parts()
+        log.info("%s parameters: %s", f"{sum(counts.values()):,}", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
+        return model
