@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import echo_json, on_terminal, output_options, table
+from graphkit.cli.options import echo_json, on_terminal, output_options, read_options, reading, table
 from graphkit.errors import UsageError, did_you_mean
 
 LAZY = {"convert": ("graphkit.cli.convert", "A graph file in another format.")}
@@ -93,19 +93,20 @@ def _is_here(entry: Any) -> bool:
 
 @command.command()
 @click.argument("name")
+@read_options
 @output_options
-def info(name: str, as_json: bool):
+def info(name: str, as_json: bool, **values):
     """Describe a data set: size, degrees, homophily, components, splits, metric, source, licence, checksum.
 
     \b
     Examples:
       graphkit data info karate
       graphkit data info sbm:n=1000,k=5 --json
-      graphkit data info my.csv
+      graphkit data info my.csv --directed --labels topics.csv
     """
     from graphkit import datasets
 
-    report = datasets.info(name)
+    report = datasets.info(name, read=reading(name, values))
     if as_json:
         echo_json(report)
         return
@@ -173,14 +174,15 @@ def fetch(name: str, force: bool, as_json: bool):
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a drawn split.")
 @click.option("--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg).")
 @click.option("-o", "--output", metavar="FILE|-", default="-", help="Where to write.  [default: stdout]")
+@read_options
 @output_options
-def split(name: str, task: str | None, split_name: str | None, seed: int, negatives: bool, output: str, as_json: bool):
+def split(name: str, task: str | None, split_name: str | None, seed: int, negatives: bool, output: str, as_json: bool, **values):
     """Write a split as tsv: id and part for nodes and graphs, src, dst and part for links.
 
     \b
     Examples:
       graphkit data split cora --task link --split random-0.7/0.1/0.2 --seed 3 -o split.tsv
-      graphkit data split karate --task node --json
+      graphkit data split my.csv --labels topics.csv --task node --json
     """
     from graphkit import datasets
     from graphkit.datasets import catalogue, synthetic
@@ -189,7 +191,7 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
     if task is None:
         entry, generator = catalogue.entries().get(name), synthetic.GENERATORS.get(name.partition(":")[0])
         task = next(iter(entry.tasks)) if entry else generator.tasks[0] if generator else "link"
-    dataset = datasets.load(name, task=task, split=split_name, seed=seed)
+    dataset = datasets.load(name, task=task, split=split_name, seed=seed, read=reading(name, values))
     header, rows = _split_rows(dataset, task, negatives)
     if as_json:
         echo_json({"name": name, "task": task, "split": dataset.split_name, "seed": seed, "columns": header,

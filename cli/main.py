@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 import click
 
@@ -27,6 +32,8 @@ COMMANDS = {
     "runs": ("graphkit.cli.runs", "Run folders: list, show, compare."),
     "doctor": ("graphkit.cli.doctor", "What is installed, found and missing on this machine."),
 }
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, an exhausted quota or a limit of file size says
 
 
 class LazyGroup(click.Group):
@@ -86,14 +93,17 @@ def main(args: list[str] | None = None) -> None:
     arguments = front + [word for word in arguments if word not in front]
     code = 1
     try:
-        code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
-        sys.stdout.flush()
+        with _stop_signals():
+            code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
+            sys.stdout.flush()
     except GraphkitError as problem:
         code = _fail(str(problem), problem.exit_code)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.Abort:
-        code = 130
+        code = _fail("interrupted", 130)
+    except _Stopped as stop:
+        code = _fail(f"stopped by {stop}; nothing was saved", 143)
     except click.ClickException as problem:
         code = _fail(problem.format_message() + _hint(problem), problem.exit_code)
     except KeyboardInterrupt:
@@ -103,13 +113,61 @@ def main(args: list[str] | None = None) -> None:
     except SystemExit as stop:
         # Click meets a broken pipe first, wraps the streams and asks for exit code 1.
         code = _reader_went_away() if isinstance(sys.stdout, click.utils.PacifyFlushWrapper) else stop.code
+    except OSError as problem:
+        if problem.errno not in FULL:
+            code = _internal(problem, front)
+        else:
+            code = _disk_full(problem)
     except MemoryError as problem:
         code = _fail(f"out of memory{f': {problem}' if str(problem) else ''}", 1)
     except Exception as problem:
-        if "-v" in front or "--verbose" in front:
-            raise
-        code = _fail(f"internal error: {type(problem).__name__}: {_one_line(problem)} (run with -v for the traceback)", 1)
+        code = _internal(problem, front)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Stopped(BaseException):
+    """A signal came; no "except Exception" on the way may catch it."""
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[None]:
+    """Within the block, SIGTERM and SIGUSR1 raise :class:`_Stopped`; training handles them itself meanwhile.
+
+    A second one ends the process as usual, and so does one in a child process.
+    """
+    numbers, owner = (signal.SIGTERM, signal.SIGUSR1), os.getpid()
+
+    def stop(number: int, frame: object) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        if os.getpid() != owner:
+            os.kill(os.getpid(), number)
+        raise _Stopped(signal.Signals(number).name)
+
+    ours = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, stop) for number in numbers} if ours else {}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _internal(problem: Exception, front: list[str]) -> int:
+    if "-v" in front or "--verbose" in front:
+        raise problem
+    return _fail(f"internal error: {type(problem).__name__}: {_one_line(problem)} (run with -v for the traceback)", 1)
+
+
+def _disk_full(problem: OSError) -> int:
+    """Report a full disk in a line; where stdout is what is full, keep Python from complaining at exit."""
+    where = problem.filename
+    try:
+        sys.stdout.flush()
+    except OSError:
+        where = where or "stdout"
+        _reader_went_away()
+    return _fail(f"{where or 'output'}: cannot be written: {problem.strerror}", 1)
 
 
 def _reader_went_away() -> int:

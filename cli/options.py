@@ -72,9 +72,12 @@ def compose(*decorators: Callable) -> Callable:
     return apply
 
 
-graph_options = compose(
+_name_options = compose(
     click.option("--dataset", metavar="NAME|FILE", help="Data set of the catalogue, synthetic graph or file."),
     click.option("--edges", "--graph", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
+)
+
+_edge_options = compose(
     click.option("--columns", metavar="SRC,DST[,WEIGHT]", help="Columns of the edge list, by name or number from 0."),
     click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
     click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
@@ -82,12 +85,19 @@ graph_options = compose(
     click.option("--directed/--undirected", default=False, help="Whether edges have a direction.  [default: undirected]"),
     click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
     click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
-    click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, csv or Parquet."),
+    click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, mat, csv or Parquet."),
 )
+
+_label_option = click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns, npy, mat ...")
+
+graph_options = compose(_name_options, _edge_options)
+
+# How to read a graph that an argument names.
+read_options = compose(_edge_options, _label_option)
 
 data_options = compose(
     graph_options,
-    click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns."),
+    _label_option,
     click.option("--splits", metavar="FILE", help="Split of your own graph: nodes (id, part) or links (src, dst, part)."),
 )
 
@@ -108,15 +118,29 @@ READ_FIELDS = (
 def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0):
     """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
     from graphkit import datasets
-    from graphkit.datasets.files import ReadOptions
     from graphkit.errors import UsageError
 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
-    read = ReadOptions(**{key: values.pop(key) for key in READ_FIELDS if key in values})
+    options = {key: values.pop(key) for key in READ_FIELDS if key in values}
     if (name is None) == (edges is None):
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")
-    return datasets.load(name or edges, task=task, split=split, seed=seed, read=read)
+    name = name or edges
+    return datasets.load(name, task=task, split=split, seed=seed, read=reading(name, options))
+
+
+def reading(name: str, options: dict[str, Any]):
+    """The ReadOptions of a command; raises :class:`UsageError` where some were given for data that are read in one way only."""
+    from graphkit import datasets
+    from graphkit.datasets.files import ReadOptions
+    from graphkit.errors import UsageError
+
+    read, default = ReadOptions(**options), ReadOptions()
+    given = [key for key in READ_FIELDS if getattr(read, key) != getattr(default, key)]
+    if given and not datasets.is_own(name):
+        flags = ["--no-header" if key == "header" and not read.header else f"--{key.replace('_', '-')}" for key in given]
+        raise UsageError(f"{', '.join(flags)}: found with {name}, expected with a graph file of your own only")
+    return read
 
 
 def prepare_machine(values: dict[str, Any]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine
 from graphkit.errors import DataError, UsageError
+from graphkit.files import atomic_path
+
+EXPLAINED = ("source", "target", "node", "kind", "p")
 
 
 @click.command()
@@ -39,10 +43,14 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     """
     if as_json and output != "-":
         raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
+    if explain is not None and explain == output:
+        target = "stdout" if output == "-" else output
+        raise UsageError(f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another file")
     from graphkit import registry
     from graphkit.runs import load_run
 
     found = load_run(run)
+    found.require_model()
     other = any(values[key] is not None for key in ("dataset", "edges", "features"))
     links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
     if registry.sheet(found.settings["method"]).task == "link":
@@ -53,14 +61,14 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
         raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
     device = prepare_machine(values)
     if registry.sheet(found.settings["method"]).task == "link":
-        header, rows = _links(run, found.restore(seed, device=device), links)
+        header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
         dataset = load_dataset(values) if other else None
-        header, rows = _labels(run, found.restore(seed, device=device)[0], dataset)
+        (header, rows), why = _labels(run, found.restore(seed, device=device)[0], dataset), None
+    tables = ([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)])
+    _write(tables)
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
-    else:
-        _write(output, header, rows)
 
 
 def _check_links(pairs, top_k, node) -> None:
@@ -83,7 +91,8 @@ def _labels(run: str, learner, dataset) -> tuple[tuple[str, ...], list[tuple]]:
         raise DataError(f"{learner.dataset.name if dataset is None else dataset.name}: {problem}") from None
 
 
-def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple]]:
+def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], list[tuple] | None]:
+    """Header and rows of the scores, and the rows that explain them where they are asked for."""
     from graphkit import predict
     from graphkit.lazy import torch
     from graphkit.methods.base import LinkLearner
@@ -97,24 +106,25 @@ def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple]]:
     else:
         at = None if options["--node"] is None else predict.node_number(options["--node"], dataset)
         chosen, scores = predict.top_links(learner, dataset, options["--top-k"], at)
-    if options["--explain"] is not None:
-        _write(options["--explain"], ("source", "target", "node", "kind", "p"), predict.explain(learner, dataset, chosen))
+    why = None if options["--explain"] is None else list(predict.explain(learner, dataset, chosen))
     ids = dataset.ids()
     rows = [(ids[a], ids[b], float(score)) for (a, b), score in zip(chosen.tolist(), scores.tolist())]
-    return ("source", "target", "score"), rows
+    return ("source", "target", "score"), rows, why
 
 
-def _write(path: str, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    with _sink(path) as stream:
-        stream.write("\t".join(header) + "\n")
-        for row in rows:
-            stream.write("\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) + "\n")
+def _write(tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]) -> None:
+    """Write (path, header, rows) each, "-" for stdout: the files first, all of them or none."""
+    with contextlib.ExitStack() as stack:
+        files = [(stack.enter_context(atomic_path(path)), *table) for path, *table in tables if path != "-"]
+        for path, header, rows in files:
+            with open(path, "w", encoding="utf-8") as stream:
+                stream.writelines(_lines(header, rows))
+    for path, header, rows in tables:
+        if path == "-":
+            sys.stdout.writelines(_lines(header, rows))
 
 
-def _sink(path: str):
-    if path == "-":
-        return contextlib.nullcontext(sys.stdout)
-    try:
-        return open(path, "w", encoding="utf-8")
-    except OSError as problem:
-        raise DataError(f"-o {path}: {problem.strerror or problem}") from None
+def _lines(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterable[str]:
+    yield "\t".join(header) + "\n"
+    for row in rows:
+        yield "\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) + "\n"

@@ -100,6 +100,7 @@ def compare(first: str, second: str, as_json: bool):
     Example:
       graphkit runs compare runs/ncn-cora runs/gcn-link-cora
     """
+    from graphkit.evaluation.protocols import require_same
     from graphkit.runs import load_run
 
     runs = [load_run(path) for path in (first, second)]
@@ -109,9 +110,10 @@ def compare(first: str, second: str, as_json: bool):
         if "metrics" not in run.result:
             raise UsageError(f"{run.path}: a run without metrics; score its vectors with: graphkit evaluate embedding")
     left, right = (run.result for run in runs)
-    for key in ("dataset", "split", "dataset_checksum"):
-        if left[key] != right[key]:
-            raise DataError(f"{first} and {second} differ in {key}: {left[key]!r} and {right[key]!r} cannot be compared")
+    require_same([left, right], [first, second])
+    checksums = left.get("dataset_checksum"), right.get("dataset_checksum")
+    if checksums[0] != checksums[1]:
+        raise DataError(f"{first} and {second} differ in dataset_checksum: {checksums[0]!r} and {checksums[1]!r} cannot be compared")
     rows = [_difference(name, left, right) for name in left["metrics"] if name in right["metrics"]]
     if as_json:
         echo_json(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     device = prepare_machine(values)
     split = values["split"] or ("folds" if values["folds"] else None)
     dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])
+    _say_what_is_ignored(name, dataset)
     if values["folds"]:
         seeds = _folds(dataset, values["save_predictions"])
     out = values["out"] or _default_folder(name, dataset.name, values["resume"])
@@ -122,6 +124,14 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
             description={"data": data, "preset": preset}, save_predictions=values["save_predictions"],
         )  # fmt: skip
     _show(result, out, values)
+
+
+def _say_what_is_ignored(name: str, dataset) -> None:
+    """Tell of edge weights and directions that the data have and the method does not look at."""
+    takes = registry.sheet(name).takes
+    for has, word, what in ((dataset.weighted, "weighted", "edge weights"), (dataset.directed, "directed", "edge directions")):
+        if has and not takes.get(word):
+            logging.getLogger("graphkit").info("%s has %s, which %s ignores", dataset.name, what, name)
 
 
 def _folds(dataset, save_predictions: bool) -> list[int]:
@@ -153,16 +163,17 @@ def _default_folder(name: str, dataset: str, resume: bool) -> Path:
 
 
 def _show(result: dict[str, Any], out: Path, values: dict[str, Any]) -> None:
+    from graphkit.evaluation.leaderboard import row
+
     if values["as_json"]:
-        echo_json(result)
+        echo_json({**result, "leaderboard": dict(row(result))} if values["leaderboard"] else result)
         return
     if values["leaderboard"]:
-        from graphkit.evaluation.leaderboard import row
-
         click.echo(table(row(result), ("field", "value")))
         return
     click.echo(result_table(result))
-    click.echo(f"run folder: {out}", err=True)
+    if not (click.get_current_context().find_root().obj or {}).get("quiet"):
+        click.echo(f"run folder: {out}", err=True)
 
 
 def result_table(result: dict[str, Any]) -> str:

@@ -56,6 +56,19 @@ def load(
     return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed)
 
 
+def is_own(name: str) -> bool:
+    """Whether the name is none that is read in one way only: of the catalogue, of a generator, of an OGB folder."""
+    from graphkit.datasets import catalogue, synthetic
+
+    word, colon, _ = name.partition(":")
+    generator = bool(colon) and word in synthetic.GENERATORS
+    return name not in catalogue.entries() and not generator and not _is_ogb_folder(name)
+
+
+def _is_ogb_folder(name: str) -> bool:
+    return name != "-" and os.path.isdir(os.path.join(name, "raw"))
+
+
 def _loaded(name: str) -> Loaded | None:
     """What the name's loader gives; None for the path of a user's own graph."""
     from graphkit.datasets import catalogue, synthetic
@@ -65,7 +78,7 @@ def _loaded(name: str) -> Loaded | None:
     word, colon, _ = name.partition(":")
     if colon and word in synthetic.GENERATORS:
         return synthetic.generate(name)
-    if name != "-" and os.path.isdir(os.path.join(name, "raw")):
+    if _is_ogb_folder(name):
         from graphkit.datasets import ogb
 
         return ogb.load_folder(name)

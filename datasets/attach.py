@@ -1,7 +1,9 @@
 """What a user knows about the nodes: features, labels and splits, from files beside the graph.
 
-Features: ``.npy``, ``.npz`` (one 2-d array, or ``features``, or a SciPy sparse matrix), csv or tsv, Parquet.
-Labels: the same, one value a node, or several columns of 0 and 1, or several rows a node (multi-label).
+Features: ``.npy``, ``.npz`` (one 2-d array, or ``features``, or a SciPy sparse matrix), ``.mat`` (``features``,
+or one matrix), csv or tsv, Parquet.
+Labels: the same, one value a node, or several columns of 0 and 1, or several rows a node (multi-label); in
+``.mat`` the variable ``group``, ``labels`` or ``y``, or one matrix.
 A csv or Parquet whose first column is called ``id`` (or node, node_id ...) goes by id; anything else is in node order:
 row k belongs to the k-th node, and to the node with id k where ids are integers below the number of rows (the rows of
 ids without an edge are isolated nodes).
@@ -30,6 +32,8 @@ LABEL_NAMES = frozenset(("label", "labels", "class", "y", "target", "group"))
 KNOWN = ID_NAMES | LABEL_NAMES
 UNLABELLED = ("", "-1", "?", "nan", "NaN", "None", "null")
 ARRAY_SUFFIXES = (".npy", ".npz")
+MAT_FEATURES = ("features", "feat", "x", "X")
+MAT_LABELS = ("group", "labels", "label", "y")
 
 
 def read_nodes(table: EdgeTable, options: ReadOptions) -> Nodes:
@@ -41,9 +45,12 @@ def read_nodes(table: EdgeTable, options: ReadOptions) -> Nodes:
         masks={key: value for key, value in table.ndata.items() if key.endswith("_mask")},
     )
     if options.features is not None:
-        nodes.feat = _read_features(table, read_blob(options.features))
+        nodes.feat = _read_features(table, read_blob(options.features, "node features"))
     if options.labels is not None:
-        nodes.label, nodes.class_names = _read_labels(table, read_blob(options.labels))
+        nodes.label, nodes.class_names = _read_labels(table, read_blob(options.labels, "node labels"))
+    for what, given in (("features", nodes.feat), ("labels", nodes.label)):
+        if given is not None and len(given) != table.num_nodes:
+            raise DataError(f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other files")
     return nodes
 
 
@@ -151,11 +158,16 @@ def _read_rows(blob: Blob, numeric: bool, strings: bool):
 
         with one_line(blob, "an array"):
             return None, arrays.read_matrix(blob)
+    if format_of(blob) == "mat":
+        from graphkit.datasets import matrices
+
+        with one_line(blob, "mat"):
+            return None, matrices.read_mat_rows(blob, MAT_FEATURES if numeric else MAT_LABELS)
     if SUFFIXES.get(blob.suffix) == "Parquet" or format_of(blob) == "Parquet":
         with one_line(blob, "Parquet"):
             return _parquet_rows(blob, numeric)
     if format_of(blob) != "edge list":
-        raise blob.error(f"found {format_of(blob)}, expected npy, npz, csv, tsv or Parquet")
+        raise blob.error(f"found {format_of(blob)}, expected npy, npz, mat, csv, tsv or Parquet")
     with one_line(blob, "a table"):
         return _text_rows(blob, numeric, strings)
 
@@ -289,7 +301,7 @@ def with_task(dataset: GraphDataset, options: ReadOptions, task: str | None, spl
     if all(mask is not None for mask in masks):
         given["file"] = splits.masks_split(*(mask.numpy() for mask in masks))
     if options.splits is not None:
-        found = split_files.read(dataset, read_blob(options.splits), task)
+        found = split_files.read(dataset, read_blob(options.splits, "a split"), task)
         if task == "link":
             dataset, links = found
         else:

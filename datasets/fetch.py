@@ -7,7 +7,8 @@ import shutil
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from graphkit.datasets import catalogue, folders
@@ -39,12 +40,12 @@ def fetch(name: str, progress: Progress | None = None, force: bool = False) -> l
     entry = catalogue.entry(name)
     if name.startswith("ogb"):
         return [_fetch_ogb(entry, progress, force)]
-    paths = []
-    for file in entry.data_files():
+    paths, files = [], entry.data_files()
+    for number, file in enumerate(files):
         found = folders.find(file.path)
         if found is None or (force and folders.cache_folder() in found.parents):
             found = folders.cache_folder() / file.path
-            _download(file.url, found, progress, file)
+            _download(file.url, found, progress, file, files[number + 1 :])
         elif file.sha256 and sha256(found) != file.sha256:
             raise DataError(f"{found}: SHA-256 differs from {file.sha256[:16]}..., the published file; remove it and "
                             f"run: graphkit data fetch {name}")  # fmt: skip
@@ -52,7 +53,7 @@ def fetch(name: str, progress: Progress | None = None, force: bool = False) -> l
     return paths
 
 
-def _download(url: str, target: Path, progress: Progress | None, file: DataFile | None = None) -> None:
+def _download(url: str, target: Path, progress: Progress | None, file: DataFile | None = None, others: Sequence[DataFile] = ()) -> None:
     digest, done = hashlib.sha256(), 0
     request = urllib.request.Request(url, headers={"User-Agent": "graphkit"})
     with atomic_path(target) as temporary:
@@ -67,12 +68,19 @@ def _download(url: str, target: Path, progress: Progress | None, file: DataFile 
                         progress(target.name, done, total)
         except (urllib.error.URLError, OSError, ValueError) as problem:
             reason = getattr(problem, "reason", None) or problem
-            raise DataError(f"{url}: cannot be downloaded ({reason}); get it elsewhere and put it at {target}") from None
+            raise DataError(f"{url}: cannot be downloaded ({reason}); get it elsewhere and put it at {target}"
+                            f"{_also_missing(others)}") from None  # fmt: skip
         if (file is None or not file.sha256) and total and done != total:
             raise DataError(f"{url}: the download stopped at {done} of {total} bytes; run it again")
         if file is not None and file.sha256 and digest.hexdigest() != file.sha256:
             raise DataError(f"{url}: found SHA-256 {digest.hexdigest()[:16]}... in {done} bytes, expected "
                             f"{file.sha256[:16]}... in {file.size}; nothing was kept")  # fmt: skip
+
+
+def _also_missing(others: Sequence[DataFile]) -> str:
+    """Names the files that would have been next, so that somebody without a network learns of all of them at once."""
+    missing = [file.path for file in others if folders.find(file.path) is None]
+    return f"; also missing below {folders.cache_folder()}: {', '.join(missing)}" if missing else ""
 
 
 def _fetch_ogb(entry: Entry, progress: Progress | None, force: bool) -> Path:
@@ -87,8 +95,10 @@ def _fetch_ogb(entry: Entry, progress: Progress | None, force: bool) -> Path:
     if facts.get("is hetero") == "True":
         raise DataError(f"data set {entry.name!r} is heterogeneous (several types of nodes); this is not supported")
     target = folders.cache_folder() / name
-    archive = folders.cache_folder() / f"{name}.zip"
-    _download(facts["url"], archive, progress)
+    own = None if force else folders.find(f"{name}.zip")  # what somebody without a network put there, and keeps
+    archive = own or folders.cache_folder() / f"{name}.zip"
+    if own is None:
+        _download(facts["url"], archive, progress)
     unpacked = folders.cache_folder() / f".{name}.part"
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
@@ -96,9 +106,10 @@ def _fetch_ogb(entry: Entry, progress: Progress | None, force: bool) -> Path:
             packed.extractall(unpacked)  # extractall drops "..", so members stay inside
         shutil.rmtree(target, ignore_errors=True)
         (unpacked / facts["download_name"]).replace(target)
-    except (zipfile.BadZipFile, OSError) as problem:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as problem:  # RuntimeError: a password
         raise DataError(f"{archive}: cannot be unpacked: {problem}") from None
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
-        archive.unlink(missing_ok=True)
+        if own is None:
+            archive.unlink(missing_ok=True)
     return target

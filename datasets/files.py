@@ -161,22 +161,25 @@ class one_line:
         return False
 
 
-def read_blob(path) -> Blob:
-    """Read a file or stdin whole, and unpack gzip whatever the suffix; raises :class:`DataError`."""
+def read_blob(path, what: str = "a graph") -> Blob:
+    """Read a file or stdin whole, and unpack gzip whatever the suffix; raises :class:`DataError`.
+
+    what: the content that the message about an empty file expects.
+    """
     if str(path) == STDIN:
-        return _unpacked(Blob("<stdin>", _limited(sys.stdin.buffer, "<stdin>")))
+        return _unpacked(Blob("<stdin>", _limited(sys.stdin.buffer, "<stdin>", what)), what)
     path, name = Path(path), str(path)
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
             raise DataError(f"{name}: is a folder, expected a file")
         with open(path, "rb") as handle:
-            data = _limited(handle, name, status.st_size)
+            data = _limited(handle, name, what, status.st_size)
     except OSError as problem:
         raise DataError(f"{name}: {problem.strerror or problem}{_neighbours(path)}") from None
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     suffix = suffixes[0] if suffixes[-1:] == [".gz"] and len(suffixes) == 2 else (suffixes or [""])[-1]
-    return _unpacked(Blob(name, data, "" if suffix == ".gz" else suffix))
+    return _unpacked(Blob(name, data, "" if suffix == ".gz" else suffix), what)
 
 
 def dataset_name(name: str) -> str:
@@ -212,7 +215,7 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def _limited(handle, name: str, expected: int = 0) -> bytes:
+def _limited(handle, name: str, what: str, expected: int = 0) -> bytes:
     limit = memory_limit()
     if expected > limit:
         raise DataError(f"{name}: holds {size(expected)}, expected at most the {size(limit)} of memory available")
@@ -226,11 +229,11 @@ def _limited(handle, name: str, expected: int = 0) -> bytes:
         if total > limit:
             raise DataError(f"{name}: holds more than the {size(limit)} of memory available")
     if not total:
-        raise DataError(f"{name}: empty, expected a graph")
+        raise DataError(f"{name}: empty, expected {what}")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _unpacked(blob: Blob) -> Blob:
+def _unpacked(blob: Blob, what: str) -> Blob:
     if not blob.data.startswith(GZIP):
         return blob
     limit, total, parts, rest = memory_limit(), 0, [], blob.data
@@ -252,7 +255,7 @@ def _unpacked(blob: Blob) -> Blob:
     if rest.strip(b"\0"):
         raise blob.error(f"{len(rest)} bytes of rubbish after the end of the gzip content")
     if not total:
-        raise blob.error("empty gzip, expected a graph")
+        raise blob.error(f"empty gzip, expected {what}")
     return Blob(blob.name, b"".join(parts), blob.suffix)
 
 

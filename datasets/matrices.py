@@ -6,18 +6,22 @@ undirected graph a symmetric matrix gives each edge once.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from graphkit.datasets.arrays import Npz
 from graphkit.datasets.assemble import EdgeTable
-from graphkit.datasets.files import Blob, ReadOptions, check_size
-from graphkit.datasets.mat5 import MatFile
+from graphkit.datasets.files import Blob, ReadOptions, check_size, memory_limit
+from graphkit.datasets.mat5 import MatFile, Variable
 from graphkit.datasets.text import ConversionError, TextTable, refuse_binary, single_blanks
 from graphkit.errors import did_you_mean
 from graphkit.lazy import np
 
 if TYPE_CHECKING:
+    import numpy
     import scipy.sparse
+
+log = logging.getLogger("graphkit")
 
 ID_COMMENT = b"%id "
 MAT_NAMES = ("network", "net", "A", "adj", "adjacency", "G", "graph", "W")
@@ -222,7 +226,10 @@ def _is_cell(text: str, integer: bool) -> bool:
 
 
 def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
-    """Read the adjacency matrix of a ``.mat`` file: ``network``, ``net``, ``A`` ..., else its first square sparse one."""
+    """Read the adjacency matrix of a ``.mat`` file: ``network``, ``net``, ``A`` ..., else its first square sparse one.
+
+    A matrix ``group`` with a row a node, as BlogCatalog has it, holds the labels: what is not zero is one.
+    """
     import scipy.sparse
 
     file = MatFile(blob)
@@ -234,4 +241,31 @@ def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
         wanted = ", ".join(MAT_NAMES[:4])
         raise blob.error(f"found {', '.join(found) or 'nothing'}, expected a square matrix called {wanted} ...")
     matrix = file.read(square[names[0]])
-    return to_table(blob, scipy.sparse.coo_matrix(matrix), options)
+    table = to_table(blob, scipy.sparse.coo_matrix(matrix), options)
+    group = next((v for v in file.variables if v.name == "group" and v.kind in MAT_KINDS and len(v.shape) == 2), None)
+    if group is None or options.labels is not None:
+        return table
+    if group.shape[0] != table.num_nodes or group.shape[1] < 2:
+        log.warning("%s: group of shape %s is not read as labels, expected (%d, 2 or more)", blob.name, group.shape, table.num_nodes)
+        return table
+    table.ndata["label"] = (_dense(file, group) != 0).astype(np.float32)
+    return table
+
+
+def read_mat_rows(blob: Blob, names: tuple[str, ...]) -> numpy.ndarray:
+    """(rows, columns) float64: the first of these variables of a ``.mat`` file, else the only matrix in it."""
+    file = MatFile(blob)
+    found = {v.name: v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and not v.is_complex}
+    name = next((name for name in names if name in found), next(iter(found)) if len(found) == 1 else None)
+    if name is None:
+        raise blob.error(f"found {', '.join(found) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}")
+    values = _dense(file, found[name]).astype(np.float64)
+    return values.T if len(values) == 1 else values  # MATLAB's vectors may lie
+
+
+def _dense(file: MatFile, variable: Variable) -> numpy.ndarray:
+    rows, columns = variable.shape
+    if rows * columns * 8 > memory_limit():
+        raise file.blob.error(f"{variable.name} of shape {variable.shape} exceeds the memory available")
+    matrix = file.read(variable)
+    return matrix.toarray() if hasattr(matrix, "toarray") else matrix

@@ -219,7 +219,7 @@ def _check_parts(split: NodeSplit | GraphSplit, dataset: GraphDataset, task: str
 def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: int) -> GraphDataset:
     dataset = loaded.dataset
     if loaded.links is not None and name in (None, loaded.links_name):
-        name = loaded.links_name
+        name, metric = loaded.links_name, metric or link_metric(loaded.links)
         return dataset.renamed(task="link", split=loaded.links, split_name=name, metric=metric, seed=seed, splitter=None)
     if loaded.links is not None:
         raise DataError(f"data set {dataset.name!r}: unknown link split {name!r}, expected {loaded.links_name}")
@@ -234,8 +234,7 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
     if fixed:
         metric = "mrr"
     elif metric is None:
-        # With no more than 100 negatives Hits@100 is 1 whatever the scores are.
-        metric = "hits@100" if len(split.test.neg) > 100 else "auc"
+        metric = link_metric(split)
     return dataset.renamed(
         graph=graph,
         task="link",
@@ -245,6 +244,14 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
         seed=seed,
         splitter=None if fixed else (lambda other: finish(loaded, "link", name, other)),
     )
+
+
+def link_metric(links: LinkSplit) -> str:
+    """The metric of a split that names none: by the negatives of the test edges, each positive's own or common to all."""
+    if links.test.neg_dst is not None:
+        return "mrr"
+    # With no more than 100 negatives Hits@100 is 1 whatever the scores are.
+    return "hits@100" if links.test.neg is not None and len(links.test.neg) > 100 else "auc"
 
 
 def split_links(dataset: GraphDataset, fractions: Sequence[float], seed: int, *, heart: bool = False):

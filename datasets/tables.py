@@ -36,7 +36,12 @@ def read_table(blob: Blob, options: ReadOptions) -> EdgeTable:
     columns = choose_columns(blob, options, table.names, table.width)
     if columns[2] is None and table.names is None and table.width > 2 and not words and is_number(next(table.rows())[1][2]):
         log.info("%s: column 2 is not used; --weight 2 takes it as edge weight", blob.name)
-    return EdgeTable(blob.name, *read_ids(table, *columns))
+    found = EdgeTable(blob.name, *read_ids(table, *columns))
+    if table.names is None and options.header is None and found.node_ids is not None and found.node_ids.dtype == object:
+        line, first = next(table.rows())
+        if not any(is_number(first[place]) for place in columns[:2]):
+            log.info("%s: line %d is read as an edge; --header takes it as column names", blob.name, line)
+    return found
 
 
 def column_words(options: ReadOptions) -> list[str]:

@@ -17,9 +17,13 @@ from graphkit.errors import DataError
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends without error.
 
-    Raises :class:`DataError` where the folder cannot be made or written to.
+    A device or pipe, such as /dev/null, is written to as it is. Raises :class:`DataError` where the folder cannot be made or
+    written to.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)

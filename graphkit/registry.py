@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -77,12 +78,24 @@ def _sheets() -> dict[str, Sheet]:
         sheet = _load_sheet(path, f"graphkit.methods.{path.parent.name}.{path.stem}", path.parent.name)
         found.update(dict.fromkeys(sheet.names, sheet))
     for entry in _entry_points():
-        if (spec := importlib.util.find_spec(entry.module)) is None or spec.origin is None:
-            raise DataError(f"plug-in {entry.name!r}: its module {entry.module} cannot be found")
-        sheet = _load_sheet(Path(spec.origin).with_suffix(".yaml"), entry.module, f"plug-in {entry.module}")
+        try:
+            sheet = _plug_in(entry)
+        except (DataError, ImportError) as problem:  # a broken plug-in takes nothing but itself away
+            logging.getLogger("graphkit").warning("left out: plug-in %r: %s", entry.name, " ".join(str(problem).split()))
+            continue
         for word in sheet.names:
             found.setdefault(word, sheet)
     return found
+
+
+def _plug_in(entry) -> Sheet:
+    try:
+        spec = importlib.util.find_spec(entry.module)
+    except ModuleNotFoundError:  # of the package above it
+        spec = None
+    if spec is None or spec.origin is None:
+        raise DataError(f"its module {entry.module} cannot be found")
+    return _load_sheet(Path(spec.origin).with_suffix(".yaml"), entry.module, f"plug-in {entry.module}")
 
 
 def _entry_points():
@@ -113,7 +126,12 @@ def sheet(name: str) -> Sheet:
 def method(name: str) -> type:
     """Import and return the class of a method."""
     found = sheet(name)
-    return getattr(importlib.import_module(found.module), found.class_name)
+    try:
+        return getattr(importlib.import_module(found.module), found.class_name)
+    except (ImportError, AttributeError) as problem:
+        if not found.family.startswith("plug-in"):
+            raise
+        raise DataError(f"{name}: {found.family} cannot be loaded: {' '.join(str(problem).split())}") from None
 
 
 def resolve_config(
@@ -151,4 +169,7 @@ def _read_config(file: str | Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise DataError(f"--config {file}: found {type(values).__name__}, expected a mapping of options")
     # A run folder's config.yaml holds the options under "config", beside the data set and the seeds.
-    return dict(values.get("config", values))
+    options = values.get("config", values)
+    if not isinstance(options, dict):
+        raise DataError(f"--config {file}: config is {options!r}, expected a mapping of options")
+    return dict(options)

@@ -50,7 +50,7 @@ class RunFolder:
             for half_written in self.path.rglob(".*.part"):  # a killed process cannot remove its temporary files
                 half_written.unlink()
             partial = self.path / "partial.json"
-            return read_json(partial) if partial.exists() else {}
+            return _read_partial(partial) if partial.exists() else {}
         if (self.path / "config.yaml").exists():
             raise UsageError(f"--out {self.path}: already holds a run; add --resume to continue it or name another folder")
         write_text(self.path / "config.yaml", yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True))
@@ -62,7 +62,7 @@ class RunFolder:
         for key in ("method", "dataset", "split", "seeds", "config", "checksum"):
             old, new = before.get(key), description.get(key)
             if key == "config" and isinstance(old, dict):
-                changed = sorted(k for k in {*old, *new} if old.get(k) != new.get(k))
+                changed = sorted((k for k in {*old, *new} if old.get(k) != new.get(k)), key=str)
                 if changed:
                     shown = ", ".join(f"{k} {old.get(k)} -> {new.get(k)}" for k in changed)
                     raise UsageError(f"--resume {self.path}: the options differ from the run's: {shown}")
@@ -76,16 +76,17 @@ class RunFolder:
             stream.write(json.dumps(line) + "\n")
 
     def trim_log(self, seed: int, epoch: int) -> None:
-        """Drop the lines of a seed beyond an epoch, and a last line cut off by a kill."""
-        kept = []
-        for line in (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        """Drop the lines of a seed beyond an epoch, and a last line cut off by a kill; a missing log is an empty one."""
+        kept, log = [], self.path / "metrics.jsonl"
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
             try:
                 event = json.loads(line)
-            except json.JSONDecodeError:
+                keep = event["seed"] != seed or event["epoch"] <= epoch
+            except (json.JSONDecodeError, KeyError, TypeError, IndexError):
                 continue
-            if event["seed"] != seed or event["epoch"] <= epoch:
+            if keep:
                 kept.append(line + "\n")
-        write_text(self.path / "metrics.jsonl", "".join(kept))
+        write_text(log, "".join(kept))
 
     def save_model(self, seed: int, state: Mapping[str, Any]) -> None:
         """Write model.safetensors; does nothing for a method that learns nothing."""
@@ -134,7 +135,7 @@ def execute(
     }  # fmt: skip
     if folder is not None and resume and (folder.path / "result.json").exists():
         folder._check_same(settings)
-        return read_json(folder.path / "result.json")
+        return _read_result(folder.path / "result.json")
     outcomes = {} if folder is None else folder.start(settings, resume)
     with StopRequest() as stop:
         for seed in seeds:
@@ -256,13 +257,19 @@ class Run:
         """finished or unfinished."""
         return "unfinished" if self.result is None else "finished"
 
+    def require_model(self) -> None:
+        """Raise :class:`DataError` unless this is the finished run of a learner."""
+        if self.result is None:
+            raise DataError(f"{self.path}: the run is not finished; continue it with graphkit train ... --resume")
+        if registry.sheet(self.settings["method"]).kind != "learner" or "metrics" not in self.result:
+            raise DataError(f"{self.path}: a run of {self.settings['method']} that holds no model; expected one of graphkit train")
+
     def restore(self, seed: int | None = None, device: str = "cpu"):
         """Rebuild (learner, dataset) of a seed, by default the one with the best validation value.
 
         Raises :class:`DataError` where the run is unfinished, its data changed, or its model is missing or damaged.
         """
-        if self.result is None:
-            raise DataError(f"{self.path}: the run is not finished; continue it with graphkit train ... --resume")
+        self.require_model()
         seeds = list(self.settings["seeds"])
         if seed is None:
             from graphkit.evaluation.metrics import better
@@ -278,7 +285,10 @@ class Run:
         learner.prepare(dataset, seed=seed, device=device)
         path = RunFolder(self.path, seeds).seed_path(seed, "model.safetensors")
         if learner.model is not None:
-            learner.load_state_dict(_read_model(path))
+            try:
+                learner.load_state_dict(_read_model(path))
+            except (RuntimeError, KeyError) as problem:  # other names or shapes of tensors
+                raise DataError(f"{path}: not the model of this run: {' '.join(str(problem).split())[:200]}") from None
             learner.model.eval()
         return learner, dataset
 
@@ -287,11 +297,17 @@ class Run:
         from graphkit.datasets.files import ReadOptions
 
         data = dict(self.settings.get("data") or {"name": self.settings["dataset"]})
-        name = data.pop("name")
+        name = data.pop("name", None)
+        if not isinstance(name, str):
+            raise DataError(f"{self.path / 'config.yaml'}: data has no name; expected that of a data set or file")
         if name == "-":
             raise DataError(f"{self.path}: the run read its graph from stdin; train from a file to use the model later")
         task, split = registry.sheet(self.settings["method"]).task, self.settings.get("split") or None
-        dataset = datasets.load(name, task=task, split=split, seed=seed, read=ReadOptions(**data))
+        try:
+            read = ReadOptions(**data)
+        except TypeError as problem:  # a key that is no option
+            raise DataError(f"{self.path / 'config.yaml'}: data: {str(problem).rpartition('() ')[2]}") from None
+        dataset = datasets.load(name, task=task, split=split, seed=seed, read=read)
         if dataset.checksum() != self.settings["checksum"]:
             raise DataError(f"{self.path}: {name} is not what the model was trained on (its checksum differs)")
         return dataset
@@ -318,5 +334,54 @@ def load_run(path: str | Path) -> Run:
     missing = [key for key in ("method", "dataset", "seeds", "config", "checksum") if key not in settings]
     if missing:
         raise DataError(f"{path / 'config.yaml'}: has no {', '.join(missing)}; expected the settings of a run")
+    _check_settings(path / "config.yaml", settings)
     result = path / "result.json"
-    return Run(path, settings, read_json(result) if result.exists() else None)
+    return Run(path, settings, _read_result(result) if result.exists() else None)
+
+
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    kinds = {"method": str, "dataset": str, "split": str, "seeds": list, "config": dict, "data": dict}
+    words = {str: "text", list: "a list", dict: "a mapping"}
+    for key, kind in kinds.items():
+        if settings.get(key) is not None and not isinstance(settings[key], kind):
+            raise DataError(f"{path}: {key} is {settings[key]!r}, expected {words[kind]}")
+    seeds = settings["seeds"]
+    if not seeds or not all(isinstance(seed, int) and not isinstance(seed, bool) for seed in seeds):
+        raise DataError(f"{path}: seeds is {seeds!r}, expected a list of integers")
+    for key in ("method", "dataset", "config"):
+        if settings[key] is None:
+            raise DataError(f"{path}: {key} is empty, expected the settings of a run")
+
+
+# what every result.json holds, and what those of learners hold beside it
+_OF_ALL = {"method": str, "dataset": str, "seeds": list, "seconds": (int, float), "command": str, "peak_rss_mb": (int, float)}
+_OF_LEARNERS = {"split": str, "metric": str, "metrics": dict, "valid": dict, "test": dict, "best_epochs": list, "parameters": int}
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    """Read a result.json; raises :class:`DataError` where it lacks what one holds."""
+    result = read_json(path)
+    if not isinstance(result, dict):
+        raise DataError(f"{path}: found {type(result).__name__}, expected a mapping")
+    expected = {**_OF_ALL, **({} if "dim" in result else _OF_LEARNERS)}
+    wrong = [key for key, kind in expected.items() if not isinstance(result.get(key), kind)]
+    if not wrong and "metrics" in expected:
+        parts = [("valid", result["valid"]), ("test", result["test"])]
+        for name, values in result["metrics"].items():
+            parts += [(name, values.get(part) if isinstance(values, dict) else None) for part in ("valid", "test")]
+        wrong = [name for name, part in parts if not (isinstance(part, dict) and {"mean", "std", "values"} <= set(part))]
+        wrong += [] if result["metric"] in result["metrics"] else ["metrics"]
+    if wrong:
+        raise DataError(f"{path}: {', '.join(dict.fromkeys(wrong))} missing or of another type; expected the result of a run")
+    return result
+
+
+def _read_partial(path: Path) -> dict[str, Any]:
+    """Read a partial.json, seed -> outcome; raises :class:`DataError` where it is something else."""
+    outcomes = read_json(path)
+    whole = isinstance(outcomes, dict) and all(
+        isinstance(outcome, dict) and {"best", "epochs", "seconds", "parameters"} <= set(outcome) for outcome in outcomes.values()
+    )
+    if not whole:
+        raise DataError(f"{path}: expected a mapping from each finished seed to its outcome; remove the file to run them again")
+    return outcomes

@@ -78,5 +78,8 @@ def test_precedence(tmp_path):
     file.write_text("- 1\n")
     with pytest.raises(DataError, match="found list, expected a mapping"):
         registry.resolve_config("ncn", None, {}, file)
+    file.write_text("config: 5\n")
+    with pytest.raises(DataError, match="config is 5, expected a mapping of options"):
+        registry.resolve_config("ncn", None, {}, file)
     with pytest.raises(UsageError, match="--preset is 'papper'"):
         registry.resolve_config("ncn", "cora", preset="papper")

@@ -87,16 +87,27 @@ def test_documentation_lists_built_in_methods_alone(installed):
 
 @pytest.mark.parametrize("spoil, message", [
     ("module", "its module graphkit_degrees.nothing cannot be found"),
+    ("package", "its module graphkit_nowhere.nothing cannot be found"),
     ("sheet", "degree_powers.yaml: not a method sheet"),
     ("kind", "kind is 'oracle', expected one of embedder, learner"),
 ])  # fmt: skip
-def test_a_broken_one_is_named_in_one_line(tmp_path, spoil, message):
-    folder = install(tmp_path, "broken = graphkit_degrees.nothing") if spoil == "module" else install(tmp_path)
+def test_a_broken_one_is_named_in_one_line_and_left_out(tmp_path, spoil, message):
+    entry = {"module": "broken = graphkit_degrees.nothing", "package": "broken = graphkit_nowhere.nothing"}.get(spoil)
+    folder = install(tmp_path, entry) if entry else install(tmp_path)
     sheet = folder / "graphkit_degrees" / "degree_powers.yaml"
     if spoil == "sheet":
         sheet.write_text("class: DegreePowers\nkind: [")
     if spoil == "kind":
         sheet.write_text(shown("degree_powers.yaml").replace("kind: embedder ", "kind: oracle "))
     done = graphkit(folder, "methods")
-    assert done.returncode == 3
+    assert done.returncode == 0 and "fastrp" in done.stdout and "degree-powers" not in done.stdout
     assert len(done.stderr.splitlines()) == 1 and message in done.stderr
+
+
+def test_one_whose_module_fails_to_import_ends_in_one_line(tmp_path):
+    folder = install(tmp_path)
+    module = folder / "graphkit_degrees" / "degree_powers.py"
+    module.write_text("import no_such_package\n")
+    done = graphkit(folder, "embed", "--method", "degree-powers", "--dataset", "karate")
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1 and "degree-powers: plug-in graphkit_degrees.degree_powers cannot be loaded" in done.stderr

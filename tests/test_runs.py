@@ -123,3 +123,81 @@ def test_runs_of_embedders_are_shown_and_not_compared(tmp_path, two_runs):
     assert str(tmp_path / "e") in CliRunner().invoke(command, ["list", str(tmp_path)], catch_exceptions=False).stdout
     with pytest.raises(UsageError, match="without metrics"):
         CliRunner().invoke(command, ["compare", str(tmp_path / "e"), str(two_runs / "ncn")], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[]", "result.json: found list, expected a mapping"),
+    ("{}", "result.json: method, dataset, .*expected the result of a run"),
+    ('{"dim": 3}', "expected the result of a run"),
+])  # fmt: skip
+def test_a_result_that_is_none(tmp_path, two_runs, text, message):
+    from graphkit.cli.runs import command
+
+    (tmp_path / "config.yaml").write_text((two_runs / "ncn" / "config.yaml").read_text())
+    (tmp_path / "result.json").write_text(text)
+    for words in (["show", str(tmp_path)], ["list", str(tmp_path)]):
+        with pytest.raises(DataError, match=message):
+            CliRunner().invoke(command, words, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("line", ["seeds: 3", "seeds: []", "seeds: [a]", "config: 5", "data: [1]", "method: [ncn]", "dataset:"])
+def test_settings_of_another_kind(tmp_path, two_runs, line):
+    from graphkit.cli.runs import command
+
+    settings = runs.read_yaml(two_runs / "ncn" / "config.yaml")
+    (tmp_path / "config.yaml").write_text(json.dumps({key: value for key, value in settings.items() if key != line.split(":")[0]})[:-1]
+                                          + f", {line.replace(':', ': ', 1)}" + "}")  # fmt: skip
+    with pytest.raises(DataError, match=f"config.yaml: {line.split(':')[0]} is"):
+        CliRunner().invoke(command, ["list", str(tmp_path)], catch_exceptions=False)
+
+
+def resumed(folder, files, epochs=2):
+    """Resume an unfinished run of ncn whose folder holds these files, each bytes or what torch is to save."""
+    import torch
+
+    dataset = datasets.load("les-miserables", task="link")
+    config = registry.resolve_config("ncn", None, {"epochs": epochs, "hidden_dim": 16, "batch_size": 32})
+    runs.execute("ncn", dataset, config, out=folder)
+    if "result.json" not in files:
+        (folder / "result.json").unlink()
+    for name, content in files.items():
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        elif content is None:
+            (folder / name).unlink()
+        else:
+            torch.save(content, folder / name)
+    return runs.execute("ncn", dataset, config, out=folder, resume=True)
+
+
+def test_resume_takes_a_missing_log_for_an_empty_one(tmp_path):
+    assert resumed(tmp_path, {"metrics.jsonl": None})["seeds"] == [0]
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+STATE = {"torch": None}
+
+
+@pytest.mark.parametrize("name, content, message", [
+    ("partial.json", b"[]", "partial.json: expected a mapping"),
+    ("partial.json", b'{"0": 1}', "partial.json: expected a mapping"),
+    ("result.json", b"[]", "result.json: found list"),
+    ("checkpoint.pt", {"foreign": 1}, "checkpoint.pt: not a checkpoint of graphkit: its seed"),
+    ("checkpoint.pt", {"seed": 0, "progress": {}, "random": STATE, "learner": {}}, "its progress is missing"),
+    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {}}, "not a checkpoint of this run: 'model'"),
+    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {"model": {}, "optimizers": []}}, "Missing key"),
+    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1, "x": 2}, "random": STATE, "learner": {}}, "not a checkpoint of this run"),
+])  # fmt: skip
+def test_resume_from_a_broken_folder(tmp_path, name, content, message):
+    with pytest.raises(DataError, match=message):
+        resumed(tmp_path, {name: content})
+
+
+def test_runs_of_different_protocols_are_not_compared(tmp_path, two_runs):
+    from graphkit.cli.runs import command
+
+    result = json.loads((two_runs / "ncn" / "result.json").read_text())
+    (tmp_path / "config.yaml").write_text((two_runs / "ncn" / "config.yaml").read_text())
+    (tmp_path / "result.json").write_text(json.dumps({**result, "protocol": "heart-existing", "split": "heart-existing"}))
+    with pytest.raises(UsageError, match=f"differ in protocol: found '{result['protocol']}' and 'heart-existing'"):
+        CliRunner().invoke(command, ["compare", str(two_runs / "ncn"), str(tmp_path)], catch_exceptions=False)

@@ -67,8 +67,8 @@ def conditions(result: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "dataset": result.get("dataset"),
         "data version": result.get("dataset_version"),
+        "protocol": result.get("protocol"),  # before the split, whose name says less
         "split": result.get("split"),
-        "protocol": result.get("protocol"),
         "metric": result.get("metric"),
         "use of validation edges at test": bool(config.get("val_edges_at_test")),
     }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
+import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import dgl
@@ -32,8 +35,8 @@ def make_sampler(graph, name: str, num_layers: int, *, fanout=(10,), parts: int 
     if name == "shadow":
         return dataloading.ShaDowKHopSampler(fanouts)
     if name == "cluster":
-        # DGL writes the partition to a file, though the result stays in memory, and reports on stdout.
-        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        # DGL writes the partition to a file, though the result stays in memory, and reports on stdout and stderr.
+        with tempfile.TemporaryDirectory() as folder, _silence():
             return dataloading.ClusterGCNSampler(graph, parts, cache_path=str(Path(folder) / "parts.pkl"))
     if name == "saint":
         expected = 2 if saint_mode == "walk" else 1
@@ -41,6 +44,25 @@ def make_sampler(graph, name: str, num_layers: int, *, fanout=(10,), parts: int 
             raise UsageError(f"--saint-budget has {len(saint_budget)} numbers, expected {expected} for {saint_mode}")
         return dataloading.SAINTSampler(saint_mode, tuple(saint_budget) if expected == 2 else saint_budget[0])
     return None
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Send what Python and C++ print on stdout and stderr within the block to nowhere."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), open(os.devnull, "w") as nowhere:
+        flush, kept = ctypes.CDLL(None).fflush, []
+        flush(None)
+        try:
+            for number in (1, 2):
+                with contextlib.suppress(OSError):  # closed by whoever started us
+                    kept.append((number, os.dup(number)))
+                    os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            flush(None)  # C++ holds lines back; they must not come later
+            for number, before in kept:
+                os.dup2(before, number)
+                os.close(before)
 
 
 def count_parts(parts: int, num_nodes: int) -> int:

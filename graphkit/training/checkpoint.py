@@ -34,6 +34,16 @@ def save(path: Path, values: dict[str, Any]) -> None:
 
 def load(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code that it might hold; raises :class:`DataError`."""
+    values = _read(path)
+    parts = {"seed": (int, ()), "progress": (dict, ("epoch",)), "random": (dict, ("torch",)), "learner": (dict, ())}
+    for key, (kind, keys) in parts.items():
+        found = values.get(key) if isinstance(values, dict) else None
+        if not isinstance(found, kind) or any(name not in found for name in keys):
+            raise DataError(f"{path}: not a checkpoint of graphkit: its {key} is missing or of another kind")
+    return values
+
+
+def _read(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as problem:  # torch.load has no common error class for damaged files

@@ -13,7 +13,7 @@ import dgl
 import numpy as np
 import torch
 
-from graphkit.errors import GraphkitError, Interrupted
+from graphkit.errors import DataError, GraphkitError, Interrupted
 from graphkit.evaluation import metrics
 from graphkit.training import checkpoint
 from graphkit.training.signals import StopRequest
@@ -201,8 +201,13 @@ class _Loop:
 
     def restore(self) -> None:
         values = checkpoint.load(self.path)
-        self.progress = _Progress(**values["progress"])
-        self.learner.load_training_state(values["learner"])
+        try:
+            self.progress = _Progress(**values["progress"])
+            self.learner.load_training_state(values["learner"])
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as problem:  # what torch raises for other shapes
+            raise DataError(f"{self.path}: not a checkpoint of this run: {' '.join(str(problem).split())[:200]}") from None
         # Restored just before the next step: drawing the skipped batches must not disturb it.
         self.pending_random = values["random"]
 

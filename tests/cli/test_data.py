@@ -38,6 +38,19 @@ def test_info(run):
     assert code == 0 and "weighted    yes" in out and "The Stanford GraphBase" in out
 
 
+def test_info_and_split_of_ones_own_file_take_the_options_of_reading(run, tmp_path):
+    (tmp_path / "my.csv").write_text("".join(f"{k},x,{(k + 1) % 9}\n" for k in range(9)))
+    (tmp_path / "y.csv").write_text("id,label\n" + "".join(f"{k},{'ab'[k % 2]}\n" for k in range(9)))
+    (tmp_path / "x.csv").write_text("id,f,g\n" + "".join(f"{k},1,2\n" for k in range(9)))
+    words = ["--columns", "0,2", "--labels", str(tmp_path / "y.csv"), "--features", str(tmp_path / "x.csv")]
+    code, out, _ = run("info", str(tmp_path / "my.csv"), *words, "--directed", "--json")
+    report = json.loads(out)
+    assert code == 0 and {key: report[key] for key in ("nodes", "edges", "directed", "classes", "features")} == {
+        "nodes": 9, "edges": 9, "directed": True, "classes": 2, "features": 2}  # fmt: skip
+    code, out, _ = run("split", str(tmp_path / "my.csv"), *words, "--task", "node")
+    assert code == 0 and len(out.splitlines()) == 10
+
+
 def test_split(run, tmp_path):
     code, out, _ = run("split", "les-miserables", "--seed", "3", "--negatives")
     header, *rows = [line.split("\t") for line in out.splitlines()]
@@ -70,6 +83,10 @@ def test_fetch_of_a_bundled_set(run):
         (("fetch", "ogbl-biokg"), 3, "heterogeneous"),
         (("split", "karate", "--split", "shchur", "--task", "node"), 3, "needs more than 50"),
         (("split", "karate", "--seed", "-1"), 2, "-1"),
+        (("info", "karate", "--directed"), 2, "--directed: found with karate"),
+        (("split", "sbm:n=50,k=2", "--labels", "y.csv"), 2, "--labels: found with sbm:n=50,k=2"),
+        (("convert", "karate", "-", "--no-header"), 2, "--no-header: found with karate"),
+        (("info", "corra", "--directed"), 3, "did you mean 'cora'"),
     ],
 )
 def test_errors_are_one_line(run, words, code, message):

@@ -36,6 +36,15 @@ def test_stops_cleanly_when_the_reader_goes_away():
     assert "Traceback" not in done.stderr and "rror" not in done.stderr
 
 
+@pytest.mark.parametrize(("words", "flags"), [
+    (("--dataset", "karate", "--labels", "nothere", "--columns", "5,6"), "--columns, --labels: found with karate"),
+    (("--dataset", "barabasi:n=50,m=2", "--directed", "--self-loops", "keep"), "--directed, --self-loops: found with barabasi"),
+])  # fmt: skip
+def test_options_of_reading_are_refused_for_data_of_the_catalogue(tmp_path, words, flags):
+    done = graphkit("embed", *OPTIONS, *words, "-o", tmp_path / "v.npy")
+    assert done.returncode == 2 and flags in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_json_and_run_folder(tmp_path):
     out, run = tmp_path / "v.npy", tmp_path / "run"
     done = graphkit("embed", *OPTIONS, "--dataset", "karate", "-o", out, "--json", "--out", run, "--seed", 3)

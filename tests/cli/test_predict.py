@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -89,6 +92,60 @@ def test_proposes_links_that_are_missing(run, tmp_path):
 def test_wrong_use(run, words, code, message):
     done = graphkit("predict", run, *words)
     assert done.returncode == code and message in done.stderr and done.stdout == ""
+
+
+def test_output_goes_into_a_new_folder_and_comes_whole_or_not_at_all(run, tmp_path):
+    done = graphkit("predict", run, "--top-k", 2, "-o", tmp_path / "new" / "top.tsv")
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "new" / "top.tsv").read_text().splitlines()) == 3
+    (tmp_path / "file").write_text("in the way of a folder\n")
+    for output in (tmp_path / "file" / "top.tsv", "/dev/full"):
+        done = graphkit("predict", run, "--top-k", 2, "--explain", tmp_path / "why.tsv", "-o", output)
+        assert done.returncode in (1, 3) and len(done.stderr.splitlines()) == 1 and "internal" not in done.stderr
+        assert not (tmp_path / "why.tsv").exists()
+    done = graphkit("predict", run, "--top-k", 2, "-o", "/dev/null")
+    assert done.returncode == 0 and Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("words", [["-o", "-"], ["--json"], ["-o", "-", "--json"]])
+def test_two_tables_on_stdout_are_refused(run, words):
+    done = graphkit("predict", run, "--top-k", 1, "--explain", "-", *words)
+    assert done.returncode == 2 and done.stdout == "" and "two tables for stdout" in done.stderr
+
+
+def spoilt(run, folder, name, change):
+    """A copy of a run, one file of it changed."""
+    shutil.copytree(run, folder / "copy")
+    path = folder / "copy" / name
+    path.write_text(change(path.read_text()))
+    return folder / "copy"
+
+
+@pytest.mark.parametrize("name,change,message", [
+    ("config.yaml", lambda text: re.sub(r"seeds:\n- 0\n", "seeds: 3\n", text), "seeds is 3, expected a list"),
+    ("config.yaml", lambda text: text.replace("data:\n", "data:\n  colour: red\n"), "unexpected keyword argument 'colour'"),
+    ("config.yaml", lambda text: re.sub(r"data:\n  name: .*\n", "data:\n", text), "data has no name"),
+    ("result.json", lambda text: "[]", "found list, expected a mapping"),
+    ("result.json", lambda text: "{}", "expected the result of a run"),
+])  # fmt: skip
+def test_a_broken_run_is_a_line_about_its_file(run, tmp_path, name, change, message):
+    folder = spoilt(run, tmp_path, name, change)
+    done = graphkit("predict", folder, "--top-k", 1)
+    assert done.returncode == 3 and len(done.stderr.splitlines()) == 1, done.stderr
+    assert str(folder / name) in done.stderr and message in done.stderr
+
+
+def test_a_model_of_another_shape_and_the_run_of_an_embedder(run, tmp_path):
+    from safetensors.torch import save_file
+
+    shutil.copytree(run, tmp_path / "copy")
+    save_file({"x": torch.zeros(1)}, str(tmp_path / "copy" / "model.safetensors"))
+    done = graphkit("predict", tmp_path / "copy", "--top-k", 1)
+    assert done.returncode == 3 and "model.safetensors: not the model of this run" in done.stderr
+    words = ("--method", "fastrp", "--dim", 4, "--weights", 1, "--dataset", "karate", "--out", tmp_path / "embedded")
+    assert graphkit("embed", *words).returncode == 0
+    done = graphkit("predict", tmp_path / "embedded", "--top-k", 1)
+    assert done.returncode == 3 and "a run of fastrp that holds no model" in done.stderr
 
 
 def dataset_of(graph, held_out=()):

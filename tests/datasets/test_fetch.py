@@ -85,7 +85,14 @@ def test_offline_says_what_to_put_where(airports, server):
     with pytest.raises(DataError) as problem:
         fetch.fetch("airports-brazil")
     target = folders.cache_folder() / "airports/brazil-airports.edgelist"
-    assert f"put it at {target}" in str(problem.value) and files["airports/brazil-airports.edgelist"].url in str(problem.value)
+    said = str(problem.value)
+    assert f"put it at {target}" in said and files["airports/brazil-airports.edgelist"].url in said
+    assert said.endswith(f"; also missing below {folders.cache_folder()}: airports/labels-brazil-airports.txt") and "\n" not in said
+    (folders.cache_folder() / "airports").mkdir(parents=True, exist_ok=True)
+    (folders.cache_folder() / "airports/labels-brazil-airports.txt").write_text("is here")
+    with pytest.raises(DataError) as problem:
+        fetch.fetch("airports-brazil")
+    assert str(problem.value).endswith(f"put it at {target}")
 
 
 def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monkeypatch):
@@ -97,6 +104,21 @@ def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monk
     monkeypatch.setattr(ogb, "master", lambda name: facts)
     (path,) = fetch.fetch("ogbn-arxiv")
     assert path == folders.cache_folder() / "ogbn_arxiv" and sorted(p.name for p in path.parent.iterdir()) == ["ogbn_arxiv"]
+    assert datasets.load("ogbn-arxiv", task="node").num_nodes == 30
+
+
+def test_an_ogb_zip_that_is_in_the_cache_is_unpacked_and_kept(tiny, monkeypatch):
+    monkeypatch.setattr(ogb, "master", lambda name, official=ogb.master: {**official(name), "url": "http://127.0.0.1:9/none.zip"})
+    folders.cache_folder().mkdir(parents=True)
+    own = folders.cache_folder() / "ogbn_arxiv.zip"
+    own.write_bytes(b"PK no zip")
+    with pytest.raises(DataError, match=r"ogbn_arxiv\.zip: cannot be unpacked"):
+        fetch.fetch("ogbn-arxiv")
+    with zipfile.ZipFile(own, "w") as archive:
+        for path in (tiny / "ogbn_arxiv").rglob("*"):
+            archive.write(path, f"arxiv/{path.relative_to(tiny / 'ogbn_arxiv')}")
+    before = own.read_bytes()
+    assert fetch.fetch("ogbn-arxiv") == [folders.cache_folder() / "ogbn_arxiv"] and own.read_bytes() == before
     assert datasets.load("ogbn-arxiv", task="node").num_nodes == 30
 
 

@@ -155,17 +155,22 @@ FEATURES = {
     "pickled file": (".npy", pickle.dumps(Evil()), "not an npy file"),
     "header": (".npy", npy_header("(__import__('os').getpid(),)"), "damaged npy header"),
     "no such file": (None, None, "No such file or directory"),
+    "empty": (".npy", b"", "empty, expected node features"),
 }
 
 LABELS = {
     "unknown id": (".csv", b"id,label\n0,a\n9,b\n", "unknown node id 9 in row 1"),
     "rows": (".npy", npy(np.arange(3)), "found 3 label rows, expected 4"),
+    "empty": (".csv", b"", "empty, expected node labels"),
+    "empty gzip": (".csv.gz", gzip.compress(b""), "empty gzip, expected node labels"),
+    "mat of several": (".mat", mat(a=np.ones((4, 1)), b=np.ones((4, 1))), "found a, b, expected one matrix, or one called group or"),
     "fraction": (".npy", npy(np.array([0.5, 1, 2, 3])), "label 0.5 in row 0, expected whole numbers"),
     "several columns": (".csv", b"id,a,b\n0,1,0\n1,2,0\n", "label 2.0 in row 1, column 0, expected 0 or 1"),
     "none": (".csv", b"id,label\n0,-1\n1,\n2,?\n", "no node has a label"),
 }
 
 NODE_SPLITS = {
+    "empty": (b"", "empty, expected a split"),
     "unknown id": (b"id,part\n0,train\n1,valid\n44,test\n", "line 4: unknown node id 44, expected 0..3"),
     "part": (b"id,part\n0,train\n1,valid\n2,tset\n", "line 4: part 'tset', expected train, valid or test"),
     "twice": (b"id,part\n0,train\n1,valid\n2,test\n0,test\n", "line 5: node 0 is listed twice"),

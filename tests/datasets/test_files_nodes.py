@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.io
 import scipy.sparse
 from click.testing import CliRunner
 
 from graphkit.datasets.files import ReadOptions, read_graph
+from graphkit.errors import DataError
 
 NAMES = ["bob", "ann", "eve", "dan", "zoe"]
 RING = "".join(f"{NAMES[i]},{NAMES[(i + 1) % 5]}\n" for i in range(5))
@@ -122,6 +124,49 @@ def test_link_split_without_negatives_draws_non_edges(ring, tmp_path):
     for part in (found.split.valid, found.split.test):
         assert len(part.neg) == 1
         assert tuple(part.neg[0].tolist()) not in edges
+
+
+def test_mat_in_the_form_of_blogcatalog_brings_its_labels(tmp_path):
+    ring = scipy.sparse.csc_matrix(np.roll(np.eye(5), 1, axis=0) + np.roll(np.eye(5), -1, axis=0))
+    group = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 0], [0, 0, 3.0]])
+    for kind in (scipy.sparse.csc_matrix, np.asarray):
+        scipy.io.savemat(tmp_path / "u.mat", {"network": ring, "group": kind(group)}, do_compression=True)
+        found = read_graph(tmp_path / "u.mat", task="node")
+        assert found.labels.tolist() == (group != 0).tolist() and found.metric == "micro-f1"
+    scipy.io.savemat(tmp_path / "odd.mat", {"network": ring, "group": group[:4]})
+    assert read_graph(tmp_path / "odd.mat").labels is None
+    np.save(tmp_path / "x.npy", np.ones((7, 2)))
+    with pytest.raises(DataError, match=r"u\.mat: holds labels of 5 nodes, but there are 7"):
+        read_graph(tmp_path / "u.mat", ReadOptions(features=str(tmp_path / "x.npy")))
+
+
+def test_labels_and_features_from_mat(ring, tmp_path):
+    group = np.array([[1, 0], [1, 1], [0, 1], [0, 1], [1, 0.0]])
+    scipy.io.savemat(tmp_path / "y.mat", {"network": np.eye(5), "group": scipy.sparse.csc_matrix(group)})
+    assert read_graph(ring, ReadOptions(labels=str(tmp_path / "y.mat"))).labels.tolist() == group.tolist()
+    for column in (np.array([[3], [1], [3], [2], [1]]), np.array([[3, 1, 3, 2, 1]])):
+        scipy.io.savemat(tmp_path / "y.mat", {"gnd": column})
+        assert read_graph(ring, ReadOptions(labels=str(tmp_path / "y.mat"))).labels.tolist() == [2, 0, 2, 1, 0]
+    values = np.arange(15.0).reshape(5, 3)
+    scipy.io.savemat(tmp_path / "x.mat", {"features": values, "y": column})
+    assert read_graph(ring, ReadOptions(features=str(tmp_path / "x.mat"))).features.tolist() == values.tolist()
+
+
+@pytest.mark.parametrize(("text", "header", "said"), [
+    ("person,friend\nann,bob\nbob,cy\n", None, True),
+    ("# a comment\n\nperson friend\nann bob\n", None, True),
+    ("person,friend\nann,bob\n", False, False),
+    ("person,friend\nann,bob\n", True, False),
+    ("from,to\nann,bob\n", None, False),
+    ("0,1\n1,2\n", None, False),
+    ("007,008\n008,009\n", None, False),
+])  # fmt: skip
+def test_a_first_line_of_words_that_is_read_as_an_edge_is_said(tmp_path, caplog, text, header, said):
+    caplog.set_level("INFO", logger="graphkit")
+    path = put(tmp_path / "g.csv", text)
+    read_graph(path, ReadOptions(header=header))
+    line = next(number for number, line in enumerate(text.split("\n"), 1) if line and not line.startswith("#"))
+    assert (f"{path}: line {line} is read as an edge; --header takes it as column names" in caplog.messages) == said
 
 
 def test_convert_command(ring, tmp_path):

@@ -48,6 +48,23 @@ def test_link_folder_of_ogbs_writer(saver):
     assert dataset.features.tolist() == np.eye(5).tolist()
     assert dataset.split.train.pos.tolist() == EDGES.tolist()
     assert dataset.split.test.neg.tolist() == [[2, 4], [0, 3]] and dataset.split_name == "given"
+    assert dataset.metric == "auc"
+
+
+@pytest.mark.parametrize(("negatives", "metric"), [(100, "auc"), (101, "hits@100")])
+def test_a_folder_that_names_no_metric_gets_one_by_its_negatives(saver, negatives, metric):
+    graph = {"edge_index": both(EDGES), "num_nodes": 5}
+    split = {part: {"edge": np.array([[0, 2]]), "edge_neg": np.array([[1, 3]] * negatives)} for part in ("valid", "test")}
+    split["train"] = {"edge": EDGES}
+    assert datasets.load(saver("ogbl-toy", [graph], split, "link"), task="link").metric == metric
+
+
+def test_a_folder_with_own_negatives_of_each_positive_gets_mrr(saver):
+    graph = {"edge_index": both(EDGES), "num_nodes": 5}
+    held = {"source_node": np.array([0]), "target_node": np.array([2]), "target_node_neg": np.array([[3, 3]])}
+    train = {"source_node": EDGES[:, 0], "target_node": EDGES[:, 1]}
+    folder = saver("ogbl-toy", [graph], {"train": train, "valid": held, "test": held}, "link")
+    assert datasets.load(folder, task="link").metric == "mrr"
 
 
 def test_edges_stored_once_get_their_reverses(saver):

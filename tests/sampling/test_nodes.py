@@ -213,3 +213,14 @@ def test_wrong_options(data):
         sampler_of(data, "saint", saint_budget=(5,))
     with pytest.raises(UsageError, match="--sampler"):
         GNN(sampler="nieghbor")
+
+
+def test_the_partition_prints_nothing(capfd):
+    from graphkit.sampling.samplers import make_sampler
+
+    ring = torch.arange(200)
+    graph = dgl.add_reverse_edges(dgl.graph((ring, (ring + 1) % 200)))
+    assert make_sampler(graph, "cluster", 2, parts=4) is not None
+    print("heard again")
+    found = capfd.readouterr()
+    assert (found.out, found.err) == ("heard again\n", "")

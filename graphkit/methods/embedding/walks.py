@@ -70,7 +70,10 @@ class Walks(Embedder):
 
         config = self.config
         if (config.p != 1 or config.q != 1) and dataset.weighted:
-            raise DataError(f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take here")
+            raise DataError(
+                f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take; expected --p 1 --q 1, or a "
+                "graph without weights"
+            )
         return random_walks(
             dataset.graph, num_walks=config.num_walks, walk_length=config.walk_length, seed=seed, p=config.p, q=config.q,
             weight="weight" if dataset.weighted else None,

@@ -87,7 +87,7 @@ def test_node2vec_walks_return_as_p_says(make_dataset, random_matrix):
         return sum(steps) / len(steps)
 
     assert returns(0.02) > returns(1.0) + 0.3 and returns(50.0) < returns(1.0)
-    with pytest.raises(DataError, match="node2vec with p or q other than 1"):
+    with pytest.raises(DataError, match="node2vec with p or q other than 1 .* expected --p 1 --q 1"):
         Walks(p=0.5).walks(make_dataset(random_matrix(weighted=True)), seed=0)
 
 

@@ -288,10 +288,10 @@ def test_relabelled_nodes_get_the_same_logits(options):
 ], ids=str)  # fmt: skip
 def test_resumed_run_equals_an_unbroken_one(tmp_path, name, options):
     data = node_set(random_edges(60, 150), 60) if name == "nodes" else datasets.load(RING, task="node")
-    options = {**SMALL, **options, "epochs": 5, "dropout": 0.2, "batch_size": 3}
+    options = {**SMALL, **options, "epochs": 3, "dropout": 0.2, "batch_size": 5}
 
     class Stop:
-        name, exit_code, left = None, 130, 3
+        name, exit_code, left = None, 130, 2
 
         def after_steps(self, event):
             self.left -= event["event"] == "step"
