@@ -111,6 +111,8 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
+    if values["out"] and not values["resume"]:
+        runs.check_free(values["out"])
     device = prepare_machine(values)
     split = values["split"] or ("folds" if values["folds"] else None)
     dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])

@@ -33,6 +33,12 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": float(np.mean(values)), "std": spread, "values": [float(value) for value in values]}
 
 
+def check_free(path: str | Path) -> None:
+    """Raise :class:`UsageError` where a folder holds a run already."""
+    if (Path(path) / "config.yaml").exists():
+        raise UsageError(f"--out {path}: already holds a run; add --resume to continue it or name another folder")
+
+
 class RunFolder:
     """Writes one run."""
 
@@ -51,8 +57,7 @@ class RunFolder:
                 half_written.unlink()
             partial = self.path / "partial.json"
             return _read_partial(partial) if partial.exists() else {}
-        if (self.path / "config.yaml").exists():
-            raise UsageError(f"--out {self.path}: already holds a run; add --resume to continue it or name another folder")
+        check_free(self.path)
         write_text(self.path / "config.yaml", yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True))
         write_text(self.path / "metrics.jsonl", "")
         return {}

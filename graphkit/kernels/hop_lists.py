@@ -18,6 +18,7 @@ import numba
 import numpy as np
 
 from graphkit.kernels.adjacency import Adjacency
+from graphkit.kernels.splitmix import below, next_word
 
 # Nodes that a worker takes at a time; small, so that a stretch of hubs is shared out.
 STRETCH = 64
@@ -67,21 +68,6 @@ def random_lists(num_nodes: int, k: int, *, seed: int = 0) -> np.ndarray:
     return lists
 
 
-@numba.njit(inline="always")
-def _next_word(state):
-    """SplitMix64: (new state, word)."""
-    state += np.uint64(0x9E3779B97F4A7C15)
-    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state, word ^ (word >> np.uint64(31))
-
-
-@numba.njit(inline="always")
-def _below(word, bound):
-    """A number of 0..bound-1 from the upper half of a random word; bound < 2^32."""
-    return np.int64(((word >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
-
-
 @numba.njit
 def _pool_of(indptr, indices, v, hub_cap, state, stamp, pool):
     """Write the pool of v; return (random state, size of the first part, size of both)."""
@@ -96,8 +82,8 @@ def _pool_of(indptr, indices, v, hub_cap, state, stamp, pool):
         begin, end = indptr[u], indptr[u + 1]
         if 0 < hub_cap < end - begin:
             for _ in range(hub_cap):
-                state, word = _next_word(state)
-                w = indices[begin + _below(word, end - begin)]
+                state, word = next_word(state)
+                w = indices[begin + below(word, end - begin)]
                 pool[size] = w
                 size += stamp[w] != v
                 stamp[w] = v
@@ -119,14 +105,14 @@ def _fill_lists(indptr, indices, start, stop, seed, hub_cap, stamps, pools, list
         stamp, pool = stamps[worker], pools[worker]
         for block in range(start + worker * STRETCH, stop, workers * STRETCH):
             for v in range(block, min(block + STRETCH, stop)):
-                state, word = _next_word(seed)
-                state, word = _next_word(word ^ np.uint64(v))
+                state, word = next_word(seed)
+                state, word = next_word(word ^ np.uint64(v))
                 state, first, size = _pool_of(indptr, indices, v, hub_cap, word, stamp, pool)
                 lists[v, 0] = v
                 if size == 0:
                     for j in range(1, k):
-                        state, word = _next_word(state)
-                        lists[v, j] = _below(word, n)
+                        state, word = next_word(state)
+                        lists[v, j] = below(word, n)
                 elif size < k:
                     pool[first:size].sort()
                     for j in range(1, k):
@@ -134,7 +120,7 @@ def _fill_lists(indptr, indices, start, stop, seed, hub_cap, stamps, pools, list
                 else:
                     # The first steps of a Fisher-Yates shuffle: draws without replacement.
                     for j in range(1, k):
-                        state, word = _next_word(state)
-                        other = j - 1 + _below(word, size - j + 1)
+                        state, word = next_word(state)
+                        other = j - 1 + below(word, size - j + 1)
                         lists[v, j] = pool[other]
                         pool[other] = pool[j - 1]
