@@ -74,6 +74,13 @@ def stored(folder: Path) -> list[Verdict]:
     return found
 
 
+def unmeasured(verdicts: Iterable[Verdict]) -> list[str]:
+    """The claims of all sheets, as ``method.claim``, on which there is no verdict."""
+    known = {(verdict.method, verdict.claim) for verdict in verdicts}
+    words = ((next(iter(sheet.names)), sheet.claims) for sheet in registry.sheets())
+    return [f"{name}.{key}" for name, claims in words for key in claims if (name, key) not in known]
+
+
 def page(verdicts: Iterable[Verdict]) -> str:
     """Return docs/claims.md: every claim with the paper's figure, what was measured, and the verdict."""
     verdicts = list(verdicts)
@@ -86,6 +93,8 @@ def page(verdicts: Iterable[Verdict]) -> str:
         "",
         f"{len(verdicts)} claims: {', '.join(f'{number} {state}' for state, number in count.items() if number)}.",
     ]
+    if open_claims := unmeasured(verdicts):
+        lines += ["", f"Without a stored result: {', '.join(open_claims)}."]
     method = None
     for verdict in verdicts:
         if verdict.method != method:

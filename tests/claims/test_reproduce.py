@@ -89,12 +89,17 @@ def test_quiet_says_nothing_but_the_result(reproduce, claim, with_claims):
     assert reproduce("ncnc", "-q", **HOLDS)[2] == ""
 
 
+def test_the_page_names_the_claims_that_were_not_run(claim, with_claims):
+    with_claims("ncnc", {"better": claim, "valid": claim})
+    assert "Without a stored result: ncnc.better, ncnc.valid." in report.page([])
+
+
 def test_all_runs_every_sheet_and_writes_the_page(reproduce, claim, with_claims, tmp_path):
     with_claims("ncnc", {"better": claim, "valid": {**claim, "expect": "ncn.valid > 0.9 and ncn.parameters < 8"}})
     page = tmp_path / "docs" / "claims.md"
     assert reproduce("--all", "--write-docs", page, **HOLDS)[0] == 4
     text = page.read_text()
-    assert "2 claims: 1 held, 1 not held." in text
+    assert "2 claims: 1 held, 1 not held." in text and "Without a stored result" not in text
     assert "## ncnc" in text and "Neural Common Neighbor with Completion" in text
     row = next(line for line in text.splitlines() if "**better**" in line)
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
