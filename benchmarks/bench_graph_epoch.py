@@ -15,14 +15,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
+
+import peers
 
 ATOM, BOND = (119, 5, 12, 12, 10, 6, 6, 2, 2), (5, 6, 2)  # categories of OGB's columns
 OPTIONS = {
@@ -105,20 +101,15 @@ def ours(model: str, folder: Path, batch_size: int):
     learner = registry.method(model)(registry.resolve_config(model, overrides=options, preset=None))
     learner.prepare(dataset, seed=0, device="cpu")
     learner.model.train()
-    number = 0
+    step, number = peers.train_step(learner), 0
 
     def epoch() -> float:
         nonlocal number
         number += 1
+        loss = 0.0
         for batch in learner.batches(number, np.random.default_rng(number)):
-            for optimizer in learner.optimizers:
-                optimizer.zero_grad(set_to_none=True)
-            loss = learner.loss(batch)
-            loss.backward()
-            for optimizer in learner.optimizers:
-                optimizer.step()
-            learner.on_step_end()
-        return float(loss.detach())
+            loss = step(batch)
+        return loss
 
     return learner.parameter_count(), epoch
 
@@ -222,65 +213,32 @@ def _peer_gps(o, atoms, bonds):
     return GPS()
 
 
-def measure(make, arguments) -> None:
-    """Time epochs in this process and print the figures as JSON."""
-    import torch
-
-    torch.set_num_threads(arguments.threads)
-    parameters, epoch = make(arguments.model, Path(arguments.folder), arguments.batch_size)
-    seconds = []
-    for _ in range(arguments.epochs + 1):
-        started = time.perf_counter()
-        loss = epoch()
-        seconds.append(time.perf_counter() - started)
-    first, *seconds = seconds
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"best": min(seconds), "median": statistics.median(seconds), "first": first, "peak_rss_mb": peak}
-    print(json.dumps({**figures, "parameters": parameters, "loss": loss}))
-
-
-def compare(model: str, arguments) -> None:
-    """Run both sides in turn and print their figures and ratios."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads), "MKL_NUM_THREADS": str(arguments.threads)}
-    found: dict[str, list] = {"graphkit": [], "peer": []}
-    with tempfile.TemporaryDirectory() as folder:
-        write_problem(arguments.dataset, arguments.graphs, OPTIONS[model], Path(folder))
-        for _ in range(arguments.rounds):
-            for side, python in (("graphkit", sys.executable), ("peer", arguments.peer_python)):
-                command = [python, __file__, "--side", side, "--model", model, "--folder", folder, "--epochs", str(arguments.epochs),
-                           "--batch-size", str(arguments.batch_size), "--threads", str(arguments.threads)]  # fmt: skip
-                done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-                found[side].append(json.loads(done.stdout.splitlines()[-1]))
-    best = {side: min(run["best"] for run in runs) for side, runs in found.items()}
-    median = {side: statistics.median(run["median"] for run in runs) for side, runs in found.items()}
-    graphs = f"{arguments.graphs} graphs of {arguments.dataset or 'molecule size'} in batches of {arguments.batch_size}"
-    print(f"{model}: epoch over {graphs}, {arguments.threads} threads, {arguments.rounds} x {arguments.epochs} epochs")
-    for side, runs in found.items():
-        peak, first = max(run["peak_rss_mb"] for run in runs), min(run["first"] for run in runs)
-        print(
-            f"{side:9s} best {best[side]:7.2f} s  median {median[side]:7.2f} s  {arguments.graphs / best[side]:7.0f} graphs/s  "
-            f"first epoch {first:6.2f} s  peak {peak:6.0f} MB  {runs[0]['parameters']:,} parameters"
-        )
-    print(f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median {median['peer'] / median['graphkit']:.2f}")
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """Parse the command line; run one side, or compare both for each model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peer-python", help="Python of an environment with torch and torch_geometric")
     parser.add_argument("--model", choices=list(OPTIONS), help="one of them; omitted: both")
     parser.add_argument("--dataset", help="a data set of graphs with atom and bond categories, such as ogbg-molhiv")
     parser.add_argument("--graphs", type=int, default=2048)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--side", choices=["graphkit", "peer"], help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    peers.add_arguments(parser, rounds=2)
     given = parser.parse_args()
     if given.side:
-        measure({"graphkit": ours, "peer": peer}[given.side], given)
-    elif given.peer_python is None:
+        import torch
+
+        torch.set_num_threads(given.threads)
+        parameters, epoch = {"graphkit": ours, "peer": peer}[given.side](given.model, Path(given.folder), given.batch_size)
+        peers.measure(epoch, given.epochs, parameters=parameters)
+        return
+    if given.peer_python is None:
         parser.error("--peer-python is missing; see the example above")
-    else:
-        for name in [given.model] if given.model else OPTIONS:
-            compare(name, given)
+    for name in [given.model] if given.model else OPTIONS:
+        graphs = f"{given.graphs} graphs of {given.dataset or 'molecule size'} in batches of {given.batch_size}"
+        words = ["--model", name, "--epochs", given.epochs, "--batch-size", given.batch_size]
+        problem = partial(write_problem, given.dataset, given.graphs, OPTIONS[name])
+        title = f"{name}: epoch over {graphs}, {given.epochs} epochs a round"
+        peers.compare(__file__, title, problem, words, given, (given.graphs, "graphs"))
+
+
+if __name__ == "__main__":
+    main()

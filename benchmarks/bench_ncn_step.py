@@ -14,14 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
+from functools import partial
 from pathlib import Path
+
+import peers
 
 OPTIONS = (
     "hidden_dim", "feature_dropout", "hidden_dropout", "propagation_dropout", "predictor_dropout", "predictor_edge_dropout",
@@ -46,7 +42,7 @@ def write_problem(dataset_name: str, folder: Path) -> None:
 
 
 def ours(folder: Path):
-    """Yield the learner's parameter count, then a function that does one step."""
+    """Return the learner's parameter count and a function that does one step."""
     import numpy as np
     import torch
 
@@ -57,41 +53,25 @@ def ours(folder: Path):
     learner = registry.method("ncn")(registry.resolve_config("ncn", name))
     learner.prepare(datasets.load(name, task="link"), seed=0, device="cpu")
     learner.model.train()
-
-    def batches():
-        epoch = 0
-        while True:
-            yield from learner.batches(epoch, np.random.default_rng(epoch))
-            epoch += 1
-
-    stream = batches()
-
-    def step():
-        batch = next(stream)
-        for optimizer in learner.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        loss = learner.loss(batch)
-        loss.backward()
-        for optimizer in learner.optimizers:
-            optimizer.step()
-        return float(loss.detach())
-
-    return learner.parameter_count(), step
+    step, stream = peers.train_step(learner), _endless(lambda epoch: learner.batches(epoch, np.random.default_rng(epoch)))
+    return learner.parameter_count(), lambda: step(next(stream))
 
 
-def peer(folder: Path):
-    """The same model written from its description in torch and torch_geometric (puregcn, one layer, TLR)."""
-    import numpy as np
+def _endless(batches_of):
+    epoch = 0
+    while True:
+        yield from batches_of(epoch)
+        epoch += 1
+
+
+def peer_model(features, n: int, o: dict):
+    """NCN from its description in torch and torch_geometric (puregcn, one layer)."""
     import torch
     from torch import nn
     from torch.nn import functional
     from torch_geometric.nn.conv.gcn_conv import gcn_norm
-    from torch_geometric.utils import negative_sampling, to_undirected
 
-    data = np.load(folder / "problem.npz")
-    o = json.loads((folder / "options.json").read_text())
-    n, d, drop = int(data["n"]), o["hidden_dim"], o["predictor_dropout"]
-    pos, features = torch.from_numpy(data["pos"]), torch.from_numpy(data["features"])
+    d, drop = o["hidden_dim"], o["predictor_dropout"]
 
     def stage(norm):
         return [nn.Linear(d, d), *([nn.LayerNorm(d)] if norm else []), nn.Dropout(drop), nn.ReLU()]
@@ -117,8 +97,21 @@ def peer(folder: Path):
             pooled = torch.sparse.mm(common, h + self.node(h))
             return self.out(self.beta * self.pool(pooled) + self.pair(h[pairs[:, 0]] * h[pairs[:, 1]])).squeeze(1)
 
+    return NCN()
+
+
+def peer(folder: Path):
+    """Return that model's parameter count and a function that does one step, target edges taken out of the graph."""
+    import numpy as np
+    import torch
+    from torch.nn import functional
+    from torch_geometric.utils import negative_sampling, to_undirected
+
+    data = np.load(folder / "problem.npz")
+    o = json.loads((folder / "options.json").read_text())
+    n, pos = int(data["n"]), torch.from_numpy(data["pos"])
     torch.manual_seed(0)
-    model = NCN()
+    model = peer_model(torch.from_numpy(data["features"]), n, o)
     encoder = [*model.input.parameters(), model.jump]
     known = {id(p) for p in encoder}
     rest = [p for p in model.parameters() if id(p) not in known]
@@ -126,14 +119,13 @@ def peer(folder: Path):
     size = min(o["batch_size"], len(pos) // 2)
     everything = to_undirected(pos.t(), num_nodes=n)
 
-    def batches():
-        while True:
-            negatives = negative_sampling(everything, n, len(pos)).t()
-            for chosen in torch.randperm(len(pos)).split(size):
-                if len(chosen) == size:
-                    yield chosen, negatives[chosen % len(negatives)]
+    def batches(_):
+        negatives = negative_sampling(everything, n, len(pos)).t()
+        for chosen in torch.randperm(len(pos)).split(size):
+            if len(chosen) == size:
+                yield chosen, negatives[chosen % len(negatives)]
 
-    stream = batches()
+    stream = _endless(batches)
 
     def step():
         chosen, negative = next(stream)
@@ -149,59 +141,17 @@ def peer(folder: Path):
     return sum(p.numel() for p in model.parameters()), step
 
 
-def measure(make, folder: Path, steps: int) -> None:
-    """Time steps in this process and print the figures as JSON."""
-    parameters, step = make(folder)
-    started = time.perf_counter()
-    first_loss = step()
-    warm_up = time.perf_counter() - started
-    seconds = []
-    for _ in range(steps):
-        started = time.perf_counter()
-        loss = step()
-        seconds.append(time.perf_counter() - started)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"best": min(seconds), "median": statistics.median(seconds), "warm_up": warm_up, "peak_rss_mb": peak}
-    print(json.dumps({**figures, "parameters": parameters, "first_loss": first_loss, "last_loss": loss}))
-
-
-def compare(arguments) -> None:
-    """Run both sides in turn and print their figures and ratios."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads), "NUMBA_NUM_THREADS": str(arguments.threads)}
-    environment.update(MKL_NUM_THREADS=str(arguments.threads), OMP_WAIT_POLICY="PASSIVE")
-    with tempfile.TemporaryDirectory() as folder:
-        write_problem(arguments.dataset, Path(folder))
-        found: dict[str, list] = {"graphkit": [], "peer": []}
-        for _ in range(arguments.rounds):
-            for side, python in (("graphkit", sys.executable), ("peer", arguments.peer_python)):
-                command = [python, __file__, "--side", side, "--folder", folder, "--steps", str(arguments.steps)]
-                done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
-                found[side].append(json.loads(done.stdout.splitlines()[-1]))
-    best = {side: min(run["best"] for run in runs) for side, runs in found.items()}
-    median = {side: statistics.median(run["median"] for run in runs) for side, runs in found.items()}
-    print(f"NCN training step on {arguments.dataset}, {arguments.threads} threads, {arguments.rounds} x {arguments.steps} steps")
-    for side, runs in found.items():
-        peak, warm_up = max(run["peak_rss_mb"] for run in runs), min(run["warm_up"] for run in runs)
-        print(
-            f"{side:9s} best {best[side] * 1000:8.1f} ms  median {median[side] * 1000:8.1f} ms  first step {warm_up:6.2f} s  "
-            f"peak {peak:6.0f} MB  {runs[0]['parameters']:,} parameters"
-        )
-    print(f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median {median['peer'] / median['graphkit']:.2f}")
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="cora")
-    parser.add_argument("--peer-python", help="Python of an environment with torch and torch_geometric")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--side", choices=["graphkit", "peer"], help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    peers.add_arguments(parser, rounds=3)
     given = parser.parse_args()
     if given.side:
-        measure({"graphkit": ours, "peer": peer}[given.side], Path(given.folder), given.steps)
+        parameters, step = {"graphkit": ours, "peer": peer}[given.side](Path(given.folder))
+        peers.measure(step, given.steps, parameters=parameters)
     elif given.peer_python is None:
         parser.error("--peer-python is missing; see the example above")
     else:
-        compare(given)
+        title = f"NCN training step on {given.dataset}, {given.steps} steps a round"
+        peers.compare(__file__, title, partial(write_problem, given.dataset), ["--steps", given.steps], given, (1, "steps"))

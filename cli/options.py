@@ -135,12 +135,19 @@ def reading(name: str, options: dict[str, Any]):
     from graphkit.datasets.files import ReadOptions
     from graphkit.errors import UsageError
 
-    read, default = ReadOptions(**options), ReadOptions()
-    given = [key for key in READ_FIELDS if getattr(read, key) != getattr(default, key)]
-    if given and not datasets.is_own(name):
-        flags = ["--no-header" if key == "header" and not read.header else f"--{key.replace('_', '-')}" for key in given]
-        raise UsageError(f"{', '.join(flags)}: found with {name}, expected with a graph file of your own only")
+    read = ReadOptions(**options)
+    if (given := read_flags(options)) and not datasets.is_own(name):
+        raise UsageError(f"{', '.join(given)}: found with {name}, expected with a graph file of your own only")
     return read
+
+
+def read_flags(values: dict[str, Any]) -> list[str]:
+    """Those options of reading a graph file that were given, as flags."""
+    from graphkit.datasets.files import ReadOptions
+
+    default = ReadOptions()
+    given = {key: values[key] for key in READ_FIELDS if key in values and values[key] != getattr(default, key)}
+    return ["--no-header" if key == "header" and not value else f"--{key.replace('_', '-')}" for key, value in given.items()]
 
 
 def prepare_machine(values: dict[str, Any]) -> str:

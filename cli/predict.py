@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine
+from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine, read_flags
 from graphkit.errors import DataError, UsageError
 from graphkit.files import atomic_path
 
@@ -51,7 +51,9 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
 
     found = load_run(run)
     found.require_model()
-    other = any(values[key] is not None for key in ("dataset", "edges", "features"))
+    other = values["dataset"] is not None or values["edges"] is not None
+    if not other and (given := read_flags(values)):
+        raise UsageError(f"{', '.join(given)}: found without --dataset or --graph; a run reads its own graph as it was trained")
     links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
     if registry.sheet(found.settings["method"]).task == "link":
         if other:

@@ -266,7 +266,11 @@ class Run:
         """Raise :class:`DataError` unless this is the finished run of a learner."""
         if self.result is None:
             raise DataError(f"{self.path}: the run is not finished; continue it with graphkit train ... --resume")
-        if registry.sheet(self.settings["method"]).kind != "learner" or "metrics" not in self.result:
+        try:
+            kind = registry.sheet(self.settings["method"]).kind
+        except UsageError as problem:  # damaged, or of a plug-in that is not installed
+            raise DataError(f"{self.path / 'config.yaml'}: {problem}") from None
+        if kind != "learner" or "metrics" not in self.result:
             raise DataError(f"{self.path}: a run of {self.settings['method']} that holds no model; expected one of graphkit train")
 
     def restore(self, seed: int | None = None, device: str = "cpu"):

@@ -125,6 +125,7 @@ def spoilt(run, folder, name, change):
     ("config.yaml", lambda text: re.sub(r"seeds:\n- 0\n", "seeds: 3\n", text), "seeds is 3, expected a list"),
     ("config.yaml", lambda text: text.replace("data:\n", "data:\n  colour: red\n"), "unexpected keyword argument 'colour'"),
     ("config.yaml", lambda text: re.sub(r"data:\n  name: .*\n", "data:\n", text), "data has no name"),
+    ("config.yaml", lambda text: text.replace("method: ncnc", "method: ncnz"), "unknown method 'ncnz'; did you mean"),
     ("result.json", lambda text: "[]", "found list, expected a mapping"),
     ("result.json", lambda text: "{}", "expected the result of a run"),
 ])  # fmt: skip
