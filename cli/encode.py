@@ -14,7 +14,8 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
 
 @click.command()
 @click.option("--pe", "pe", metavar="NAME[:K],...", required=True,
-              help="Encodings with columns: lappe, lappe-sym, rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.")  # fmt: skip
+              help="Encodings with columns: lappe, lappe-sym, lappe-mean, "
+                   "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.")  # fmt: skip
 @data_options
 @click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Result: .npz or .tsv; - is tsv on stdout.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: all cores]")

@@ -107,6 +107,15 @@ def test_eigenpairs_are_those_of_the_dense_laplacian(graph, norm):
         check_eigenpairs(graph, k, norm)
 
 
+@everywhere
+def test_the_mean_degree_scales_eigenvalues_alone(graph):
+    k = min(6, graph.num_nodes)
+    (plain, _), (scaled, vectors) = (laplacian.eigenpairs(graph, k, norm) for norm in ("none", "mean"))
+    mean = graph.simple().nnz / max(graph.num_nodes, 1) or 1.0
+    np.testing.assert_allclose(scaled * mean, plain, atol=1e-8)
+    np.testing.assert_allclose(graph.laplacian() @ vectors, vectors * plain, atol=1e-6)
+
+
 @pytest.mark.parametrize("graph", [random_graph(150, 0.06), path(150), cycle(120), undirected(
     160, [*[(i, i + 1) for i in range(79)], *[(80 + i, 80 + (i + 1) % 80) for i in range(80)]])],
     ids=["random", "path", "cycle", "two components"])  # fmt: skip

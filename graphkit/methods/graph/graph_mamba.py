@@ -52,7 +52,8 @@ class GraphMambaConfig(SupervisedConfig):
                                  choices=("euler", "zoh"))  # fmt: skip
     scan: str = option("auto", "how the scan is computed; auto: numba on the CPU, chunked on CUDA",
                        choices=("auto", "numba", "chunked", "loop"))  # fmt: skip
-    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, rwse, rwrows, rwcols, hkdiag, elstatic[:DIM], and walks, "
+    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, lappe-mean, rwse, rwrows, rwcols, "
+                             "hkdiag, elstatic[:DIM], and walks, "
                              "the share of a subgraph's walks at a node after each step")  # fmt: skip
     edge_pe: bool = option(False, "add the difference of the encodings of its ends to each edge")
     eval_draws: int = option(1, "draws of walks and ties whose logits are averaged when evaluating", min=1)

@@ -20,8 +20,8 @@ class GraphGPSConfig(SupervisedConfig):
 
     local: str = option("gatedgcn", "message-passing layer beside the attention", choices=LOCAL)
     attn: str = option("transformer", "attention among all nodes of a graph; performer and bigbird are linear in them", choices=ATTENTION)
-    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, signnet-mlp, signnet-ds, rwse, rwcols, rwrows, hkdiag, "
-                             "elstatic[:DIM], peg[:K]")  # fmt: skip
+    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, lappe-mean, signnet-mlp, signnet-ds, "
+                             "rwse, rwcols, rwrows, hkdiag, elstatic[:DIM], peg[:K]")  # fmt: skip
     num_layers: int = option(4, "layers of message passing beside attention", min=1)
     hidden_dim: int = option(64, "width of all layers", min=1)
     heads: int = option(4, "attention heads, of gat too; must divide the width", min=1)

@@ -36,10 +36,11 @@ def lap_pe(structure: Structure, k: int, norm: str = "none") -> np.ndarray:
 def eigenpairs(structure: Structure, k: int, norm: str = "none") -> tuple[np.ndarray, np.ndarray]:
     """Return the min(k, n) smallest eigenvalues (>= 0, ascending) and their eigenvectors (n, .) of unit length.
 
-    norm: ``none`` for L = D - A, ``sym`` for D^-1/2 L D^-1/2, of the undirected graph without loops and copies. The entry of
-    largest magnitude of every vector is positive (the first of them where several are equal), so that the result does not
-    depend on the solver's choice of signs. Components are solved apart: the vectors of eigenvalue 0 are one for each
-    component, and equal eigenvalues stand in the order of their components, the largest first.
+    norm: ``none`` for L = D - A, ``sym`` for D^-1/2 L D^-1/2, ``mean`` for L over the mean degree, of the
+    undirected graph without loops and copies. The entry of largest magnitude of every vector is positive (the first of them
+    where several are equal), so that the result does not depend on the solver's choice of signs. Components
+    are solved apart: the vectors of eigenvalue 0 are one for each component, and equal eigenvalues stand in the order of their
+    components, the largest first.
 
     A component of up to :data:`DENSE` nodes costs O(n^3); a larger one is solved by LOBPCG, whose cost grows with the edges
     and which converges where the graph is well connected, or else by Lanczos iterations on the factorised L + 1e-3 I, which
@@ -75,7 +76,7 @@ def fixed_signs(vectors: np.ndarray) -> np.ndarray:
 
 def _component(laplacian: scipy.sparse.csr_matrix, k: int, norm: str) -> tuple[np.ndarray, np.ndarray]:
     n = laplacian.shape[0]
-    if k == 1 and norm == "none":
+    if k == 1 and norm != "sym":
         return np.zeros(1), np.full((n, 1), 1 / np.sqrt(n))
     if n <= DENSE or 5 * (k + GUARD) > n:
         values, vectors = np.linalg.eigh(laplacian.toarray())

@@ -76,6 +76,7 @@ def one(structure: Structure, raw: str, threads: int = 1) -> np.ndarray:
     makers = {
         "lap": lambda: lap_pe(structure, k),
         "lap-sym": lambda: lap_pe(structure, k, "sym"),
+        "lap-mean": lambda: lap_pe(structure, k, "mean"),
         "rwse": lambda: rwse(structure, k, threads),
         "rwrows": lambda: walk_sums(structure, k, "rows"),
         "rwcols": lambda: walk_sums(structure, k, "columns"),

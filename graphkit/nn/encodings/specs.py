@@ -28,6 +28,7 @@ class Word:
 WORDS = {
     "lappe": Word("lap", 10, 16, "Laplacian eigenvectors and eigenvalues, L = D - A"),
     "lappe-sym": Word("lap-sym", 10, 16, "the same of the normalised Laplacian"),
+    "lappe-mean": Word("lap-mean", 10, 16, "the same of L over the mean degree: the vectors of L, eigenvalues around 1"),
     "signnet-mlp": Word("lap", 8, 8, "SignNet, the frequencies side by side"),
     "signnet-ds": Word("lap", 37, 28, "SignNet, summed over frequencies"),
     "rwse": Word("rwse", 16, 16, "return probabilities of random walks of 1..K steps"),

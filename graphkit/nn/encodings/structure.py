@@ -54,13 +54,18 @@ class Structure:
         return matrix
 
     def laplacian(self, norm: str = "none") -> scipy.sparse.csr_matrix:
-        """(n, n) L = D - A, or for ``sym`` D^-1/2 L D^-1/2, of :meth:`simple`; the row of an isolated node is zero."""
+        """(n, n) L = D - A, for ``sym`` D^-1/2 L D^-1/2, for ``mean`` L over the mean degree, of :meth:`simple`.
+
+        The row of an isolated node is zero.
+        """
         matrix = self.simple()
         degree = np.asarray(matrix.sum(axis=1)).ravel()
         result = scipy.sparse.diags(degree) - matrix
         if norm == "sym":
             scale = scipy.sparse.diags(np.sqrt(_inverse(degree)))
             result = scale @ result @ scale
+        if norm == "mean" and degree.any():
+            result = result / degree.mean()
         return result.tocsr()
 
     def components(self) -> list[np.ndarray]:

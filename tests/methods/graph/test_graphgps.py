@@ -17,7 +17,8 @@ from graphkit.nn import attention
 from graphkit.training import fit
 
 TINY = {"num_layers": 1, "hidden_dim": 16, "heads": 2, "epochs": 1, "batch_size": 4, "warmup": 0}
-PES = ["none", "lappe:4:4", "lappe-sym:4:4", "signnet-mlp:4:4", "signnet-ds:4:4", "rwse:4:4", "rwcols:3:4", "rwrows:3:4", "hkdiag:3:4",
+PES = ["none", "lappe:4:4", "lappe-sym:4:4", "lappe-mean:4:4",
+       "signnet-mlp:4:4", "signnet-ds:4:4", "rwse:4:4", "rwcols:3:4", "rwrows:3:4", "hkdiag:3:4",
        "elstatic:4", "lappe:4:4,rwse:3:4,hkdiag:2:2"]  # fmt: skip
 
 
