@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 import sys
 import typing
 from collections.abc import Mapping, Sequence
@@ -34,13 +35,15 @@ def option(
     max: float | None = None,
     choices: Sequence[str] | None = None,
     flag: str | None = None,
+    path: bool = False,
 ) -> Any:
     """Declare a field of a :class:`Config`.
 
     ``min`` and ``max`` are inclusive and hold for each item of a tuple; ``choices`` lists the allowed words;
-    ``flag`` overrides the name of the command-line option (default: the field's name with dashes).
+    ``flag`` overrides the name of the command-line option (default: the field's name with dashes). ``path``: names a file or folder;
+    where it exists the value becomes absolute, so that a run can be used from another folder.
     """
-    return field(default=default, metadata={"help": help, "min": min, "max": max, "choices": choices, "flag": flag})
+    return field(default=default, metadata={"help": help, "min": min, "max": max, "choices": choices, "flag": flag, "path": path})
 
 
 @functools.cache
@@ -91,6 +94,8 @@ class Config:
         for item in dataclasses.fields(self):
             value = _coerce(flag_name(item), getattr(self, item.name), *types[item.name])
             _check(flag_name(item), value, item.metadata)
+            if item.metadata.get("path") and value and os.path.exists(value):
+                value = os.path.abspath(value)
             object.__setattr__(self, item.name, value)
 
     @classmethod

@@ -83,3 +83,16 @@ def test_precedence(tmp_path):
         registry.resolve_config("ncn", None, {}, file)
     with pytest.raises(UsageError, match="--preset is 'papper'"):
         registry.resolve_config("ncn", "cora", preset="papper")
+
+
+def test_an_existing_path_becomes_absolute(tmp_path, monkeypatch):
+    @dataclass(frozen=True)
+    class Named(Config):
+        lists: str = option("", "", path=True)
+        word: str = option("", "")
+
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    found = Named(lists="there", word="there")
+    assert found.lists == str(tmp_path / "there") and found.word == "there"
+    assert Named(lists="absent").lists == "absent" and Named().lists == ""

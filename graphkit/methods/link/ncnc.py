@@ -64,7 +64,7 @@ class NCNCConfig(LearnerConfig):
     negatives: str = option("uniform", "training negatives: uniform non-edges, or the source with a random destination",
                             choices=("uniform", "destination"))  # fmt: skip
     clip_norm: float = option(0.0, "clip the gradients of encoder and predictor to this norm each; 0: no clipping", min=0)
-    init_from: str | None = option(None, "run folder whose model training starts from")
+    init_from: str | None = option(None, "run folder whose model training starts from", path=True)
     init_parts: str = option("all", "what to take from that run", choices=("all", "encoder"))
 
     @property

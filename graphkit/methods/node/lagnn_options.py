@@ -47,7 +47,7 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     optimizer: str = option("adam", "optimiser", choices=("adam", "adamw", "rmsprop"))
     control: str = option("none", "control: views are the node's own features (self), another node's (shuffle), or those of an untrained "
                           "generator (random)", choices=CONTROLS)  # fmt: skip
-    generator: str | None = option(None, "file of graphkit augment lagnn to use in place of training a generator")
+    generator: str | None = option(None, "file of graphkit augment lagnn to use in place of training a generator", path=True)
     keep: str = option("metric", "epoch that is kept, and that --patience waits for: of the best validation metric, or of the lowest "
                        "validation loss", choices=("metric", "loss"))  # fmt: skip
 

@@ -28,7 +28,8 @@ class LargeGTConfig(SupervisedConfig):
     global_dim: int = option(64, "width of the position vectors and of the features beside them in the codebook", min=1)
     centroids: int = option(1024, "centroids of the codebook", min=1)
     pos: str = option("fastrp", "position vectors; the paper's are node2vec, FastRP is cheaper", choices=("fastrp", "node2vec", "lappe"))
-    lists: str | None = option(None, "folder of graphkit sample largegt; omitted: lists are drawn, and kept in the user's cache")
+    lists: str | None = option(None, "folder of graphkit sample largegt; omitted: lists are drawn, and kept in the user's cache",
+                                path=True)  # fmt: skip
     sample_seed: int = option(0, "seed of lists and position vectors, the same for all training seeds", min=0)
     hub_cap: int = option(0, "walk on from a neighbour of more edges by this many random steps; 0: by all, which is exact", min=0)
     hop_dtype: str = option("float32", "type of the stored hop features", choices=("float32", "float16"))
