@@ -60,6 +60,11 @@ class Layout:
         """Nodes of the largest graph."""
         return int(self.sizes.max()) if len(self.sizes) else 0
 
+    @property
+    def bounds(self) -> np.ndarray:
+        """(graphs + 1,) int64 first node of each graph, and the number of nodes."""
+        return np.append(self.starts, self.sizes.sum())
+
     @classmethod
     def of(cls, graph) -> Layout:
         """Lay out the graphs of a batched DGLGraph."""
