@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -158,8 +159,9 @@ def growth_mb(backend: str = "numba", length: int = LONG) -> float:
 
 
 def _alone(program: str, *words):
-    """What a program in a process of its own prints last, as JSON."""
-    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True)
+    """What a program in a process of its own, with the system's own way to allocate, prints last, as JSON."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "THP_"))}
+    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True, env=plain)
     return json.loads(done.stdout.splitlines()[-1])
 
 
