@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from graphkit import datasets, registry
 from graphkit.claims import sheets
 from graphkit.claims.runner import Runner, execute_run
 from graphkit.errors import DataError, MissingExtraError, UsageError
@@ -219,3 +220,20 @@ def test_real_runs_of_every_action(tmp_path):
     quiet = []
     assert Runner(tmp_path, report=quiet.append).claim("cn", "c", claim).runs == verdict.runs
     assert {event["event"] for event in quiet} == {"run"}
+
+
+def test_kernels_are_compiled_before_an_embedding_is_timed(tmp_path, monkeypatch):
+    from graphkit.methods.embedding.spectral import Spectral
+
+    met, embed = [], Spectral.embed
+
+    def watched(self, dataset, **options):
+        met.append((dataset.name, dataset.num_nodes))
+        return embed(self, dataset, **options)
+
+    monkeypatch.setattr(Spectral, "embed", watched)
+    run = {"embed": "spectral", "evaluate": {"ratios": [0.5], "shuffles": 1}}
+    dataset, config = datasets.load("sbm:n=200,k=2"), registry.resolve_config("spectral", overrides={"dim": 80})
+    found = execute_run(run, "spectral", dataset, config, tmp_path, lambda event: None)
+    assert [name.partition(":")[0] for name, _ in met] == ["barabasi", "sbm"] and met[0][1] > 80
+    assert found["seconds"] > 0 and found["warm_up_seconds"] > 0
