@@ -16,11 +16,14 @@ COMMAND = "graphkit reproduce --all --write-docs docs/claims.md"
 
 
 def measured(verdict: Verdict) -> str:
-    """Every figure that the expectation asks for, mean ± std; where there is none, why."""
+    """Every figure that the expectation asks for, mean ± std, and those of trainings that stand beside; where there is none, why."""
     if verdict.state == "skipped":
         return verdict.reason
     asked = expressions.references(verdict.expect, verdict.runs)
-    return "; ".join(dict.fromkeys(_figure(key, name, verdict.runs[key]) for key, name in asked))
+    figures = dict.fromkeys(_figure(key, name, verdict.runs[key]) for key, name in asked)
+    used = {key for key, _ in asked}
+    beside = [_figure(key, "test", run) for key, run in verdict.runs.items() if key not in used and "metric" in run]
+    return "; ".join([*figures, *(["beside: " + ", ".join(beside)] if beside else [])])
 
 
 def _figure(key: str, name: str, run: Mapping[str, Any]) -> str:

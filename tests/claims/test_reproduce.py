@@ -50,6 +50,12 @@ def test_table_holds_the_papers_figure_and_ours(reproduce, claim, with_claims):
     assert "ncnc, claim better: ncn beats common neighbours" in err
 
 
+def test_runs_that_the_expectation_does_not_name_stand_beside(reproduce, claim, with_claims):
+    with_claims("ncnc", {"alone": {**claim, "expect": "ncn.test > 0"}})
+    row = reproduce("ncnc", **HOLDS)[1].splitlines()[2]
+    assert "ncn hits@100 0.8000 ± 0.1000; beside: cn hits@100 0.6000 ± 0.1000  held" in row
+
+
 def test_exit_code_4_when_one_does_not_hold(reproduce, claim, with_claims):
     with_claims("ncnc", {"better": claim, "fine": {**claim, "expect": "ncn.test > 0"}})
     code, out, err = reproduce("ncnc", **FAILS)
