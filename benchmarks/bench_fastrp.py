@@ -27,7 +27,6 @@ import numpy as np
 
 WEIGHTS, STRENGTH = (0.0, 0.0, 1.0, 6.67), -0.64
 CONTENDERS = ("graphkit", "dgl", "official", "official-dense", "scipy32", "cleora")
-LIMIT_GB = 10.0  # a contender that would need more memory than this is left out, and the table says so
 
 
 def main() -> None:
@@ -38,6 +37,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
+    parser.add_argument("--limit-gb", type=float, default=10.0, help="leave out a contender that would need more memory, and say so")
     parser.add_argument("--cleora", metavar="PYTHON", help="Python of an environment with pycleora.")
     parser.add_argument("--worker", nargs=3, metavar=("NAME", "GRAPH", "DIM"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -80,7 +80,7 @@ def compare(spec: str, path: Path, dim: int, options) -> None:
         # Up to four sparse matrices that are full, in float64 with int32 columns, or five dense ones.
         needed = {"official": 4 * 12 * n * dim, "official-dense": 5 * 8 * n * dim, "scipy32": 5 * 4 * n * dim}.get(name, 0) / 1e9
         row = f"| {spec} | {n:,} | {m // 2:,} | {dim} | {name} |"
-        if python is None or needed > LIMIT_GB:
+        if python is None or needed > options.limit_gb:
             why = "no --cleora" if python is None else f"left out: would need about {needed:.0f} GB"
             print(f"{row} - | - | - | - | {why} |", flush=True)
             continue

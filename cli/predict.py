@@ -52,15 +52,15 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     found = load_run(run)
     found.require_model()
     other = values["dataset"] is not None or values["edges"] is not None
-    if not other and (given := read_flags(values)):
-        raise UsageError(f"{', '.join(given)}: found without --dataset or --graph; a run reads its own graph as it was trained")
     links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
     if registry.sheet(found.settings["method"]).task == "link":
         if other:
-            raise UsageError("--dataset, --graph and --features are for runs of labels; this run scores links of its own graph")
+            raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
         _check_links(pairs, top_k, node)
     elif given := [name for name, value in links.items() if value is not None]:
         raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
+    if not other and (flags := read_flags(values)):
+        raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
     if registry.sheet(found.settings["method"]).task == "link":
         header, rows, why = _links(run, found.restore(seed, device=device), links)

@@ -21,12 +21,11 @@ import numba
 import numpy as np
 
 from graphkit.kernels.fast_exp import exp
-from graphkit.kernels.splitmix import next_word, next_words
+from graphkit.kernels.splitmix import LEVELS, dropout_level, next_word, next_words
 from graphkit.kernels.threads import in_threads
 from graphkit.lazy import torch
 
 RELAXED = {"contract", "reassoc", "nsz"}  # sums over nodes may be taken in any order
-LEVELS = 65536  # a dropout rate is rounded to this part
 PARTS = 4  # per thread, since graphs differ in size
 SMALL_WORK = 2**17  # weights below which threads are not worth their start
 
@@ -188,10 +187,10 @@ def _parts(starts: np.ndarray, heads: int) -> np.ndarray:
     return np.unique(np.concatenate([[0], cuts, [len(work)]]))
 
 
-def rounded(rate: float) -> tuple[int, float]:
-    """A dropout rate as a number of :data:`LEVELS`, and the weight of what is kept."""
-    dropped = min(max(round(rate * LEVELS), 1), LEVELS - 1) if rate > 0 else 0
-    return dropped, 1 / (1 - dropped / LEVELS)
+def _dropping(rate: float) -> tuple[int, float]:
+    """Of :data:`graphkit.kernels.splitmix.LEVELS` those that drop a weight, and the factor of what is kept."""
+    dropped, share = dropout_level(rate) if rate > 0 else (0, 1.0)
+    return dropped, 1 / share
 
 
 def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -202,7 +201,7 @@ def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 
     """
     n, _, heads, width = qkv.shape
     out, logs = np.empty((n, heads, width), qkv.dtype), np.empty((n, heads), qkv.dtype)
-    scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), rounded(rate), _parts(starts, qkv.shape[2])
+    scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), _dropping(rate), _parts(starts, qkv.shape[2])
     kept = qkv.dtype.type(kept)
 
     def work(k: int) -> None:
@@ -215,7 +214,7 @@ def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 
 def backward(qkv, starts, out, logs, d_out, rate: float = 0.0, seed: int = 0) -> np.ndarray:
     """Return the (n, 3, heads, w) gradient of qkv, given d_out (n, heads, w) of the results and what :func:`forward` returned."""
     d_qkv, width = np.empty_like(qkv), qkv.shape[3]
-    scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), rounded(rate), _parts(starts, qkv.shape[2])
+    scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), _dropping(rate), _parts(starts, qkv.shape[2])
     kept = qkv.dtype.type(kept)
 
     def work(k: int) -> None:
@@ -227,7 +226,7 @@ def backward(qkv, starts, out, logs, d_out, rate: float = 0.0, seed: int = 0) ->
 
 def weights(starts: np.ndarray, heads: int, rate: float, seed: int) -> list[np.ndarray]:
     """M of every graph, (heads, N, N) float64, by array operations."""
-    dropped, kept = rounded(rate)
+    dropped, kept = _dropping(rate)
     masks = []
     for begin, end in zip(starts[:-1].tolist(), starts[1:].tolist()):
         n = end - begin

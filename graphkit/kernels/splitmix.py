@@ -8,6 +8,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+LEVELS = 65536  # values of 16 random bits, of which dropout takes a part
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
@@ -25,6 +26,12 @@ def next_word(state):
 def below(word, bound):
     """A number of 0..bound-1 from the upper half of a random word; bound < 2^32."""
     return np.int64(((word >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
+
+
+def dropout_level(rate: float) -> tuple[int, float]:
+    """How many of the :data:`LEVELS` values of 16 random bits drop an entry, and the share of entries that stays; 0 < rate < 1."""
+    dropped = min(max(round(rate * LEVELS), 1), LEVELS - 1)
+    return dropped, 1 - dropped / LEVELS
 
 
 def next_words(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -65,7 +65,8 @@ class SelfAttention(nn.Module):
         qkv = self.qkv(h).view(len(h), 3, self.heads, self.width)
         if self.kind == "bigbird":
             return self.out(self._blocks(layout, qkv).flatten(1))
-        if self.kind == "transformer" and self._rate and h.device.type == "cpu" and qkv.dtype in (torch.float32, torch.float64):
+        on_cpu = h.device.type == "cpu" and qkv.dtype in (torch.float32, torch.float64)
+        if self.kind == "transformer" and on_cpu and 0 < self._rate < 1:
             return self.out(_WithDropout.apply(qkv, layout.bounds, self._rate).flatten(1))
         found = []
         for bucket in layout.buckets:

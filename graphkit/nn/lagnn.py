@@ -12,6 +12,7 @@ from dgl import ops
 from torch import nn
 from torch.nn import functional
 
+from graphkit.kernels.splitmix import LEVELS, dropout_level
 from graphkit.nn.gnn import GCNII
 from graphkit.nn.sparse import SparseFeatures
 
@@ -50,8 +51,8 @@ def kept_entries(shape: tuple[int, ...], rate: float) -> tuple[torch.Tensor, flo
     for size in shape:
         count *= size
     bits = np.random.SFC64(int(torch.randint(2**62, ()))).random_raw(-(-count // 4)).view(np.int16)[:count]
-    dropped = min(max(round(rate * 65536), 1), 65535)
-    return torch.from_numpy(bits).view(shape) >= dropped - 32768, 1 - dropped / 65536
+    dropped, share = dropout_level(rate)
+    return torch.from_numpy(bits).view(shape) >= dropped - LEVELS // 2, share
 
 
 class ViewConv(nn.Module):

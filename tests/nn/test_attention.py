@@ -193,6 +193,11 @@ def test_dropout_of_the_weights_is_right_on_average(kind, kernel):
     assert ((draws.mean(0) - exact).abs() <= 5 * draws.std(0) / copies**0.5 + 1e-4).all()
 
 
+def test_dropping_all_weights_leaves_the_bias():
+    made = module("transformer", dropout=1.0)
+    torch.testing.assert_close(made(batch(), torch.randn(sum(SIZES), D)), made.out.bias.expand(sum(SIZES), D))
+
+
 def test_starts_as_torch_multi_head_attention():
     made = SelfAttention(64, 4)
     bound = math.sqrt(6 / (64 + 3 * 64))
