@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from graphkit.kernels.threads import in_ranges
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -55,32 +57,33 @@ class SparseRows:
 def sparse_rows(states: np.ndarray, dim: int, s: float) -> SparseRows:
     """Draw n x dim entries, +1 and -1 with probability 1/(2s) each; takes O(n dim / s) time and memory."""
     log_zero = math.log1p(-1 / s) if s > 1 else 0.0
-    counts = _count_row_entries(states, dim, log_zero)
     indptr = np.zeros(len(states) + 1, np.int64)
-    np.cumsum(counts, out=indptr[1:])
+    in_ranges(lambda begin, end: _count_row_entries(states, dim, log_zero, indptr, begin, end), len(states))
+    np.cumsum(indptr, out=indptr)
     entries = np.empty(indptr[-1], np.int32)
-    _fill_row_entries(states, dim, log_zero, indptr, entries)
+    in_ranges(lambda begin, end: _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end), len(states))
     return SparseRows(indptr, entries)
 
 
 def sparse_columns(states: np.ndarray, start: int, stop: int, s: float) -> np.ndarray:
     """Return columns start..stop-1 of the matrix of :func:`sparse_rows`, dense, without ever holding the rest."""
     matrix = np.zeros((len(states), stop - start), np.float32)
-    _fill_sparse_columns(states, start, stop, math.log1p(-1 / s) if s > 1 else 0.0, matrix)
+    log_zero = math.log1p(-1 / s) if s > 1 else 0.0
+    in_ranges(lambda begin, end: _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end), len(states))
     return matrix
 
 
 def gaussian_rows(states: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Draw columns start..stop-1 of an n x d matrix of N(0, 1), float32; ``start`` is even."""
     matrix = np.empty((len(states), stop - start), np.float32)
-    _fill_gaussian(states, start, matrix)
+    in_ranges(lambda begin, end: _fill_gaussian(states, start, matrix, begin, end), len(states))
     return matrix
 
 
 def uniform_rows(states: np.ndarray, dim: int) -> np.ndarray:
     """Draw an n x dim float32 matrix of uniform numbers in (-1, 1]."""
     matrix = np.empty((len(states), dim), np.float32)
-    _fill_uniform(states, matrix)
+    in_ranges(lambda begin, end: _fill_uniform(states, matrix, begin, end), len(states))
     return matrix
 
 
@@ -128,18 +131,16 @@ def _row_entries(state, dim, log_zero, entries):
         count += 1
 
 
-@numba.njit(cache=True, parallel=True)
-def _count_row_entries(states, dim, log_zero):
-    counts = np.zeros(len(states), np.int64)
+@numba.njit(cache=True, nogil=True)
+def _count_row_entries(states, dim, log_zero, indptr, begin, end):
     nowhere = np.empty(0, np.int32)
-    for i in numba.prange(len(states)):
-        counts[i] = _row_entries(states[i], dim, log_zero, nowhere)
-    return counts
+    for i in range(begin, end):
+        indptr[i + 1] = _row_entries(states[i], dim, log_zero, nowhere)
 
 
-@numba.njit(cache=True, parallel=True)
-def _fill_row_entries(states, dim, log_zero, indptr, entries):
-    for i in numba.prange(len(states)):
+@numba.njit(cache=True, nogil=True)
+def _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end):
+    for i in range(begin, end):
         if indptr[i] < indptr[i + 1]:
             _row_entries(states[i], dim, log_zero, entries[indptr[i] : indptr[i + 1]])
 
@@ -157,16 +158,16 @@ def _row_columns(state, start, stop, log_zero, row):
             row[column - start] = -1.0 if bits & np.uint64(1) else 1.0
 
 
-@numba.njit(cache=True, parallel=True)
-def _fill_sparse_columns(states, start, stop, log_zero, matrix):
-    for i in numba.prange(len(states)):
+@numba.njit(cache=True, nogil=True)
+def _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end):
+    for i in range(begin, end):
         _row_columns(states[i], start, stop, log_zero, matrix[i])
 
 
-@numba.njit(cache=True, parallel=True)
-def _fill_gaussian(states, start, matrix):
+@numba.njit(cache=True, nogil=True)
+def _fill_gaussian(states, start, matrix, begin, end):
     width = matrix.shape[1]
-    for i in numba.prange(len(states)):
+    for i in range(begin, end):
         for j in range(0, width, 2):
             # Box and Muller's pair number p of the row, reached directly, whatever block it is asked for in.
             counter = np.uint64(start + j)
@@ -179,9 +180,9 @@ def _fill_gaussian(states, start, matrix):
                 matrix[i, j + 1] = radius * math.sin(angle)
 
 
-@numba.njit(cache=True, parallel=True)
-def _fill_uniform(states, matrix):
-    for i in numba.prange(len(states)):
+@numba.njit(cache=True, nogil=True)
+def _fill_uniform(states, matrix, begin, end):
+    for i in range(begin, end):
         for j in range(matrix.shape[1]):
             matrix[i, j] = 2.0 * _uniform(_mix(states[i] + np.uint64(j + 1) * GOLDEN)) - 1.0
 

@@ -17,6 +17,8 @@ import math
 import numba
 import numpy as np
 
+from graphkit.kernels.threads import in_threads
+
 # What the running total receives.
 PLAIN = 0  # z
 NORMALIZED = 1  # z / |z|
@@ -68,92 +70,117 @@ def _finish_row(row, v, scale, target, store, total, coefficient, mode, squares)
             total[v, j] += row[j] * factor
 
 
-@numba.njit(parallel=True, cache=True)
-def propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks):
+def _over_chunks(rows, *arguments) -> None:
+    """Call ``rows(*arguments, begin, end)`` for every chunk; the last argument holds their bounds."""
+    *arguments, chunks = arguments
+    bounds = chunks.tolist()
+    in_threads(lambda c: rows(*arguments, bounds[c], bounds[c + 1]), len(bounds) - 1)
+
+
+def propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks) -> None:
     """Multiply: z = scale[v] * sum over the row's edges of weight * source[index].
 
     indptr (n+1,), indices (m,), weights (m,) or (0,) for ones, scale (n,) float32; source (n, d) float32; target (n, d)
     receives z, coefficient * z after ``mode``, or nothing, as ``store`` says; total (n, d) += coefficient * z after ``mode``
     (not with STORE_TERM); squares (n,) float64, read and written where ``mode`` needs it; chunks: bounds of row chunks.
     """
+    _over_chunks(
+        _propagate, indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks
+    )  # fmt: skip
+
+
+@numba.njit(nogil=True, cache=True)
+def _propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, begin, end):
     width = source.shape[1]
     weighted = len(weights) > 0
-    for c in numba.prange(len(chunks) - 1):
-        row = np.empty(width, np.float32)
-        for v in range(chunks[c], chunks[c + 1]):
-            row[:] = np.float32(0.0)
-            e, end = indptr[v], indptr[v + 1]
-            while e + 4 <= end:
-                i0, i1, i2, i3 = indices[e], indices[e + 1], indices[e + 2], indices[e + 3]
-                if weighted:
-                    w0, w1, w2, w3 = weights[e], weights[e + 1], weights[e + 2], weights[e + 3]
-                    for j in range(width):
-                        row[j] += (w0 * source[i0, j] + w1 * source[i1, j]) + (w2 * source[i2, j] + w3 * source[i3, j])
-                else:
-                    for j in range(width):
-                        row[j] += (source[i0, j] + source[i1, j]) + (source[i2, j] + source[i3, j])
-                e += 4
-            while e < end:
-                i0 = indices[e]
-                w0 = weights[e] if weighted else np.float32(1.0)
+    row = np.empty(width, np.float32)
+    for v in range(begin, end):
+        row[:] = np.float32(0.0)
+        e, stop = indptr[v], indptr[v + 1]
+        while e + 4 <= stop:
+            i0, i1, i2, i3 = indices[e], indices[e + 1], indices[e + 2], indices[e + 3]
+            if weighted:
+                w0, w1, w2, w3 = weights[e], weights[e + 1], weights[e + 2], weights[e + 3]
                 for j in range(width):
-                    row[j] += w0 * source[i0, j]
-                e += 1
-            _finish_row(row, v, scale[v], target, store, total, coefficient, mode, squares)
+                    row[j] += (w0 * source[i0, j] + w1 * source[i1, j]) + (w2 * source[i2, j] + w3 * source[i3, j])
+            else:
+                for j in range(width):
+                    row[j] += (source[i0, j] + source[i1, j]) + (source[i2, j] + source[i3, j])
+            e += 4
+        while e < stop:
+            i0 = indices[e]
+            w0 = weights[e] if weighted else np.float32(1.0)
+            for j in range(width):
+                row[j] += w0 * source[i0, j]
+            e += 1
+        _finish_row(row, v, scale[v], target, store, total, coefficient, mode, squares)
 
 
-@numba.njit(parallel=True, cache=True)
 def propagate_sparse(
     indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total, coefficient, mode,
     squares, chunks,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """The same product with a sparse source: row i is +-amplitude[i] at the entries of :class:`SparseRows`."""
+    _over_chunks(
+        _propagate_sparse, indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total,
+        coefficient, mode, squares, chunks,
+    )  # fmt: skip
+
+
+@numba.njit(nogil=True, cache=True)
+def _propagate_sparse(
+    indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total, coefficient, mode,
+    squares, begin, end,
+):  # fmt: skip
     weighted = len(weights) > 0
-    for c in numba.prange(len(chunks) - 1):
-        row = np.empty(width, np.float32)
-        for v in range(chunks[c], chunks[c + 1]):
-            row[:] = np.float32(0.0)
-            for e in range(indptr[v], indptr[v + 1]):
-                u = indices[e]
-                value = amplitude[u] * weights[e] if weighted else amplitude[u]
-                for at in range(row_indptr[u], row_indptr[u + 1]):
-                    entry = row_entries[at]
-                    row[entry >> 1] += -value if entry & 1 else value
-            _finish_row(row, v, scale[v], target, store, total, coefficient, mode, squares)
+    row = np.empty(width, np.float32)
+    for v in range(begin, end):
+        row[:] = np.float32(0.0)
+        for e in range(indptr[v], indptr[v + 1]):
+            u = indices[e]
+            value = amplitude[u] * weights[e] if weighted else amplitude[u]
+            for at in range(row_indptr[u], row_indptr[u + 1]):
+                entry = row_entries[at]
+                row[entry >> 1] += -value if entry & 1 else value
+        _finish_row(row, v, scale[v], target, store, total, coefficient, mode, squares)
 
 
-@numba.njit(parallel=True, cache=True)
-def accumulate(source, total, coefficient, mode, squares, chunks):
+def accumulate(source, total, coefficient, mode, squares, chunks) -> None:
     """Add coefficient * source, after ``mode``, to ``total``; both (n, d) float32."""
+    _over_chunks(_accumulate, source, total, coefficient, mode, squares, chunks)
+
+
+@numba.njit(nogil=True, cache=True)
+def _accumulate(source, total, coefficient, mode, squares, begin, end):
     width = source.shape[1]
-    for c in numba.prange(len(chunks) - 1):
-        row = np.empty(width, np.float32)
-        for v in range(chunks[c], chunks[c + 1]):
-            for j in range(width):
-                row[j] = source[v, j]
-            _finish_row(row, v, np.float32(1.0), source, STORE_NOTHING, total, coefficient, mode, squares)
+    row = np.empty(width, np.float32)
+    for v in range(begin, end):
+        for j in range(width):
+            row[j] = source[v, j]
+        _finish_row(row, v, np.float32(1.0), source, STORE_NOTHING, total, coefficient, mode, squares)
 
 
-@numba.njit(parallel=True, cache=True)
-def _column_sums(matrix, center, chunks):
+def _column_sums(matrix, center, chunks) -> tuple[np.ndarray, np.ndarray]:
     """(chunks, d) float64 partial sums of (matrix - center), and of its squares."""
-    count, width = len(chunks) - 1, matrix.shape[1]
-    sums, squares = np.zeros((count, width)), np.zeros((count, width))
-    for c in numba.prange(count):
-        for v in range(chunks[c], chunks[c + 1]):
-            for j in range(width):
-                value = np.float64(matrix[v, j]) - center[j]
-                sums[c, j] += value
-                squares[c, j] += value * value
+    sums, squares = np.zeros((2, len(chunks) - 1, matrix.shape[1]))
+    in_threads(lambda c: _add_columns(matrix, center, chunks[c], chunks[c + 1], sums[c], squares[c]), len(sums))
     return sums, squares
 
 
-@numba.njit(parallel=True, cache=True)
-def _shift_scale(matrix, shift, factor, chunks):
-    for c in numba.prange(len(chunks) - 1):
-        for v in range(chunks[c], chunks[c + 1]):
-            for j in range(matrix.shape[1]):
-                matrix[v, j] = np.float32((np.float64(matrix[v, j]) - shift[j]) * factor[j])
+@numba.njit(nogil=True, cache=True)
+def _add_columns(matrix, center, begin, end, sums, squares):
+    for v in range(begin, end):
+        for j in range(matrix.shape[1]):
+            value = np.float64(matrix[v, j]) - center[j]
+            sums[j] += value
+            squares[j] += value * value
+
+
+@numba.njit(nogil=True, cache=True)
+def _shift_scale(matrix, shift, factor, begin, end):
+    for v in range(begin, end):
+        for j in range(matrix.shape[1]):
+            matrix[v, j] = np.float32((np.float64(matrix[v, j]) - shift[j]) * factor[j])
 
 
 def standardize_columns(matrix: np.ndarray) -> None:
@@ -169,4 +196,4 @@ def standardize_columns(matrix: np.ndarray) -> None:
     sums, squares = _column_sums(matrix, mean, chunks)
     deviation = np.sqrt(np.maximum(squares.sum(axis=0) / n - (sums.sum(axis=0) / n) ** 2, 0))
     varies = deviation > 4 * np.finfo(np.float32).eps * np.abs(mean)
-    _shift_scale(matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks)
+    _over_chunks(_shift_scale, matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks)
