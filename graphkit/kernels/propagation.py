@@ -17,7 +17,7 @@ import math
 import numba
 import numpy as np
 
-from graphkit.kernels.threads import in_threads
+from graphkit.kernels.threads import in_ranges
 
 # What the running total receives.
 PLAIN = 0  # z
@@ -71,10 +71,10 @@ def _finish_row(row, v, scale, target, store, total, coefficient, mode, squares)
 
 
 def _over_chunks(rows, *arguments) -> None:
-    """Call ``rows(*arguments, begin, end)`` for every chunk; the last argument holds their bounds."""
+    """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work; the last argument holds the chunks' bounds."""
     *arguments, chunks = arguments
     bounds = chunks.tolist()
-    in_threads(lambda c: rows(*arguments, bounds[c], bounds[c + 1]), len(bounds) - 1)
+    in_ranges(lambda first, last: rows(*arguments, bounds[first], bounds[last]), len(bounds) - 1, least=1)
 
 
 def propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks) -> None:
@@ -163,17 +163,18 @@ def _accumulate(source, total, coefficient, mode, squares, begin, end):
 def _column_sums(matrix, center, chunks) -> tuple[np.ndarray, np.ndarray]:
     """(chunks, d) float64 partial sums of (matrix - center), and of its squares."""
     sums, squares = np.zeros((2, len(chunks) - 1, matrix.shape[1]))
-    in_threads(lambda c: _add_columns(matrix, center, chunks[c], chunks[c + 1], sums[c], squares[c]), len(sums))
+    in_ranges(lambda first, last: _add_columns(matrix, center, chunks, sums, squares, first, last), len(sums), least=1)
     return sums, squares
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_columns(matrix, center, begin, end, sums, squares):
-    for v in range(begin, end):
-        for j in range(matrix.shape[1]):
-            value = np.float64(matrix[v, j]) - center[j]
-            sums[j] += value
-            squares[j] += value * value
+def _add_columns(matrix, center, chunks, sums, squares, first, last):
+    for c in range(first, last):
+        for v in range(chunks[c], chunks[c + 1]):
+            for j in range(matrix.shape[1]):
+                value = np.float64(matrix[v, j]) - center[j]
+                sums[c, j] += value
+                squares[c, j] += value * value
 
 
 @numba.njit(nogil=True, cache=True)
