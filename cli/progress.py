@@ -25,6 +25,40 @@ def reporter() -> Iterator[Any]:
         yield _Lines(logger)
 
 
+@contextlib.contextmanager
+def stages() -> Iterator[Any]:
+    """Yield a function of (stage, done, total): a bar on a terminal, a line now and then elsewhere."""
+    logger = logging.getLogger("graphkit")
+    if logger.level >= logging.ERROR:
+        yield lambda stage, done, total: None
+        return
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        bars: dict[str, Any] = {}
+
+        def show(stage, done, total):
+            if stage not in bars:
+                bars[stage] = tqdm(total=total, desc=stage, leave=False, file=sys.stderr)
+            bars[stage].update(done - bars[stage].n)
+
+        try:
+            yield show
+        finally:
+            for bar in bars.values():
+                bar.close()
+        return
+    last = time.monotonic()
+
+    def line(stage, done, total):
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            logger.info("%s: %s of %s", stage, f"{done:,}", f"{total:,}")
+            last = time.monotonic()
+
+    yield line
+
+
 def _text(event: dict[str, Any]) -> str:
     shown = [f"{part} {name} {value:.4f}" for part in ("valid", "test") for name, value in list(event[part].items())[:1]]
     loss = "" if event["loss"] is None else f" loss {event['loss']:.4f}"

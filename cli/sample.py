@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import shlex
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from graphkit.cli.options import echo_json, graph_options, load_dataset, on_terminal, output_options, table
+from graphkit.cli import progress
+from graphkit.cli.options import echo_json, graph_options, load_dataset, output_options, table
 from graphkit.errors import UsageError, did_you_mean
-
-SECONDS_BETWEEN_LINES = 30.0
 
 
 class SampleGroup(click.Group):
@@ -80,7 +76,7 @@ def _sample(values: dict[str, Any]) -> None:
     features = None if dataset.features is None else dataset.features.numpy()
     recipe = Recipe(values["k"], values["seed"], values["hub_cap"], values["dtype"])
     started = time.perf_counter()
-    with _progress() as report:
+    with progress.stages() as report:
         about = sample(dataset.graph, features, out, recipe, report)
     found = {
         "method": "largegt", "dataset": dataset.name, "out": str(out), **about, "seconds": time.perf_counter() - started,
@@ -91,37 +87,3 @@ def _sample(values: dict[str, Any]) -> None:
     else:
         shown = ("dataset", "nodes", "edges", "k", "seed", "hub_cap", "hops", "features", "dtype", "seconds", "peak_rss_mb", "out")
         click.echo(table([(key.replace("_", " "), found[key]) for key in shown], ("what", "value")))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Any]:
-    """Yield a function of (stage, done, total): a bar on a terminal, a line now and then elsewhere."""
-    logger = logging.getLogger("graphkit")
-    if logger.level >= logging.ERROR:
-        yield lambda stage, done, total: None
-        return
-    if on_terminal():
-        from tqdm import tqdm
-
-        bars: dict[str, Any] = {}
-
-        def show(stage, done, total):
-            if stage not in bars:
-                bars[stage] = tqdm(total=total, desc=stage, leave=False, file=sys.stderr)
-            bars[stage].update(done - bars[stage].n)
-
-        try:
-            yield show
-        finally:
-            for bar in bars.values():
-                bar.close()
-        return
-    last = time.monotonic()
-
-    def line(stage, done, total):
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            logger.info("%s: %s of %s", stage, f"{done:,}", f"{total:,}")
-            last = time.monotonic()
-
-    yield line

@@ -35,6 +35,14 @@ class Embedder(Method):
         raise NotImplementedError
 
 
+class Analysis(Method):
+    """Data set -> measures of its nodes, which a trained run can be held against."""
+
+    def measure(self, dataset: GraphDataset, *, seed: int = 0) -> dict[str, numpy.ndarray]:
+        """Return (n,) columns by name, NaN where a node has no value."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class LearnerConfig(Config):
     """Options that every trained method has."""

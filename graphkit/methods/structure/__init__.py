@@ -1,0 +1,1 @@
+"""Counts and measures of the structure of a graph."""
