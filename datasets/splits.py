@@ -7,6 +7,7 @@ Names:
     ``shchur``: 20 nodes a class to train, 30 to validate, the rest to test, drawn per seed (Shchur et al., 2018).
     ``random-a/b/c``: those fractions of the labelled nodes, or of the edges, drawn per seed.
     ``heart-a/b/c``: edges, drawn once with seed 0 (Li et al., 2023, the small graphs of HeaRT).
+    ``time-a/b/c``: edges, cut at quantiles of their first times; the negatives are drawn per seed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TASKS = ("node", "link", "graph")
 DEFAULT_LINK = "random-0.7/0.1/0.2"
 HEART = "heart-0.85/0.05/0.1"
+TIME = "time-0.7/0.1/0.2"
 SHCHUR_TRAIN, SHCHUR_VALID = 20, 30
 FOLDS, GIN_FOLDS = "folds", "gin-10fold"
 
@@ -224,13 +226,18 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
     if loaded.links is not None:
         raise DataError(f"data set {dataset.name!r}: unknown link split {name!r}, expected {loaded.links_name}")
     name = name or DEFAULT_LINK
-    fixed = parse_fractions(name, "heart")
-    fractions = fixed or parse_fractions(name, "random")
+    fixed, by_time = parse_fractions(name, "heart"), parse_fractions(name, "time")
+    fractions = fixed or by_time or parse_fractions(name, "random")
     if fractions is None:
-        known = [DEFAULT_LINK, HEART]
+        known = [DEFAULT_LINK, HEART, *([TIME] if "time" in dataset.graph.edata else [])]
         raise DataError(f"data set {dataset.name!r}: unknown link split {name!r}{did_you_mean(name, known)}"
                         f"; expected {' or '.join(known)}, or other fractions")  # fmt: skip
-    graph, split = split_links(dataset, fractions, 0 if fixed else seed, heart=fixed is not None)
+    if by_time:
+        from graphkit.datasets.time_splits import split_links_by_time
+
+        graph, split = split_links_by_time(dataset, fractions, seed)
+    else:
+        graph, split = split_links(dataset, fractions, 0 if fixed else seed, heart=fixed is not None)
     if fixed:
         metric = "mrr"
     elif metric is None:

@@ -50,3 +50,18 @@ def concentration_against_degree(dataset) -> dict[str, float]:
             values.setdefault(name, []).append(summary["correlations"][name]["pearson"]["r"])
         values.setdefault("recall", []).append(summary["outcome_mean"])
     return {name: float(np.mean(found)) for name, found in values.items()}
+
+
+def shift_by_time(dataset) -> dict[str, float]:
+    """Mean TDS at one hop on the data set's split by time (``time``, with the interval ``time_low``, ``time_high``) and on a random one.
+
+    ``random``: the mean over the nodes of three random splits of the same fractions, each node counted in each.
+    """
+    from graphkit import datasets
+    from graphkit.evaluation.association import mean_interval
+
+    shift = mean_interval(Topo(hops=1, dim=0).measure(dataset)["tds"])
+    random_split = dataset.split_name.replace("time", "random")
+    drawn = [datasets.load(dataset.name, task="link", split=random_split, seed=seed) for seed in range(SPLITS)]
+    values = np.concatenate([Topo(hops=1, dim=0).measure(one)["tds"] for one in drawn])
+    return {"time": shift["mean"], "time_low": shift["low"], "time_high": shift["high"], "random": mean_interval(values)["mean"]}
