@@ -9,6 +9,7 @@ import scipy.sparse
 import torch
 
 from graphkit.kernels.neighbour_sets import Rows
+from graphkit.nn.reweight import Edges
 from graphkit.nn.sparse import Structure, product
 
 
@@ -124,9 +125,28 @@ class Adjacency:
         """A x for (n, d) features."""
         return product(self.index.structure, values, x)
 
-    def propagate_normalised(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-        """D^-1/2 (A + I) D^-1/2 x with D = 1 + row sums of A."""
+    def propagate_normalised(self, x: torch.Tensor, values: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
+        """D^-1/2 (A + I) D^-1/2 x with D = 1 + row sums of A.
+
+        factors: (2E + n,) of the entries of A and of the diagonal, which do not count in D.
+        """
         degree = self.propagate(torch.ones(self.index.num_nodes, 1, device=x.device), values)
         scale = torch.rsqrt(1 + degree)
         x = x * scale
-        return (self.propagate(x, values) + x) * scale
+        if factors is None:
+            return (self.propagate(x, values) + x) * scale
+        entries = len(values)
+        return (self.propagate(x, values * factors[:entries]) + factors[entries:, None] * x) * scale
+
+    def messages(self, loops: bool) -> tuple[Edges, torch.Tensor]:
+        """The entries that are on, row by row, as messages, then with ``loops`` one of each node to itself; and their places.
+
+        Places are those in :meth:`values`, with the diagonal behind.
+        """
+        index, keep = self.index, np.flatnonzero(self.keep)
+        rows = np.repeat(np.arange(index.num_nodes), np.diff(index.indptr))
+        own = np.arange(index.num_nodes if loops else 0)
+        receiver, sender = np.concatenate([rows[keep], own]), np.concatenate([index.indices[keep].astype(np.int64), own])
+        parts = (torch.from_numpy(part).to(index.device) for part in (receiver, sender, np.concatenate([keep, len(rows) + own])))
+        receiver, sender, places = parts
+        return Edges(receiver, sender, index.num_nodes, index.num_nodes), places

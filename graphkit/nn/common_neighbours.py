@@ -66,6 +66,10 @@ class PairPredictor(nn.Module):
         """Return (P,) logits of the (P, 2) int64 pairs; gradients stop at the completion probabilities."""
         return self._level(h, adjacency, pairs.cpu().numpy(), self.depth)
 
+    def pair_logits(self, product: torch.Tensor) -> torch.Tensor:
+        """Return (P,) logits f_out(f_ij(x)) of (P, d) products of two vectors, without any pool."""
+        return self.out_mlp(self.pair_mlp(product)).squeeze(-1)
+
     def complete(self, h: torch.Tensor, adjacency: Adjacency, pairs: torch.Tensor) -> Completion:
         """Return which nodes the pools of (P, 2) pairs hold, with weights and completion probabilities."""
         pairs, dropped = pairs.cpu().numpy(), self._dropped(adjacency)

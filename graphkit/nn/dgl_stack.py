@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import dgl.nn
 import torch
 from torch import nn
@@ -23,11 +25,14 @@ class GraphStack(nn.Module):
         self.layers = nn.ModuleList(_conv(conv, a, b, heads) for a, b in zip(widths, widths[1:]))
         self.dropout = dropout
 
-    def forward(self, graph, x: torch.Tensor) -> torch.Tensor:
-        """Encode (n, in_dim) features on a DGLGraph, or on one block per layer; returns (nodes of the last block, out_dim)."""
+    def forward(self, graph, x: torch.Tensor, weigh: Callable | None = None) -> torch.Tensor:
+        """Encode (n, in_dim) features on a DGLGraph, or on one block per layer; returns (nodes of the last block, out_dim).
+
+        weigh: graph or block -> (edges,) factors of the weights of its messages (``gcn`` and ``sage``); None weighs all alike.
+        """
         blocks = graph if isinstance(graph, (list, tuple)) else [graph] * len(self.layers)
         for number, (layer, block) in enumerate(zip(self.layers, blocks)):
-            x = layer(block, x).flatten(1)
+            x = (layer(block, x) if weigh is None else layer(block, x, edge_weight=weigh(block))).flatten(1)
             if number < len(self.layers) - 1:
                 x = functional.dropout(functional.relu(x), self.dropout, training=self.training)
         return x

@@ -43,13 +43,16 @@ class LinkEncoder(nn.Module):
                 self.blocks.append(_block(width, config) if followed else nn.Identity())
         self.jump = nn.Parameter(torch.randn(depth)) if config.jk and depth else None
 
-    def forward(self, features, adjacency: Adjacency) -> torch.Tensor:
-        """Encode (n, F) features, dense or :class:`SparseFeatures`, or (n,) int64 categories."""
+    def forward(self, features, adjacency: Adjacency, factors: torch.Tensor | None = None) -> torch.Tensor:
+        """Encode (n, F) features, dense or :class:`SparseFeatures`, or (n,) int64 categories.
+
+        factors: (2E + n,) of the adjacency's entries and of its diagonal, see :mod:`graphkit.nn.reweight`.
+        """
         config, depth = self.config, self.config.num_layers
         x = self._input(features)
         states = []
         for layer in range(depth):
-            out = self._layer(layer, x, adjacency)
+            out = self._layer(layer, x, adjacency, factors)
             x = out + x if config.res and not isinstance(x, SparseFeatures) and out.shape == x.shape else out
             states.append(x)
         if self.jump is not None:
@@ -70,13 +73,16 @@ class LinkEncoder(nn.Module):
             x = self.input(self._dropout(features, config.feature_dropout))
         return self._dropout(x, config.hidden_dropout)
 
-    def _layer(self, layer: int, x, adjacency: Adjacency) -> torch.Tensor:
+    def _layer(self, layer: int, x, adjacency: Adjacency, factors: torch.Tensor | None) -> torch.Tensor:
         config = self.config
         values = adjacency.values(config.edge_dropout if self.training else 0.0)
         if not self.pure:
             rate = config.feature_dropout if self.training else 0.0
-            return self.blocks[layer](self.convs[layer](x, adjacency, values, rate))
-        x = adjacency.propagate(x, values) if config.conv == "puresum" else adjacency.propagate_normalised(x, values)
+            return self.blocks[layer](self.convs[layer](x, adjacency, values, rate, factors))
+        if config.conv == "puresum":
+            x = adjacency.propagate(x, values if factors is None else values * factors[: len(values)])
+        else:
+            x = adjacency.propagate_normalised(x, values, factors)
         return self._dropout(x, config.propagation_dropout) if layer == config.num_layers - 1 else x
 
     def _dropout(self, x: torch.Tensor, rate: float) -> torch.Tensor:
@@ -92,10 +98,12 @@ class WeightedConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(out_dim))
         nn.init.xavier_uniform_(self.linear.weight)
 
-    def forward(self, x, adjacency: Adjacency, values: torch.Tensor, sparse_dropout: float = 0.0) -> torch.Tensor:
+    def forward(
+        self, x, adjacency: Adjacency, values: torch.Tensor, sparse_dropout: float = 0.0, factors: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Convolve (n, F) features; ``sparse_dropout`` applies to sparse ones, which arrive without dropout."""
         x = x.linear(self.linear.weight, None, sparse_dropout) if isinstance(x, SparseFeatures) else self.linear(x)
-        return adjacency.propagate_normalised(x, values) + self.bias
+        return adjacency.propagate_normalised(x, values, factors) + self.bias
 
 
 def _block(width: int, config) -> nn.Sequential:

@@ -22,8 +22,8 @@ from graphkit.sampling.samplers import count_parts, make_sampler, seeded
 class LinkBatch(NamedTuple):
     """What a step sees.
 
-    graph: a DGLGraph or a list of blocks without the target edges. nodes: (k,) int64 nodes whose features go in. positive,
-    negative: (B, 2) int64 pairs as positions in the encoder's output.
+    graph: a DGLGraph or a list of blocks without the target edges; ``edata[dgl.EID]`` are the training graph's edges. nodes: (k,)
+    int64 nodes whose features go in. positive, negative: (B, 2) int64 pairs as positions in the encoder's output.
     """
 
     graph: object
@@ -82,7 +82,7 @@ class LinkSampler:
 
     def _around(self, positive, negative, targets, seed) -> LinkBatch:
         if self.name == "full":
-            graph = dgl.remove_edges(self.graph, torch.from_numpy(targets))
+            graph = dgl.remove_edges(self.graph, torch.from_numpy(targets), store_ids=True)
             nodes = torch.arange(graph.num_nodes())
             return LinkBatch(graph, nodes, torch.from_numpy(positive), torch.from_numpy(negative))
         ends, place = np.unique(np.concatenate([positive, negative]), return_inverse=True)
@@ -124,7 +124,8 @@ class LinkSampler:
         numbers = inside.edge_numbers(np.stack([src, dst], 1))
         targets = np.flatnonzero((numbers >= 0) & hidden[numbers])
         positive = np.stack([low[chosen], high[chosen]], axis=1)
-        graph = dgl.remove_edges(part, torch.from_numpy(targets))
+        graph = dgl.remove_edges(part, torch.from_numpy(targets), store_ids=True)
+        graph.edata[dgl.EID] = part.edata[dgl.EID][graph.edata[dgl.EID]]
         return LinkBatch(graph, torch.from_numpy(nodes), torch.from_numpy(positive), torch.from_numpy(negative))
 
     def _non_edges_among(self, nodes, count, generator, rounds: int = 20) -> np.ndarray:

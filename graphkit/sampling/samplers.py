@@ -34,6 +34,8 @@ def make_sampler(graph, name: str, num_layers: int, *, fanout=(10,), parts: int 
         return dataloading.LaborSampler(fanouts)
     if name == "shadow":
         return dataloading.ShaDowKHopSampler(fanouts)
+    if name == "cluster" and parts == 1:
+        return _OnePart()
     if name == "cluster":
         # DGL writes the partition to a file, though the result stays in memory, and reports on stdout and stderr.
         with tempfile.TemporaryDirectory() as folder, _silence():
@@ -44,6 +46,14 @@ def make_sampler(graph, name: str, num_layers: int, *, fanout=(10,), parts: int 
             raise UsageError(f"--saint-budget has {len(saint_budget)} numbers, expected {expected} for {saint_mode}")
         return dataloading.SAINTSampler(saint_mode, tuple(saint_budget) if expected == 2 else saint_budget[0])
     return None
+
+
+class _OnePart:
+    """The whole graph as its only part: METIS divides by zero when asked for one."""
+
+    def sample(self, graph, parts):
+        """Return the graph with the numbers of its nodes and edges, as the samplers of subgraphs do."""
+        return dgl.node_subgraph(graph, graph.nodes())
 
 
 @contextlib.contextmanager

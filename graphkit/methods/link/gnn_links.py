@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from graphkit.config import option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import dgl, np, torch
-from graphkit.methods.base import LearnerConfig, LinkLearner
+from graphkit.methods.reweighting import ReweightConfig, Reweighted
 
 if TYPE_CHECKING:
     import numpy
@@ -22,7 +22,7 @@ SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
 
 
 @dataclass(frozen=True)
-class GNNLinksConfig(LearnerConfig):
+class GNNLinksConfig(ReweightConfig):
     """Options of the baselines."""
 
     conv: str = option("gcn", "DGL layer", choices=("gcn", "sage", "gat"))
@@ -46,7 +46,7 @@ class GNNLinksConfig(LearnerConfig):
     clip_norm: float = option(1.0, "clip the gradients of encoder and decoder to this norm each; 0: no clipping", min=0)
 
 
-class GNNLinks(LinkLearner):
+class GNNLinks(Reweighted):
     """logit(i, j) = decoder(h_i * h_j), h from DGL's GraphConv, SAGEConv or GATConv layers.
 
     Trained with binary cross-entropy on the edges and as many uniform non-edges of the training graph; in every step the target
@@ -65,6 +65,9 @@ class GNNLinks(LinkLearner):
         config = self.config
         if config.conv == "gat" and config.hidden_dim % config.heads:
             raise UsageError(f"--heads is {config.heads}, expected a divisor of --hidden-dim {config.hidden_dim}")
+        if config.conv == "gat" and config.reweight == "tc":
+            raise UsageError("--reweight tc: found --conv gat, which weighs its edges itself; expected gcn or sage")
+        self.prepare_reweighting()
         self.dataset, self.device = dataset, device
         self.graph = self._message_graph(dataset.graph)
         self.test_graph = self.graph
@@ -119,7 +122,7 @@ class GNNLinks(LinkLearner):
         from torch.nn.functional import softplus
 
         graph = [b.to(self.device) for b in batch.graph] if isinstance(batch.graph, list) else batch.graph.to(self.device)
-        h = self.model["encoder"](graph, self._inputs(batch.nodes.to(self.device)))
+        h = self.model["encoder"](graph, self._inputs(batch.nodes.to(self.device)), self._weigh())
         scores = [self._decode(h, pairs.to(self.device)) for pairs in (batch.positive, batch.negative)]
         return softplus(-scores[0]).mean() + softplus(scores[1]).mean()
 
@@ -149,16 +152,49 @@ class GNNLinks(LinkLearner):
 
         return in_chunks(self._scorer(self.graph), pairs, self.config.eval_batch_size)
 
+    def _encode(self, graph) -> torch.Tensor:
+        inputs = self._inputs(torch.arange(graph.num_nodes(), device=self.device))
+        return self.model["encoder"](graph.to(self.device), inputs, self._weigh())
+
+    def _weigh(self):
+        """What tells the encoder the factors of a graph's or block's edges; None where nothing is re-weighted."""
+        if self.edge_scores is None:
+            return None
+
+        def weigh(graph):
+            from graphkit.nn import reweight
+
+            config = self.config
+            numbers = graph.edata.get(dgl.EID, slice(None))  # the whole graph has its own order
+            return reweight.factors(
+                _edges(graph), self.edge_scores[numbers], config.conv, config.reweight_alpha, config.reweight_normalize
+            )  # fmt: skip
+
+        return weigh
+
+    def score_edges(self) -> torch.Tensor:
+        """Probabilities of the training graph's edges, self-loops included, in its order."""
+        decode = self.model["decoder"]  # sees the product of two vectors only
+        edges = _edges(self.graph.to(self.device))
+        return self.edge_probabilities(edges, self._encode(self.graph), lambda x: decode(x, torch.ones_like(x)))
+
     def _scorer(self, graph):
         self.model.eval()
         with torch.no_grad():
-            h = self.model["encoder"](graph.to(self.device), self._inputs(torch.arange(graph.num_nodes(), device=self.device)))
+            h = self._encode(graph)
 
         def score(pairs):
             with torch.no_grad():
                 return self._decode(h, pairs.to(self.device))
 
         return score
+
+
+def _edges(graph):
+    from graphkit.nn.reweight import Edges
+
+    sender, receiver = graph.edges(order="eid")
+    return Edges(receiver, sender, graph.num_dst_nodes(), graph.num_src_nodes())
 
 
 def _bare(graph):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from graphkit.config import option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np, torch
-from graphkit.methods.base import LearnerConfig, LinkLearner
+from graphkit.methods.reweighting import ReweightConfig, Reweighted
 
 if TYPE_CHECKING:
     import numpy
@@ -22,7 +22,7 @@ VARIANTS = ("gae", "gae-cn", "ncn", "ncnc", "ncnc2", "ncn2", "ncn-diff")
 
 
 @dataclass(frozen=True)
-class NCNCConfig(LearnerConfig):
+class NCNCConfig(ReweightConfig):
     """Options of NCN and NCNC; the names in brackets are those of the official scripts."""
 
     variant: str = option("ncnc", "what is added to the product of the two end points", choices=VARIANTS)
@@ -75,7 +75,7 @@ class NCNCConfig(LearnerConfig):
         return self.depth if self.depth is not None else {"ncnc": 1, "ncnc2": 2}[self.variant]
 
 
-class NCNC(LinkLearner):
+class NCNC(Reweighted):
     """Scores of node pairs from the vectors of their common neighbours.
 
     logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), h from one message-passing pass, h' = h + f_x(h); u runs
@@ -99,6 +99,9 @@ class NCNC(LinkLearner):
         config, graph = self.config, dataset.graph
         if config.init_from is not None and config.epochs == 0:
             raise UsageError("--init-from: found --epochs 0, expected at least 1 epoch of training to start")
+        if config.reweight == "tc" and config.lr == 0:
+            raise UsageError("--reweight tc: found --lr 0, a frozen encoder; expected one that trains")
+        self.prepare_reweighting()
         self.dataset, self.device, self.seed = dataset, device, seed
         self.edges = EdgeIndex.from_graph(graph, device)
         self.graph = self.edges.adjacency()
@@ -128,9 +131,10 @@ class NCNC(LinkLearner):
         return min(self.config.batch_size, most)
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Take over the weights of ``init_from`` before the first epoch."""
+        """Take over the weights of ``init_from`` before the first epoch, and score edges where they are re-weighted."""
         if epoch == 0 and self.config.init_from is not None:
             self._take_over(self.config.init_from)
+        super().on_epoch_start(epoch)
 
     def _take_over(self, folder: str) -> None:
         from graphkit.runs import load_run
@@ -187,7 +191,7 @@ class NCNC(LinkLearner):
     def _training_vectors(self, graph) -> torch.Tensor:
         encoder = self.model["encoder"]
         if self.config.lr > 0:
-            return encoder(self.features, graph)
+            return encoder(self.features, graph, self._factors(graph))
         with torch.no_grad():
             if self.config.tlr:
                 return encoder(self.features, graph)
@@ -220,10 +224,30 @@ class NCNC(LinkLearner):
 
         return in_chunks(self._scorer(self.graph), pairs, self.config.eval_batch_size)
 
+    def _vectors(self, graph) -> torch.Tensor:
+        return self.model["encoder"](self.features, graph, self._factors(graph))
+
+    def _factors(self, graph) -> torch.Tensor | None:
+        """(2E + n,) factors of a graph's entries and diagonal; None where nothing is re-weighted."""
+        from graphkit.nn import reweight
+
+        if self.edge_scores is None:
+            return None
+        config, summed = self.config, self.config.conv == "puresum"
+        edges, places = graph.messages(loops=not summed)
+        kind = "sum" if summed else "gcn"
+        found = reweight.factors(edges, self.edge_scores[places], kind, config.reweight_alpha, config.reweight_normalize)
+        return torch.ones_like(self.edge_scores).index_put((places,), found)
+
+    def score_edges(self) -> torch.Tensor:
+        """Probabilities of the training graph's entries and of its diagonal, by the part of the predictor that sees no pool."""
+        edges, _ = self.graph.messages(loops=True)
+        return self.edge_probabilities(edges, self._vectors(self.graph), self.model["predictor"].pair_logits)
+
     def _scorer(self, graph):
         self.model.eval()
         with torch.no_grad():
-            h = self.model["encoder"](self.features, graph)
+            h = self._vectors(graph)
 
         def score(pairs):
             with torch.no_grad():
@@ -237,7 +261,7 @@ class NCNC(LinkLearner):
 
         self.model.eval()
         with torch.no_grad():
-            h = self.model["encoder"](self.features, self.graph)
+            h = self._vectors(self.graph)
             sets, _, probability = self.model["predictor"].complete(h, self.graph, pairs)
         columns = (sets.rows().tolist(), sets.node.tolist(), [KIND_NAMES[kind] for kind in sets.kind.tolist()])
         return list(zip(*columns, probability.tolist()))

@@ -107,6 +107,16 @@ def test_trains_with_every_sampler(blocks_graph, sampler):
     assert before.epochs == 2 and torch.isfinite(learner.score_pairs(torch.tensor([[0, 1], [2, 3]]))).all()
 
 
+def test_one_cluster_is_the_whole_graph(dataset_of):
+    """METIS cannot make one part of a graph, which is all that 30 nodes are cut into."""
+    edges = np.array([(k, (k + step) % 30) for k in range(30) for step in (1, 2)])
+    learner = GNNLinks(**SMALL, sampler="cluster")
+    fit(learner, dataset_of(edges, 30), seed=0)
+    batch = next(iter(learner.sampler.batches(np.random.default_rng(0))))
+    assert learner.sampler.parts == 1 and batch.nodes.tolist() == list(range(30))
+    assert batch.graph.num_edges() == learner.graph.num_edges() - 2 * len(batch.positive)
+
+
 @pytest.mark.parametrize("conv", ["gcn", "sage", "gat"])
 def test_zoo(zoo, conv):
     learner = GNNLinks(**{**SMALL, "batch_size": 2}, conv=conv, decoder="dot")
