@@ -47,7 +47,7 @@ def factors(edges: Edges, scores: torch.Tensor, kind: str, alpha: float, normali
 
 def neighbour_means(edges: Edges, h: torch.Tensor, kind: str) -> torch.Tensor:
     """Return (receivers, d): sum over the edges of a receiver of weight times the sender's (senders, d) vector."""
-    matrix = torch.sparse_coo_tensor(
-        torch.stack([edges.receiver, edges.sender]), degree_weights(edges, kind), (edges.receivers, edges.senders)
-    )  # fmt: skip
+    ends = torch.stack([edges.receiver, edges.sender])
+    shape = edges.receivers, edges.senders
+    matrix = torch.sparse_coo_tensor(ends, degree_weights(edges, kind), shape, check_invariants=False)
     return torch.sparse.mm(matrix, h)
