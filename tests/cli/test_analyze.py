@@ -49,7 +49,7 @@ def test_nodes_of_an_own_graph_in_a_pipe(analyze):
 
 
 def test_a_run_is_held_against_the_measures(analyze, folder):
-    code, out, _ = analyze("links", "--json", "-o", "nodes.parquet", "--plot", "tc.svg", "--bins", "4", "--seed", "1")
+    code, out, _ = analyze("links", "--json", "-o", "nodes.parquet", "--bins", "4", "--seed", "1")
     found, nodes = json.loads(out), pandas.read_parquet(folder / "nodes.parquet")
     assert code == 0 and (found["part"], found["outcome"], found["run"]) == ("test", "recall@10", "links")
     ranked = nodes[nodes["degree_test"] > 0]
@@ -60,7 +60,13 @@ def test_a_run_is_held_against_the_measures(analyze, folder):
         expected = np.corrcoef(judged[name], judged["recall@10"])[0, 1]
         assert found["correlations"][name]["pearson"]["r"] == pytest.approx(expected)
         assert found["correlations"][name]["nodes"] == len(judged) == sum(row["nodes"] for row in found["bins"][name])
-    assert "<svg" in (folder / "tc.svg").read_text()
+
+
+def test_the_plot_shows_every_measure(analyze, folder):
+    pytest.importorskip("matplotlib", reason="needs the extra plot")
+    assert analyze("links", "--plot", "tc.svg", "--bins", "4")[0] == 0
+    drawing = (folder / "tc.svg").read_text()
+    assert "<svg" in drawing and drawing.count('id="axes_') >= 3
 
 
 def test_a_sample_of_nodes_and_repeats(analyze):
