@@ -19,11 +19,12 @@ from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 @click.option("--smoke", is_flag=True, help="Only the claims that take about a minute.")
 @click.option("--all", "everything", is_flag=True, help="The claims of every method.")
 @click.option("--fresh", is_flag=True, help="Run again what --results holds.")
+@click.option("--stored", is_flag=True, help="Run nothing; show the verdicts that --results holds.")
 @click.option("--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]")
 @click.option("--write-docs", metavar="FILE", help="Also write the page of all stored claims, as Markdown.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
 @output_options
-def command(method, claim, smoke, everything, fresh, results, write_docs, threads, as_json):
+def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, as_json):
     """Run the claims of a method's sheet and print them beside the paper's figures.
 
     Runs are kept by configuration, data and version; a killed one is continued. A claim over its time budget is marked, not
@@ -33,15 +34,29 @@ def command(method, claim, smoke, everything, fresh, results, write_docs, thread
     Examples:
       graphkit reproduce fastrp --smoke
       graphkit reproduce ncnc --claim ncn-cora --json
-      graphkit reproduce --all --results claims --write-docs docs/claims.md
+      graphkit reproduce --all --stored --results docs/claims --write-docs docs/claims.md
     """
-    from graphkit import machine
     from graphkit.claims import report, runner
     from graphkit.files import write_text
 
+    if stored and fresh:
+        raise UsageError("--stored runs nothing, --fresh runs all again; expected one of them")
     chosen = _chosen(method, claim, smoke, everything)
-    machine.set_threads(threads)
     folder = runner.results_folder(results)
+    verdicts = _stored(chosen, folder, report) if stored else _run(chosen, folder, fresh, threads, runner)
+    if write_docs is not None:
+        write_text(write_docs, report.page(report.stored(folder)))
+    if as_json:
+        echo_json([vars(verdict) for verdict in verdicts])
+    else:
+        _show(verdicts, report)
+    _judge(verdicts)
+
+
+def _run(chosen, folder, fresh: bool, threads: int | None, runner) -> list[Any]:
+    from graphkit import machine
+
+    machine.set_threads(threads)
     verdicts = []
     with contextlib.closing(_Progress()) as shown:
         running = runner.Runner(folder, fresh=fresh, report=shown)
@@ -53,13 +68,15 @@ def command(method, claim, smoke, everything, fresh, results, write_docs, thread
                 except Interrupted as stop:
                     found = str(stop).partition(";")[0]
                     raise Interrupted(f"claim {key}: {found}; run the same command again, without --fresh", stop.exit_code) from None
-    if write_docs is not None:
-        write_text(write_docs, report.page(report.stored(folder)))
-    if as_json:
-        echo_json([vars(verdict) for verdict in verdicts])
-    else:
-        _show(verdicts, report)
-    _judge(verdicts)
+    return verdicts
+
+
+def _stored(chosen, folder, report) -> list[Any]:
+    """The stored verdicts on the chosen claims, in the sheets' order."""
+    found = [verdict for verdict in report.stored(folder) if verdict.claim in chosen.get(verdict.method, ())]
+    if not found:
+        raise DataError(f"{folder}: holds no verdict on {', '.join(name for name, claims in chosen.items() if claims)}")
+    return found
 
 
 def _chosen(method, claim, smoke, everything) -> dict[str, dict[str, Any]]:

@@ -117,6 +117,17 @@ def test_all_runs_every_sheet_and_writes_the_page(reproduce, claim, with_claims,
     assert machine.describe() in text and f"torch {machine.versions()['torch']}" in text
 
 
+def test_stored_verdicts_are_shown_without_running(reproduce, claim, with_claims, tmp_path):
+    with_claims("ncnc", {"better": claim, "valid": claim})
+    first = reproduce("ncnc", "--claim", "better", "--json", **HOLDS)
+    assert reproduce("ncnc", "--stored", "--json", **FAILS)[:2] == first[:2]
+    page = tmp_path / "claims.md"
+    assert reproduce("--all", "--stored", "--write-docs", page)[0] == 0
+    assert page.read_text() == report.page(report.stored(tmp_path / "results"))
+    assert reproduce("ncnc", "--claim", "valid", "--stored")[0] == 3
+    assert reproduce("ncnc", "--fresh", "--stored")[0] == 2
+
+
 def test_page_leaves_out_claims_that_were_reworded_since(tmp_path, claim, with_claims):
     with_claims("ncnc", {"better": claim, "gone": claim})
     for key in ("better", "gone", "removed"):
