@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shlex
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import click
 
 from graphkit import registry
+from graphkit.cli import progress
 from graphkit.cli.options import (
     config_options,
     data_options,
@@ -19,15 +19,12 @@ from graphkit.cli.options import (
     given,
     load_dataset,
     machine_options,
-    on_terminal,
     output_options,
     prepare_machine,
     table,
 )
 from graphkit.errors import UsageError, did_you_mean
 from graphkit.methods.node.lagnn_generator import GeneratorConfig
-
-SECONDS_BETWEEN_LINES = 30.0
 
 
 class AugmentGroup(click.Group):
@@ -107,7 +104,8 @@ def _augment(values: dict[str, Any]) -> None:
     else:
         torch.manual_seed(values["seed"])
         stage = lagnn_tuning.make_stage(config, dataset, seed=values["seed"], device=device)
-        stage.run(values["seed"], _progress())
+        with progress.stages() as report:
+            stage.run(values["seed"], lambda done, total, loss: report("generator", done, total, f"loss {loss:.4f}"))
     save_generator(out, stage.model, dataset=dataset.name, seed=values["seed"], options=stage.config.to_dict())
     _show({
         "method": "lagnn", "dataset": dataset.name, "pairs": len(stage.pairs), "held_out_pairs": len(stage.pairs.held),
@@ -128,31 +126,3 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
     shown = [(key.replace("_", " "), value) for key, value in found.items() if key not in hidden and value is not None]
     click.echo(table(shown, ("what", "value")))
 
-
-def _progress():
-    """Return a function of (steps done, steps in all, loss): a bar on a terminal, a line now and then elsewhere."""
-    logger = logging.getLogger("graphkit")
-    if logger.level >= logging.ERROR:
-        return None
-    if on_terminal():
-        from tqdm import tqdm
-
-        bar = tqdm(desc="generator", unit="step", leave=False, file=sys.stderr)
-
-        def show(done, total, loss):
-            bar.total = total
-            bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-            bar.update(done - bar.n)
-            if done == total:
-                bar.close()
-
-        return show
-    last = time.monotonic()
-
-    def line(done, total, loss):
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            logger.info("generator: step %s of %s, loss %.4f", f"{done:,}", f"{total:,}", loss)
-            last = time.monotonic()
-
-    return line

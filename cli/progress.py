@@ -27,19 +27,20 @@ def reporter() -> Iterator[Any]:
 
 @contextlib.contextmanager
 def stages() -> Iterator[Any]:
-    """Yield a function of (stage, done, total): a bar on a terminal, a line now and then elsewhere."""
+    """Yield a function of (stage, done, total, note=""): a bar on a terminal, a line now and then elsewhere."""
     logger = logging.getLogger("graphkit")
     if logger.level >= logging.ERROR:
-        yield lambda stage, done, total: None
+        yield lambda stage, done, total, note="": None
         return
     if sys.stderr.isatty():
         from tqdm import tqdm
 
         bars: dict[str, Any] = {}
 
-        def show(stage, done, total):
+        def show(stage, done, total, note=""):
             if stage not in bars:
                 bars[stage] = tqdm(total=total, desc=stage, leave=False, file=sys.stderr)
+            bars[stage].set_postfix_str(note, refresh=False)
             bars[stage].update(done - bars[stage].n)
 
         try:
@@ -50,10 +51,10 @@ def stages() -> Iterator[Any]:
         return
     last = time.monotonic()
 
-    def line(stage, done, total):
+    def line(stage, done, total, note=""):
         nonlocal last
         if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            logger.info("%s: %s of %s", stage, f"{done:,}", f"{total:,}")
+            logger.info("%s: %s of %s%s", stage, f"{done:,}", f"{total:,}", note and f", {note}")
             last = time.monotonic()
 
     yield line
