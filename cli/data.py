@@ -52,7 +52,7 @@ def command():
 
 
 @command.command("list")
-@click.option("--task", type=click.Choice(["node", "link", "graph"]), help="Only data sets with this task.")
+@click.option("--task", type=click.Choice(["node", "link", "graph", "events"]), help="Only data sets with this task.")
 @click.option("--available", is_flag=True, help="Only data sets whose files are on this machine.")
 @output_options
 def list_datasets(task: str | None, available: bool, as_json: bool):
@@ -117,6 +117,8 @@ def info(name: str, as_json: bool, **values):
                 rows.append((f"{task} split", _task_line(facts)))
         elif key == "degree":
             rows.append((key, ", ".join(f"{word} {number:g}" for word, number in value.items())))
+        elif key == "events":
+            rows.append((key, f"{value['count']:,} of {value['pairs']:,} pairs, from time {value['first']:.10g} to {value['last']:.10g}"))
         elif value not in (None, ""):
             rows.append((key, {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value))
     width = max(len(key) for key, _ in rows)
@@ -169,7 +171,7 @@ def fetch(name: str, force: bool, as_json: bool):
 
 @command.command()
 @click.argument("name")
-@click.option("--task", type=click.Choice(["node", "link", "graph"]), help="Task.  [default: the data set's first]")
+@click.option("--task", type=click.Choice(["node", "link", "graph", "events"]), help="Task.  [default: the data set's first]")
 @click.option("--split", "split_name", metavar="NAME", help="Name of the split.  [default: the data set's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a drawn split.")
 @click.option("--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg).")
@@ -177,7 +179,7 @@ def fetch(name: str, force: bool, as_json: bool):
 @read_options
 @output_options
 def split(name: str, task: str | None, split_name: str | None, seed: int, negatives: bool, output: str, as_json: bool, **values):
-    """Write a split as tsv: id and part for nodes and graphs, src, dst and part for links.
+    """Write a split as tsv: id and part for nodes and graphs, src, dst and part for links, also number and time for events.
 
     \b
     Examples:
@@ -207,6 +209,11 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
 
 def _split_rows(dataset: Any, task: str, negatives: bool) -> tuple[list[str], list[tuple]]:
     parts = [(part, getattr(dataset.split, part)) for part in ("train", "valid", "test")]
+    if task == "events":
+        events, ids = dataset.events, dataset.ids().tolist()
+        return ["event", "src", "dst", "time", "part"], [
+            (k, ids[events.src[k]], ids[events.dst[k]], events.time[k], part) for part, members in parts for k in members.tolist()
+        ]
     if task != "link":
         ids = dataset.ids().tolist() if task == "node" else range(len(dataset.graphs))
         return ["id", "part"], [(ids[k], part) for part, members in parts for k in members.tolist()]

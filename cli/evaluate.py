@@ -178,7 +178,7 @@ def hide(output, **values):
 @click.argument("file")
 @data_options
 @click.option("--split", "part", type=click.Choice(["valid", "test"]), default="test", show_default=True)
-@click.option("--task", type=click.Choice(["link", "node", "graph"]), help="Task of the predictions.  [default: by their names]")
+@click.option("--task", type=click.Choice(["link", "node", "graph", "events"]), help="Task of the predictions.  [default: by their names]")
 @click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
 @seed_option
 @output_options
@@ -221,10 +221,11 @@ def _task(dataset: str, arrays: dict[str, Any]) -> str:
 
 
 def _negatives(dataset, part: str) -> str | None:
-    if dataset.task != "link":
+    if dataset.task not in ("link", "events"):
         return None
     edges, digest = getattr(dataset.split, part), hashlib.sha256()
-    for pairs in (edges.neg, edges.neg_dst, edges.neg_src):
+    own = [getattr(dataset.split, f"{part}_neg")] if dataset.task == "events" else [edges.neg, edges.neg_dst, edges.neg_src]
+    for pairs in own:
         if pairs is not None:
             digest.update(pairs.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -78,7 +78,8 @@ _name_options = compose(
 )
 
 _edge_options = compose(
-    click.option("--columns", metavar="SRC,DST[,WEIGHT]", help="Columns of the edge list, by name or number from 0."),
+    click.option("--columns", metavar="SRC,DST[,WEIGHT]",
+                 help="Columns of the edge list, by name or number from 0; SRC,DST,TIME[,...] of events."),
     click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
     click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
     click.option("--weight", metavar="COLUMN", help="Column with edge weights."),

@@ -53,7 +53,10 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     found.require_model()
     other = values["dataset"] is not None or values["edges"] is not None
     links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
-    if registry.sheet(found.settings["method"]).task == "link":
+    task = registry.sheet(found.settings["method"]).task
+    if task == "events":
+        raise UsageError(f"{run}: a run of {found.settings['method']}, which judges events in time; expected a run of links or labels")
+    if task == "link":
         if other:
             raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
         _check_links(pairs, top_k, node)
@@ -62,7 +65,7 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     if not other and (flags := read_flags(values)):
         raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
-    if registry.sheet(found.settings["method"]).task == "link":
+    if task == "link":
         header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
         dataset = load_dataset(values) if other else None

@@ -94,6 +94,8 @@ def _presets(sheet) -> str:
 
 
 def _example(sheet) -> str:
+    if sheet.task == "events":
+        return "wikipedia"
     return {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}.get(sheet.task or "", "karate") + " --epochs 20"
 
 

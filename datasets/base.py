@@ -72,6 +72,55 @@ class LinkSplit:
     test: EdgeSet
 
 
+@dataclass(frozen=True)
+class Events:
+    """Interactions in time order; equal times keep the order of the file.
+
+    src, dst: (E,) int64 nodes. time: (E,) float64. weight: (E,) float64, or None. label: (E,) int64 state of the source, or None.
+    feat: (E, F) float32, or None. bipartite: whether sources and destinations share no node.
+    """
+
+    src: numpy.ndarray
+    dst: numpy.ndarray
+    time: numpy.ndarray
+    weight: numpy.ndarray | None = None
+    label: numpy.ndarray | None = None
+    feat: numpy.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def bipartite(self) -> bool:
+        return not np.isin(np.unique(self.src), np.unique(self.dst)).any()
+
+
+@dataclass(frozen=True)
+class EventSplit:
+    """Numbers of the events of each part, int64 ascending, and one random destination for each that is judged.
+
+    before: number of events before the test period. A store of the past is rebuilt from all of them before the inductive test.
+    valid_neg, test_neg: (P,) int64 destinations in place of the true ones, one an event.
+    masked: nodes that training must not see, ascending; empty where the split is transductive.
+    """
+
+    train: numpy.ndarray
+    valid: numpy.ndarray
+    test: numpy.ndarray
+    valid_neg: numpy.ndarray
+    test_neg: numpy.ndarray
+    masked: numpy.ndarray
+    before: int
+
+    def history(self, part: str) -> numpy.ndarray:
+        """Numbers of all events that a store of the past may hold by the end of ``"valid"`` or ``"test"``, ascending.
+
+        An event is known once it has been judged; only those with a smaller number are known when an event is.
+        """
+        known = self.train if part == "valid" else np.arange(self.before)
+        return np.concatenate([known, getattr(self, part)])
+
+
 @dataclass
 class GraphDataset:
     """One attributed graph, or many, with all that an experiment on it must fix.
@@ -80,6 +129,7 @@ class GraphDataset:
         the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled or
         (n, L) float32 for multi-label, ``edata["weight"]`` (m,) float32 where edges are weighted, ``edata["feat"]``.
     graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
+    events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at the graph.
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
@@ -91,10 +141,11 @@ class GraphDataset:
     graphs: list[dgl.DGLGraph] | None = None
     graph_labels: Any = None
     task: str | None = None
-    split: NodeSplit | LinkSplit | GraphSplit | None = None
+    split: NodeSplit | LinkSplit | GraphSplit | EventSplit | None = None
     split_name: str = ""
     metric: str | None = None
     directed: bool = False
+    events: Events | None = None
     node_ids: numpy.ndarray | None = None
     class_names: list[str] | None = None
     source: Source = field(default_factory=Source)
@@ -140,7 +191,7 @@ class GraphDataset:
         return replace(self, **changes)
 
     def checksum(self) -> str:
-        """SHA-256 over edges, features, labels and split: what a cached result depends on."""
+        """SHA-256 over edges, events, features, labels and split: what a cached result depends on."""
         digest = hashlib.sha256()
         for graph in [self.graph] if self.graph is not None else self.graphs:
             for tensor in (*graph.edges(order="eid"), *_data_tensors(graph)):
@@ -149,6 +200,10 @@ class GraphDataset:
         for value in (self.graph_labels, self.node_ids):
             if value is not None:
                 digest.update(repr(value.tolist()).encode() if np.asarray(value).dtype == object else _bytes(value))
+        if self.task == "events":
+            for value in vars(self.events).values():
+                if value is not None:
+                    digest.update(_bytes(value))
         _update_split(digest, self.split)
         return digest.hexdigest()
 
@@ -165,7 +220,7 @@ def _bytes(array) -> bytes:
 def _update_split(digest, split) -> None:
     if split is None:
         return
-    for part in (split.train, split.valid, split.test):
+    for part in vars(split).values():
         values = vars(part).values() if isinstance(part, EdgeSet) else (part,)
         for value in values:
             if value is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphkit import datasets
 from graphkit.datasets import catalogue, splits, synthetic
-from graphkit.datasets.base import EdgeSet, GraphDataset
+from graphkit.datasets.base import EdgeSet, Events, GraphDataset
 from graphkit.errors import DataError
 from graphkit.lazy import np
 
@@ -89,7 +89,21 @@ def facts(dataset: GraphDataset) -> dict[str, Any]:
         "homophily": homophily(graph),
         "components": components(graph),
     }
+    if dataset.events is not None:
+        out["events"] = _events(dataset.events, dataset.num_nodes)
     return out
+
+
+def _events(events: Events, num_nodes: int) -> dict[str, Any]:
+    """How many interactions there are, of how many directed pairs, and over what time."""
+    return {
+        "count": len(events),
+        "pairs": len(np.unique(events.src * num_nodes + events.dst)),
+        "first": float(events.time[0]),
+        "last": float(events.time[-1]),
+        "bipartite": events.bipartite,
+        "features": None if events.feat is None else int(events.feat.shape[1]),
+    }
 
 
 def _many(dataset: GraphDataset) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from graphkit.datasets.build import (
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.splits import Loaded
 from graphkit.errors import DataError
-from graphkit.lazy import np, torch
+from graphkit.lazy import np
 
 LEAST_GENES = 50
 
@@ -62,20 +62,6 @@ def edge_list(entry: Entry, *, file: str, skip: int = 0) -> Loaded:
     """An undirected edge list ``u v ...``; both directions of an edge may be there, further columns are not read."""
     ids, (pairs,) = compact(integer_table(entry.path(file), 2, skip=skip))
     return Loaded(GraphDataset(entry.name, graph_of(pairs[:, 0], pairs[:, 1], len(ids)), node_ids=plain_ids(ids)))
-
-
-def timed_edges(entry: Entry, *, file: str) -> Loaded:
-    """Interactions ``u v time``, one a line in any order: an undirected graph whose ``edata["time"]`` is that of the first of each pair."""
-    rows = integer_table(entry.path(file), 3)
-    rows = rows[rows[:, 0] != rows[:, 1]]
-    ids, (pairs,) = compact(rows[:, :2])
-    u, v = np.sort(pairs, axis=1).T
-    order = np.lexsort((rows[:, 2], v, u))
-    u, v, times = u[order], v[order], rows[order, 2]
-    first = np.r_[True, (u[1:] != u[:-1]) | (v[1:] != v[:-1])]
-    graph = graph_of(u[first], v[first], len(ids), simple=True)
-    graph.edata["time"] = torch.from_numpy(np.tile(times[first], 2))
-    return Loaded(GraphDataset(entry.name, graph, node_ids=plain_ids(ids)))
 
 
 def gene_pairs(entry: Entry, *, file: str) -> Loaded:

@@ -61,7 +61,8 @@ MAGIC = {
 class ReadOptions:
     """How to read a user's graph.
 
-    columns: ``"src,dst"`` or ``"src,dst,weight"``, names or numbers from 0, in any order of the file.
+    columns: ``"src,dst"`` or ``"src,dst,weight"``, names or numbers from 0, in any order of the file; of events
+        ``"src,dst,time"`` and more, see :mod:`graphkit.datasets.event_files`.
     header: whether the first line names the columns; None detects it.
     directed: False stores both directions of every edge; an edge given in both directions is then one edge.
     self_loops: ``"drop"`` or ``"keep"``. duplicates: ``"first"``, ``"sum"`` (of weights, or counts) or ``"keep"``.
@@ -106,17 +107,22 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
                seed: int = 0) -> GraphDataset:
     """Read a user's graph from a file, or from stdin for ``"-"``.
 
-    Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With ``task="link"`` the
-    graph holds the training edges only. Splits come from ``options.splits``, else they are drawn by
-    :mod:`graphkit.datasets.splits`.
+    Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
+    ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a time. Splits
+    come from ``options.splits``, else they are drawn by :mod:`graphkit.datasets.splits`.
     Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
     """
     from graphkit.datasets import assemble, attach
 
     options = options or ReadOptions()
     task = "node" if task == "labels" else task
-    if task not in (None, "node", "link"):
-        raise UsageError(f"task {task!r}: a file holds one graph, which has the tasks node and link")
+    if task not in (None, "node", "link", "events"):
+        raise UsageError(f"task {task!r}: a file holds one graph, which has the tasks node, link and events")
+    if task == "events":
+        from graphkit.datasets import event_files, events
+
+        blob = read_blob(path, "events")
+        return events.finish_events(event_files.read_events(blob, options, dataset_name(blob.name)), split, None, seed)
     blob = read_blob(path)
     table = read_edges(blob, options)
     nodes = attach.read_nodes(table, options)

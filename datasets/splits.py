@@ -7,6 +7,7 @@ Names:
     ``shchur``: 20 nodes a class to train, 30 to validate, the rest to test, drawn per seed (Shchur et al., 2018).
     ``random-a/b/c``: those fractions of the labelled nodes, or of the edges, drawn per seed.
     ``heart-a/b/c``: edges, drawn once with seed 0 (Li et al., 2023, the small graphs of HeaRT).
+    ``chrono-a/b/c``, ``inductive-a/b/c``: events, see :mod:`graphkit.datasets.events`.
     ``time-a/b/c``: edges, cut at quantiles of their first times; the negatives are drawn per seed.
 """
 
@@ -25,7 +26,7 @@ from graphkit.lazy import dgl, np, torch
 if TYPE_CHECKING:
     import numpy
 
-TASKS = ("node", "link", "graph")
+TASKS = ("node", "link", "graph", "events")
 DEFAULT_LINK = "random-0.7/0.1/0.2"
 HEART = "heart-0.85/0.05/0.1"
 TIME = "time-0.7/0.1/0.2"
@@ -57,17 +58,21 @@ def finish(loaded: Loaded, task: str | None, split: str | None, seed: int) -> Gr
     """
     if task is None:
         if split is not None:
-            raise DataError(f"data set {loaded.dataset.name!r}: a split ({split}) needs a task, expected node, link or graph")
+            raise DataError(f"data set {loaded.dataset.name!r}: a split ({split}) needs a task, expected {', '.join(TASKS)}")
         return loaded.dataset.renamed(seed=seed)
     dataset = loaded.dataset
     if task == "labels":
         task = "graph" if dataset.graphs is not None else "node"
     if task not in TASKS:
-        raise DataError(f"task {task!r} is unknown{did_you_mean(task, TASKS)}; expected node, link or graph")
+        raise DataError(f"task {task!r} is unknown{did_you_mean(task, TASKS)}; expected {', '.join(TASKS)}")
     if (task == "graph") != (dataset.graphs is not None):
         holds = "many graphs" if dataset.graphs is not None else "one graph"
         raise DataError(f"data set {dataset.name!r} holds {holds}: it has no {task} task")
     default, metric = loaded.defaults.get(task, (None, None))
+    if task == "events":
+        from graphkit.datasets.events import finish_events
+
+        return finish_events(dataset, split or default, metric, seed)
     if task == "link":
         return _finish_links(loaded, split or default, metric, seed)
     return _finish_given(loaded, task, split or default, metric, seed)

@@ -157,29 +157,33 @@ def finite(table: TextTable, number: int, values, what: str):
 
 def read_parquet(blob: Blob, options: ReadOptions) -> EdgeTable:
     """Read an edge list from Parquet; columns as in a text table, ids integers or strings."""
-    import pyarrow
-    import pyarrow.compute
-
     file = open_parquet(blob)
     names = file.schema_arrow.names
     columns = choose_columns(blob, options, names, len(names))
     table = file.read(columns=list(dict.fromkeys(names[place] for place in columns if place is not None)))
-    src, dst = (plain_ids(blob, names[place], table.column(names[place])) for place in columns[:2])
     weight = None
     if columns[2] is not None:
         weight = parquet_numbers(blob, names[columns[2]], table.column(names[columns[2]]))
-    if src.type != dst.type:
-        src, dst = src.cast(pyarrow.string()), dst.cast(pyarrow.string())
+    return EdgeTable(blob.name, *_with_weight(parquet_ids(blob, table, names[columns[0]], names[columns[1]]), weight))
+
+
+def parquet_ids(blob: Blob, table, first: str, second: str):
+    """(src, dst, node_ids, n) of two columns of a pyarrow table: integer ids where both are integers, strings elsewhere."""
+    import pyarrow
+
+    src, dst = (plain_ids(blob, name, table.column(name)) for name in (first, second))
     if not len(src):
         raise blob.error("no rows, expected edges")
+    if src.type != dst.type:
+        src, dst = src.cast(pyarrow.string()), dst.cast(pyarrow.string())
     if src.type == pyarrow.string():
-        return EdgeTable(blob.name, *_with_weight(number_columns(src, dst), weight))
+        return number_columns(src, dst)
     src, dst = src.to_numpy(), dst.to_numpy()
-    for name, column in ((names[columns[0]], src), (names[columns[1]], dst)):
+    for name, column in ((first, src), (second, dst)):
         if (column < 0).any():
             row = int(np.argmax(column < 0))
             raise blob.error(f"negative node id {column[row]} in column {name!r}, row {row}, expected 0 or more")
-    return EdgeTable(blob.name, *_with_weight(number_integers(src, dst), weight))
+    return number_integers(src, dst)
 
 
 def open_parquet(blob: Blob):

@@ -60,7 +60,7 @@ def test_sheet_says_all_it_must(sheet):
     assert "url" in sheet.paper
     assert set(sheet.takes) == TAKES and all(isinstance(value, bool) for value in sheet.takes.values())
     assert sheet.result in ("exact", "random") and sheet.memory
-    assert (sheet.task in ("node", "link", "graph", "labels")) == (sheet.kind == "learner")
+    assert (sheet.task in ("node", "link", "graph", "labels", "events")) == (sheet.kind == "learner")
 
 
 @pytest.mark.parametrize("name, sheet", WORDS, ids=word_id)

@@ -13,7 +13,7 @@ import torch
 from sklearn import metrics as sk
 
 from graphkit.errors import GraphkitError
-from graphkit.evaluation import ranking
+from graphkit.evaluation import ranking, temporal
 from graphkit.evaluation.labels import f1_scores, label_matrix, top_labels
 
 SMALLER_IS_BETTER = {"rmse", "mae", "mse", "loss"}
@@ -29,8 +29,8 @@ def better(metric: str) -> str:
 def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict[str, float]:
     """Return every metric of the data set's task, its official one first and under the data set's own name for it.
 
-    predictions: ``y_pred_pos`` (P,) and ``y_pred_neg`` (Q,) shared or (P, N) of each positive, for links; ``y_true`` and
-    ``y_pred`` for nodes and graphs, where ``y_pred`` is (n, C) class scores, (n,) class numbers or one score, or (n, T)
+    predictions: ``y_pred_pos`` (P,) and ``y_pred_neg`` (Q,) shared or (P, N) of each positive, for links, or (P,) for events;
+    ``y_true`` and ``y_pred`` for nodes and graphs, where ``y_pred`` is (n, C) class scores, (n,) class numbers or one score, or (n, T)
     one score per task, and NaN in ``y_true`` is unlabelled; ``seq_ref`` and ``seq_pred``, lists of lists of words
     (ogbg-code2). Raises :class:`GraphkitError` for NaN scores, shapes that do not fit, and an undefined metric.
     """
@@ -42,7 +42,8 @@ def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict
         _refuse_nan(predictions, split)
         if "y_pred_pos" in predictions:
             predictions["y_pred_pos"] = predictions["y_pred_pos"].flatten()
-            found = ranking.link_metrics(predictions["y_pred_pos"], predictions["y_pred_neg"])
+            measures = temporal.event_metrics if getattr(dataset, "task", None) == "events" else ranking.link_metrics
+            found = measures(predictions["y_pred_pos"], predictions["y_pred_neg"])
         else:
             found = label_metrics(metric, predictions["y_true"], predictions["y_pred"])
     if dataset.ogb_name is not None:

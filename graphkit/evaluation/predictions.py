@@ -10,7 +10,7 @@ import numpy as np
 from graphkit.errors import DataError
 
 if TYPE_CHECKING:
-    from graphkit.datasets.base import EdgeSet, GraphDataset
+    from graphkit.datasets.base import GraphDataset
 
 FORMS = (("y_pred_pos", "y_pred_neg"), ("y_true", "y_pred"))
 
@@ -51,17 +51,24 @@ def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part:
             raise DataError(f"{file}: {name}[{place}] is NaN, expected a score ({int(np.isnan(value).sum())} NaN in all)")
     target = getattr(dataset.split, part)
     if "y_pred_pos" in arrays:
-        _check_links(file, arrays, target, f"the {part} split of {dataset.name}")
+        _check_links(file, arrays, _shapes(dataset, target), f"the {part} split of {dataset.name}")
     else:
         _check_labels(file, arrays, dataset, target, f"the {part} split of {dataset.name}")
 
 
-def _check_links(file: str, arrays: dict[str, np.ndarray], edges: EdgeSet, place: str) -> None:
-    own = [given for given in (edges.neg_dst, edges.neg_src) if given is not None]
+def _shapes(dataset: GraphDataset, target) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shapes of the scores of a part's positives and of its negatives."""
+    if dataset.task == "events":  # one random destination an event
+        return (len(target),), (len(target),)
+    own = [given for given in (target.neg_dst, target.neg_src) if given is not None]
     # Head and tail queries of a knowledge graph are rows of their own.
-    positives = len(edges.pos) * (1 if edges.neg is not None else len(own))
-    negatives = (len(edges.neg),) if edges.neg is not None else (positives, own[0].shape[1])
-    for name, expected in (("y_pred_pos", (positives,)), ("y_pred_neg", negatives)):
+    positives = len(target.pos) * (1 if target.neg is not None else len(own))
+    return (positives,), (len(target.neg),) if target.neg is not None else (positives, own[0].shape[1])
+
+
+def _check_links(file: str, arrays: dict[str, np.ndarray], shapes, place: str) -> None:
+    positives, negatives = shapes
+    for name, expected in (("y_pred_pos", positives), ("y_pred_neg", negatives)):
         shape = arrays[name].shape
         if shape not in (expected, (*expected, 1)):
             raise DataError(f"{file}: {name} has shape {shape}, expected {expected} for {place}")

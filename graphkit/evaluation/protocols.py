@@ -36,6 +36,10 @@ _RULES = (
      "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test"),
     ("hidden-edges", ("connected-",), ("link",),
      "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC"),
+    ("temporal-transductive", ("chrono-",), ("events",),
+     "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's"),
+    ("temporal-inductive", ("inductive-",), ("events",),
+     "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen"),
     ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
 )  # fmt: skip
 OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")

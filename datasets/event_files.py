@@ -1,0 +1,132 @@
+"""The user's own events: a row is an interaction with its source, destination and time, in any order of time.
+
+Text or Parquet, as for edges. The columns are those of ``--columns src,dst,time[,weight[,label[,feature...]]]``, by name or number
+from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three. Repeated
+pairs and self-loops are events like any other and stay.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from graphkit.datasets.events import in_order, static_graph
+from graphkit.datasets.tables import (
+    SOURCES,
+    TARGETS,
+    WEIGHTS,
+    finite,
+    open_parquet,
+    parquet_ids,
+    parquet_numbers,
+    read_ids,
+)
+from graphkit.datasets.text import ConversionError, find_column, is_number, open_table
+from graphkit.errors import UsageError
+from graphkit.lazy import np
+
+if TYPE_CHECKING:
+    from graphkit.datasets.base import GraphDataset
+    from graphkit.datasets.files import Blob, ReadOptions
+
+log = logging.getLogger("graphkit")
+
+TIMES = ("time", "timestamp", "ts", "t", "unixtime")
+LABELS = ("label", "state_label")
+KNOWN = frozenset((*SOURCES, *TARGETS, *TIMES, *WEIGHTS, *LABELS))
+
+
+def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
+    """Read the interactions of a file as a data set with ``events``; its graph is that of the pairs that ever interact.
+
+    Raises :class:`DataError` that names the line of a missing, negative or non-numeric cell, :class:`UsageError` for options of graphs.
+    """
+    from graphkit.datasets.base import GraphDataset
+    from graphkit.datasets.files import format_of, one_line
+
+    given = [flag for flag in ("features", "labels", "splits") if getattr(options, flag) is not None]
+    given += ["duplicates"] if options.duplicates == "sum" else []
+    if given:
+        raise UsageError(f"{', '.join('--' + flag for flag in given)}: found with a file of events, expected with a graph only")
+    kind = format_of(blob)
+    if kind not in ("edge list", "Parquet"):
+        raise blob.error(f"is {kind}, expected events in text or Parquet")
+    with one_line(blob, "events"):
+        ids, columns = (_from_text if kind == "edge list" else _from_parquet)(blob, options)
+    src, dst, node_ids, count = ids
+    if len(columns["time"]) > 1 and (np.diff(columns["time"]) < 0).any():
+        log.info("%s: the events are not in order of time; sorted", blob.name)
+    events = in_order(src, dst, columns.pop("time"), **columns)
+    return GraphDataset(name, static_graph(events, count), events=events, directed=False, node_ids=node_ids)
+
+
+def _from_text(blob: Blob, options: ReadOptions):
+    words = _words(options)
+    named = any(not word.isdigit() for word in words) and options.header is not False
+    table = open_table(blob, options.header, options.delimiter, KNOWN, named=named)
+    places = _choose(blob, words, options.weight, table.names, table.width)
+    src, dst, _, node_ids, count = read_ids(table, *places["ends"])
+
+    def numbers(number: int, what: str):
+        import pyarrow
+
+        try:
+            (column,) = table.read({number: pyarrow.float64()})
+        except ConversionError:
+            line, cell = table.find_cell(number, lambda text: not is_number(text)) or (None, "text")
+            raise blob.error(f"{what} {cell!r} in {table.title(number)}, expected a number", line) from None
+        return finite(table, number, column.to_numpy(), what)
+
+    return (src, dst, node_ids, count), _columns(blob, places, numbers)
+
+
+def _from_parquet(blob: Blob, options: ReadOptions):
+    file = open_parquet(blob)
+    names = file.schema_arrow.names
+    places = _choose(blob, _words(options), options.weight, names, len(names))
+    table = file.read()
+    ids = parquet_ids(blob, table, *(names[place] for place in places["ends"]))
+    return ids, _columns(blob, places, lambda number, what: parquet_numbers(blob, names[number], table.column(number)))
+
+
+def _words(options: ReadOptions) -> list[str]:
+    words = [word.strip() for word in options.columns.split(",")] if options.columns is not None else []
+    if options.columns is not None and (len(words) < 3 or not all(words)):
+        raise UsageError(f"--columns: found {options.columns!r}, expected SRC,DST,TIME for events, or SRC,DST,TIME,WEIGHT,LABEL,...")
+    return words
+
+
+def _choose(blob: Blob, words: list[str], weight: str | None, names: list[str] | None, width: int) -> dict[str, Any]:
+    """{"ends": two column numbers, "time", "weight", "label": number or None, "features": numbers}."""
+    if width < 3:
+        raise blob.error(f"found {width} column{'s' * (width > 1)}, expected at least 3 (source, destination, time)")
+    lower = [name.lower() for name in names or []]
+    pick = [next((lower.index(word) for word in known if word in lower), None) for known in (SOURCES, TARGETS, TIMES, WEIGHTS, LABELS)]
+    if None in pick[:3] or len(set(pick[:3])) < 3:
+        pick[:3] = [0, 1, 2]
+        pick[3:] = [place if place not in (0, 1, 2) else None for place in pick[3:]]
+    features: list[int] = []
+    if words:
+        found = [find_column(blob, word, names, width, "--columns") for word in words]
+        pick, features = [*found[:5], *[None] * (5 - len(found[:5]))], found[5:]
+    if weight is not None:
+        pick[3] = find_column(blob, weight, names, width, "--weight")
+    used = [place for place in (*pick, *features) if place is not None]
+    if len(set(used)) < len(used):
+        again = next(place for place in used if used.count(place) > 1)
+        raise blob.error(f"column {again} is named twice, expected different columns")
+    return {"ends": pick[:2], "time": pick[2], "weight": pick[3], "label": pick[4], "features": features}
+
+
+def _columns(blob: Blob, places: dict[str, Any], numbers) -> dict[str, Any]:
+    """Times, weights, labels and features as arrays by name, those that are there."""
+    found = {what: numbers(places[what], what) for what in ("time", "weight", "label") if places[what] is not None}
+    if "label" in found:
+        label = found["label"]
+        if (label != np.rint(label)).any() or np.abs(label).max(initial=0) >= 1 << 53:
+            raise blob.error(f"label {label[label != np.rint(label)][:1].tolist()}, expected whole numbers")
+        found["label"] = label.astype(np.int64)
+    if places["features"]:
+        columns = [numbers(place, "feature") for place in places["features"]]
+        found["feat"] = np.stack(columns, axis=1).astype(np.float32)
+    return found

@@ -1,0 +1,1 @@
+"""Learners of events: which nodes will interact, and when."""

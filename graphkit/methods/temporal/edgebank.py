@@ -1,0 +1,67 @@
+"""EdgeBank: a pair that has interacted will again; the baseline that every temporal link predictor must beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphkit.config import option
+from graphkit.errors import DataError
+from graphkit.lazy import np, torch
+from graphkit.methods.base import Learner, LearnerConfig
+
+if TYPE_CHECKING:
+    import numpy
+
+MEMORIES = ("unlimited", "window")
+
+
+@dataclass(frozen=True)
+class EdgeBankConfig(LearnerConfig):
+    """Options of EdgeBank."""
+
+    epochs: int = option(0, "nothing is trained", min=0, max=0)
+    memory: str = option("unlimited", "remember all pairs, or those of a recent window of time", choices=MEMORIES)
+    time_window: float = option(0.0, "window: its length in the data's units of time; 0: that of the validation period", min=0)
+    batch_size: int = option(200, "events that are judged before the memory takes them in; 1: one by one", min=1)
+
+
+class EdgeBank(Learner):
+    """Score 1 for a pair (source, destination) that is in memory, and 0 for every other.
+
+    The memory holds the events before the batch of the event that is judged, of the window before the batch's first time where there is
+    one. It takes O(E log E) time and O(E) memory. Reference: Poursafaei, Huang, Pelrine, Rabbany 2022, section 4.
+    """
+
+    Config = EdgeBankConfig
+
+    def prepare(self, dataset, *, seed: int, device: str) -> None:
+        """Number the pairs; there is nothing to learn."""
+        self.dataset, self.device, self.optimizers = dataset, device, []
+        events, split = dataset.events, dataset.split
+        self.span = self.config.time_window or float(events.time[split.valid[-1]] - events.time[split.valid[0]])
+        if self.config.memory == "window" and self.span <= 0:
+            raise DataError(f"{dataset.name}: the validation period has no length; expected --time-window, a length of time")
+
+    def predict(self, split: str) -> dict[str, torch.Tensor]:
+        """Score the events of a split and their random destinations, batch by batch."""
+        events, part = self.dataset.events, getattr(self.dataset.split, split)
+        start = part[np.arange(len(part)) // self.config.batch_size * self.config.batch_size]
+        negatives, stored = getattr(self.dataset.split, f"{split}_neg"), self.dataset.split.history(split)
+        ends = {"y_pred_pos": events.dst[part], "y_pred_neg": negatives}
+        return {name: torch.from_numpy(self._known(events.src[part], dst, start, stored)) for name, dst in ends.items()}
+
+    def _known(self, src, dst, start, stored) -> numpy.ndarray:
+        """(P,) float64: whether a pair is among the stored events with a number below ``start``, and recently enough."""
+        events, n = self.dataset.events, self.dataset.num_nodes
+        codes = np.concatenate([events.src[stored] * n + events.dst[stored], src * n + dst])
+        pair = np.unique(codes, return_inverse=True)[1].ravel()
+        # Pair and number in one key: the entry before (pair, start) is the pair's last event before the batch, if it is the pair's.
+        total = len(events)
+        keys = np.sort(pair[: len(stored)] * total + stored)
+        own = pair[len(stored) :]
+        last = np.searchsorted(keys, own * total + start) - 1
+        found = (last >= 0) & (keys[last] // total == own)
+        if self.config.memory == "window":
+            found &= events.time[keys[last] % total] >= events.time[start] - self.span
+        return found.astype(np.float64)

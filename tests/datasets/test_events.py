@@ -1,0 +1,166 @@
+"""Events: read in any order, sorted, cut by time; against loops over the rows."""
+
+import numpy as np
+import pandas
+import pytest
+
+from graphkit import datasets
+from graphkit.datasets.files import ReadOptions
+from graphkit.errors import DataError, UsageError
+
+RNG = np.random.default_rng(0)
+ROWS = [(f"p{u}", f"p{v}", t / 4) for u, v, t in zip(*RNG.integers(0, 25, (2, 500)), RNG.integers(0, 300, 500))]
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_text("when,who,whom\n" + "".join(f"{t},{u},{v}\n" for u, v, t in ROWS))
+    return path
+
+
+def load(path, split=None, seed=0, **options):
+    options = {"columns": "who,whom,when", **options}
+    return datasets.load(str(path), task="events", split=split, seed=seed, read=ReadOptions(**options))
+
+
+def test_events_come_in_order_of_time_and_then_of_the_file(own):
+    dataset = load(own)
+    ids, events = dataset.ids(), dataset.events
+    found = list(zip(ids[events.src], ids[events.dst], events.time))
+    assert found == sorted(ROWS, key=lambda row: row[2])  # a stable sort
+    assert not events.bipartite and set(ids) == {end for row in ROWS for end in row[:2]}
+
+
+def test_parts_are_cut_at_quantiles_of_time_and_equal_times_stay_together(own):
+    split, events = load(own).split, load(own).events
+    times = sorted(t for _, _, t in ROWS)
+    low, high = np.quantile(times, [0.7, 0.85])
+    part = [0 if t <= low else 1 if t <= high else 2 for t in events.time.tolist()]
+    for number, name in enumerate(("train", "valid", "test")):
+        assert getattr(split, name).tolist() == [k for k, own_part in enumerate(part) if own_part == number]
+    assert split.before == part.index(2) and len(split.masked) == 0
+
+
+def test_random_destinations_were_seen_and_are_the_same_for_every_seed(own):
+    first, second = load(own), load(own, seed=5)
+    events, split = first.events, first.split
+    assert set(split.valid_neg) <= set(events.dst[: split.before]) and set(split.test_neg) <= set(events.dst)
+    assert (split.test_neg == second.split.test_neg).all() and len(split.test_neg) == len(split.test)
+    assert first.for_seed(3) is first
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_masked_nodes_neither_train_nor_validate_and_all_of_the_test_touches_them(own, seed):
+    whole, dataset = load(own), load(own, split="inductive-0.7/0.15/0.15", seed=seed)
+    events, split = dataset.events, dataset.split
+    masked = set(split.masked.tolist())
+    late = {end for k in range(len(whole.split.train), len(events)) for end in (events.src[k], events.dst[k])}
+    assert len(masked) == dataset.num_nodes // 10 and masked <= late
+
+    def touched(k):
+        return events.src[k] in masked or events.dst[k] in masked
+
+    assert split.train.tolist() == [k for k in whole.split.train if not touched(k)]
+    assert split.valid.tolist() == [k for k in whole.split.valid if not touched(k)]
+    assert split.test.tolist() == [k for k in whole.split.test if touched(k)]
+    assert set(split.test_neg) <= set(events.dst[split.test])
+    other = dataset.for_seed(seed + 1)
+    assert set(other.split.masked.tolist()) != masked and other.checksum() != dataset.checksum()
+
+
+def test_history_holds_what_may_be_known(own):
+    split = load(own, split="inductive-0.7/0.15/0.15").split
+    assert split.history("valid").tolist() == sorted({*split.train.tolist(), *split.valid.tolist()})
+    assert split.history("test").tolist() == [*range(split.before), *split.test.tolist()]
+
+
+def test_the_graph_is_that_of_the_pairs_with_their_first_times(own):
+    dataset = load(own)
+    place = {name: k for k, name in enumerate(dataset.ids())}
+    first = {}
+    for u, v, t in ROWS:
+        if u != v:
+            pair = frozenset((place[u], place[v]))
+            first[pair] = min(t, first.get(pair, t))
+    src, dst = (ends.tolist() for ends in dataset.graph.edges())
+    found = {frozenset(pair): t for pair, t in zip(zip(src, dst), dataset.graph.edata["time"].tolist())}
+    assert found == first and len(src) == 2 * len(first)
+
+
+def test_text_without_header_parquet_and_numbers_of_columns_give_the_same(own, tmp_path):
+    plain, packed = tmp_path / "plain.txt", tmp_path / "packed.parquet"
+    plain.write_text("".join(f"{u} {v} {t}\n" for u, v, t in ROWS))
+    pandas.DataFrame(ROWS, columns=["source", "target", "ts"]).to_parquet(packed)
+    expected = load(own)
+    for other in (load(plain, columns=None), load(packed, columns=None), load(own, columns="1,2,0")):
+        for name in ("src", "dst", "time"):
+            assert (getattr(other.events, name) == getattr(expected.events, name)).all()
+        assert (other.ids() == expected.ids()).all()
+
+
+def test_weights_labels_and_features_follow_the_order_of_time(tmp_path):
+    path = tmp_path / "rich.csv"
+    path.write_text("a,b,t,w,l,f,g\n" + "".join(f"{k % 7},{7 + k % 5},{99 - k},{k / 8},{k % 2},{k},{-k}\n" for k in range(100)))
+    events = load(path, columns="a,b,t,w,l,f,g").events
+    k = 99 - events.time
+    assert (events.weight == k / 8).all() and (events.label == k % 2).all() and events.bipartite
+    assert events.feat.dtype == np.float32 and (events.feat == np.stack([k, -k], 1)).all()
+
+
+@pytest.mark.parametrize("text, options, message", [
+    ("1 2\n2 3\n", {"columns": None}, "found 2 columns, expected at least 3 (source, destination, time)"),
+    ("1 2 x\n", {"columns": None}, "line 1: time 'x' in column 2, expected a number"),
+    ("1 2 3\n4 5 nan\n", {"columns": None}, "line 2: time nan in column 2, expected a finite number"),
+    ("1 -2 3\n", {"columns": None}, "line 1: negative node id -2 in column 1"),
+    ("1 2 3\n1 2\n", {"columns": None}, "line 2: found 2 columns, expected 3"),
+    ("", {"columns": None}, "empty, expected events"),
+    ("1 2 3\n1 3 3\n", {"columns": None}, "2 events are too few, or their times too alike, for the split"),
+    ("1,2,3,4,x\n", {"columns": "0,1,2,3,4"}, "line 1: label 'x' in column 4, expected a number"),
+    ("1,2,3,4,1.5\n", {"columns": "0,1,2,3,4"}, "label [1.5], expected whole numbers"),
+    ("1,2,3\n", {"columns": "0,1,1"}, "column 1 is named twice"),
+])  # fmt: skip
+def test_one_line_says_what_is_wrong_with_a_file(tmp_path, text, options, message):
+    path = tmp_path / "bad.txt"
+    path.write_text(text)
+    with pytest.raises(DataError) as problem:
+        load(path, **options)
+    assert message in str(problem.value) and "\n" not in str(problem.value)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"columns": "who,whom"}, "expected SRC,DST,TIME for events"),
+    ({"features": "x.npy"}, "--features: found with a file of events"),
+    ({"duplicates": "sum"}, "--duplicates: found with a file of events"),
+])  # fmt: skip
+def test_options_of_graphs_are_refused(own, options, message):
+    with pytest.raises(UsageError, match=message):
+        load(own, **options)
+
+
+@pytest.mark.parametrize("name, split, message", [
+    ("karate", None, "'karate': has no events"),
+    ("events.csv", "random-0.7/0.1/0.2", "unknown split of events 'random-0.7/0.1/0.2'"),
+    ("events.csv", "chrono-0.5/0.1/0.2", "the fractions sum to 0.8, expected 1"),
+    ("events.mtx", None, "is Matrix Market, expected events in text or Parquet"),
+])  # fmt: skip
+def test_what_is_no_data_of_events_is_named(own, name, split, message):
+    own.with_name("events.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 2\n")
+    with pytest.raises(DataError, match=message):
+        load(own.with_name(name) if name.startswith("events") else name, split=split)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name, nodes, sizes", [
+    ("wikipedia", 9227, [110232, 23621, 23621]),
+    ("collegemsg", 1899, [41884, 8975, 8976]),
+    ("email-eu", 986, [232634, 49850, 49850]),
+])  # fmt: skip
+def test_published_sizes(name, nodes, sizes):
+    try:
+        dataset = datasets.load(name, task="events")
+    except DataError as absent:
+        pytest.skip(str(absent))
+    split = dataset.split
+    assert dataset.num_nodes == nodes and [len(split.train), len(split.valid), len(split.test)] == sizes
+    assert dataset.events.bipartite == (name == "wikipedia")

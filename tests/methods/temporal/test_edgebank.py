@@ -1,0 +1,78 @@
+"""EdgeBank against a dictionary that is filled batch by batch, and on the figures of its own data sets."""
+
+import numpy as np
+import pytest
+
+from graphkit import registry
+from graphkit.datasets.base import GraphDataset
+from graphkit.datasets.events import finish_events, in_order, static_graph
+from graphkit.errors import DataError
+
+
+def stream(seed, split="chrono-0.6/0.2/0.2", times=None):
+    rng = np.random.default_rng(seed)
+    src, dst = rng.integers(0, 12, (2, 300))
+    events = in_order(src, dst, np.sort(rng.integers(0, 150, 300)).astype(float) if times is None else times)
+    return finish_events(GraphDataset("stream", static_graph(events, 12), events=events), split, None, seed)
+
+
+def reference(dataset, part, batch_size, window=None):
+    """Scores of the events and of their negatives; ``memory`` maps a pair to the time of its last event."""
+    events, split, memory, scores = dataset.events, dataset.split, {}, ([], [])
+    judged, negatives = getattr(split, part), getattr(split, f"{part}_neg")
+    waiting = split.history(part).tolist()
+    for begin in range(0, len(judged), batch_size):
+        batch = judged[begin : begin + batch_size].tolist()
+        while waiting and waiting[0] < batch[0]:
+            k = waiting.pop(0)
+            memory[events.src[k], events.dst[k]] = events.time[k]
+        oldest = -np.inf if window is None else events.time[batch[0]] - window
+        for place, k in enumerate(batch, begin):
+            for out, end in zip(scores, (events.dst[k], negatives[place])):
+                out.append(float(memory.get((events.src[k], end), -np.inf) >= oldest and (events.src[k], end) in memory))
+    return scores
+
+
+def scores_of(dataset, part, **options):
+    learner = registry.method("edgebank")(**options)
+    learner.prepare(dataset, seed=0, device="cpu")
+    found = learner.predict(part)
+    return [found[name].tolist() for name in ("y_pred_pos", "y_pred_neg")]
+
+
+@pytest.mark.parametrize("split", ["chrono-0.6/0.2/0.2", "inductive-0.6/0.2/0.2"])
+@pytest.mark.parametrize("batch_size", [1, 7, 200])
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_memory_is_that_of_a_dictionary(split, batch_size, part):
+    for seed in range(5):
+        dataset = stream(seed, split)
+        found = scores_of(dataset, part, batch_size=batch_size)
+        assert found == list(reference(dataset, part, batch_size))
+        windowed = scores_of(dataset, part, batch_size=batch_size, memory="window", time_window=20.0)
+        assert windowed == list(reference(dataset, part, batch_size, window=20.0))
+    assert 0 < np.mean(found[0]) < 1
+
+
+def test_a_window_of_zero_is_that_of_the_validation_period():
+    dataset = stream(1)
+    period = dataset.events.time[dataset.split.valid]
+    expected = scores_of(dataset, "test", memory="window", time_window=float(period[-1] - period[0]))
+    assert scores_of(dataset, "test", memory="window") == expected != scores_of(dataset, "test")
+
+
+def test_later_events_leave_no_trace():
+    dataset = stream(2)
+    found, events, begin = scores_of(dataset, "test", batch_size=1), dataset.events, dataset.split.test[0]
+    middle = begin + 30
+    order = np.r_[np.arange(middle), np.random.default_rng(0).permutation(np.arange(middle, len(events)))]
+    mixed = in_order(events.src[order], events.dst[order], events.time)
+    other = finish_events(dataset.renamed(events=mixed), dataset.split_name, None, 2)
+    again = scores_of(other, "test", batch_size=1)
+    assert again[0][:30] == found[0][:30] and again[0] != found[0]
+
+
+def test_a_validation_period_without_length_needs_a_window():
+    times = np.r_[np.arange(180.0), np.full(60, 200.0), np.arange(201.0, 261.0)]
+    dataset = stream(0, times=times)
+    with pytest.raises(DataError, match="the validation period has no length; expected --time-window"):
+        scores_of(dataset, "test", memory="window")
