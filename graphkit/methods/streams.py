@@ -1,0 +1,112 @@
+"""What learners of events share: batches in time order, a memory that is emptied each epoch, and judging as time goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from graphkit.lazy import np, torch
+from graphkit.methods.base import Learner
+
+if TYPE_CHECKING:
+    import numpy
+
+
+class StreamLearner(Learner):
+    """A learner with a memory of past events.
+
+    A batch is scored with what the memory holds of earlier batches and then taken in, in training and after it alike. Training starts
+    with an empty memory each epoch; validation goes on from there, and the test from the validation. Where the split masks nodes the
+    memory is built anew over all events before the test, as nothing else knows of those nodes.
+
+    A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch``. ``memory`` maps names to tensors that are changed
+    in place; copies of them are in checkpoints and in the saved model.
+    """
+
+    memory: dict[str, torch.Tensor]
+
+    def build(self) -> None:
+        """Make ``model``, ``optimizers`` and ``memory`` for ``dataset``; torch's generator is seeded."""
+        raise NotImplementedError
+
+    def empty_memory(self) -> None:
+        """Put ``memory`` in its state before the first event, in place."""
+        raise NotImplementedError
+
+    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
+        """Return (B,) logits of these events and of (source, negative), and take the events in."""
+        raise NotImplementedError
+
+    def prepare(self, dataset, *, seed: int, device: str) -> None:
+        """Build the model, with an empty memory."""
+        self.dataset, self.device, self.seed, self.taken = dataset, device, seed, 0
+        self.build()
+        self.empty_memory()
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Forget all events."""
+        self.empty_memory()
+        self.taken = 0
+
+    def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[Any]:
+        """Yield (numbers of events, negative destinations) in time order; negatives are even over the training destinations."""
+        train = self.dataset.split.train
+        negatives = generator.choice(np.unique(self.dataset.events.dst[train]), len(train))
+        for start in range(0, len(train), self.config.batch_size):
+            stop = start + self.config.batch_size
+            yield train[start:stop], negatives[start:stop]
+
+    def loss(self, batch: Any) -> torch.Tensor:
+        """Return the mean binary cross-entropy of the events plus that of their negatives."""
+        numbers, negatives = batch
+        positive, negative = self.score_batch(numbers, negatives)
+        self.taken += len(numbers)
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        return entropy(positive, torch.ones_like(positive)) + entropy(negative, torch.zeros_like(negative))
+
+    def predict(self, split: str) -> dict[str, torch.Tensor]:
+        """Score the events of a split and their random destinations; the memory stands at the end of the validation after either."""
+        parts = self.dataset.split
+        if split == "valid":
+            if self.taken != len(parts.train):
+                self._replay(parts.train)
+            found = self._judge(parts.valid, parts.valid_neg)
+            self.taken = len(parts.train) + len(parts.valid)
+            return found
+        if self.taken != len(parts.train) + len(parts.valid):
+            self._replay(parts.history("valid"))
+            self.taken = len(parts.train) + len(parts.valid)
+        kept = {name: value.clone() for name, value in self.memory.items()}
+        if len(parts.masked):
+            self._replay(np.arange(parts.before))
+        found = self._judge(parts.test, parts.test_neg)
+        for name, value in kept.items():
+            self.memory[name].copy_(value)
+        return found
+
+    def _replay(self, numbers: numpy.ndarray) -> None:
+        """Empty the memory and take these events in, without learning."""
+        self.empty_memory()
+        self._judge(numbers, self.dataset.events.dst[numbers])
+
+    def _judge(self, numbers: numpy.ndarray, negatives: numpy.ndarray) -> dict[str, torch.Tensor]:
+        self.model.eval()
+        scores, size = ([], []), self.config.eval_batch_size
+        with torch.no_grad():
+            for start in range(0, len(numbers), size):
+                for out, logits in zip(scores, self.score_batch(numbers[start : start + size], negatives[start : start + size])):
+                    out.append(logits.cpu())
+        return {name: torch.cat(out) for name, out in zip(("y_pred_pos", "y_pred_neg"), scores)}
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the model, the memory and how many events it has taken in."""
+        model = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        memory = {f"memory.{name}": value for name, value in self.memory.items()}
+        return {**model, **memory, "taken": torch.tensor(self.taken)}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Restore what :meth:`state_dict` returned."""
+        self.model.load_state_dict({name[6:]: value for name, value in state.items() if name.startswith("model.")})
+        for name, value in self.memory.items():
+            value.copy_(state[f"memory.{name}"])
+        self.taken = int(state["taken"])

@@ -1,0 +1,218 @@
+"""NAT: temporal links from small tables of recent neighbours, one per node and hop, joined for every pair."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphkit.config import option
+from graphkit.errors import UsageError
+from graphkit.lazy import np, torch
+from graphkit.methods.base import LearnerConfig
+from graphkit.methods.streams import StreamLearner
+
+if TYPE_CHECKING:
+    import numpy
+
+log = logging.getLogger("graphkit")
+HOPS = 2
+
+
+@dataclass(frozen=True)
+class NATConfig(LearnerConfig):
+    """Options of NAT; the names in brackets are those of the official scripts."""
+
+    epochs: int = option(50, "passes over the training events", min=0)
+    hops: int = option(2, "tables of neighbours: of direct ones, and of theirs (ngh_dim hops)", min=0, max=HOPS)
+    cache: tuple[int, ...] = option((32, 16), "slots of a node for each hop (n_degree)", min=1)
+    alpha: float = option(0.9, "probability that a newcomer takes a slot with another key (replace_prob)", min=0, max=1)
+    cache_hash: str = option("paper", "slot of a key: the paper's polynomial, or a well-mixed word", choices=("paper", "mix"))
+    self_dim: int = option(72, "width of a node's own vector", min=1)
+    slot_dim: int = option(4, "width of the vector in a slot (ngh_dim)", min=1)
+    pos_dim: int = option(16, "width of the vector for the 64 codes of where a shared neighbour sits", min=1)
+    time_dim: int = option(1, "frequencies of the encoding of time", min=1)
+    time_input: str = option("absolute", "encode the time since the first event, or the age of what is stored", choices=("absolute", "age"))
+    heads: int = option(2, "heads of the pooling (attn_n_head)", min=1)
+    pool: str = option("sum", "pooling over neighbours: plain sum, as the official code runs; attention, as the paper says; none",
+                       choices=("sum", "attention", "none"))  # fmt: skip
+    dropout: float = option(0.1, "dropout of the pooled vectors", min=0, max=0.99)
+    lr: float = option(1e-4, "learning rate of Adam", min=0)
+    batch_size: int = option(100, "events per step", min=1)
+    eval_batch_size: int = option(32, "events judged before the tables take them in", min=1)
+
+
+class NAT(StreamLearner):
+    """Scores whether two nodes interact now, from each one's vector and the neighbours that their tables share.
+
+    A slot is brought up to date only when it is read: its vector passes through a GRU with the event that was stored beside it. The
+    slots of both nodes with equal keys are added up, and the hops at which each of the two holds the key form a code of six bits with
+    a learned vector. Reading and writing a batch takes O(B (1 + M_1 + M_2)) time, however long the past is; memory is
+    O(n (1 + M_1 + M_2) slot_dim). A hop-2 write keeps the event that brought it, about which the paper is silent.
+    Reference: Luo, Li 2022.
+    """
+
+    Config = NATConfig
+
+    def build(self) -> None:
+        """Make the network and the tables."""
+        from graphkit.nn.nat import NATNetwork
+
+        config, events = self.config, self.dataset.events
+        if len(config.cache) < config.hops:
+            raise UsageError(f"--cache has {len(config.cache)} numbers, expected one for each of {config.hops} hops")
+        self.sizes = (1, *config.cache[: config.hops])
+        self.time = torch.from_numpy(events.time - events.time[0]).to(self.device)
+        self.feat = None if events.feat is None else torch.from_numpy(events.feat).to(self.device)
+        self.node_feat = self.dataset.graph.ndata.get("feat")
+        if self.node_feat is not None:
+            self.node_feat = self.node_feat.float().to(self.device)
+        widths = [0 if feat is None else feat.shape[1] for feat in (self.feat, self.node_feat)]
+        self.model = NATNetwork(config, *widths).to(self.device)
+        self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
+        n = self.dataset.num_nodes
+        self.memory = {
+            "self": torch.zeros(n, config.self_dim, device=self.device),
+            "other": torch.full((n,), -1, dtype=torch.int64),
+            "event": torch.full((n,), -1, dtype=torch.int64),
+            "writes": torch.zeros(len(self.sizes), 3, dtype=torch.int64),
+        }
+        for hop, size in enumerate(self.sizes):
+            self.memory[f"key{hop}"] = torch.full((n, size), -1, dtype=torch.int64)
+            self.memory[f"event{hop}"] = torch.full((n, size), -1, dtype=torch.int64)
+            self.memory[f"slot{hop}"] = torch.zeros(n, size, config.slot_dim, device=self.device)
+        self.owner = np.empty(n * max(self.sizes), dtype=np.int64)
+
+    def empty_memory(self) -> None:
+        """Empty all tables and vectors."""
+        for name, value in self.memory.items():
+            value.fill_(-1 if name.startswith(("key", "event", "other")) else 0)
+
+    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
+        """Return (B,) logits of the events and of their negatives; then write the events, but not the negatives, to the tables."""
+        stream, count = self.dataset.events, len(events)
+        src, dst = stream.src[events], stream.dst[events]
+        nodes = np.concatenate([src, dst, negatives])
+        now = self.time[torch.from_numpy(np.tile(events, 3)).to(self.device)]
+        own = self._own_vectors(nodes, now)
+        keys, slots = self._slots(nodes, now)
+        both = [np.concatenate([keys[:count], keys[place : place + count]], axis=1) for place in (count, 2 * count)]
+        pairs = [torch.cat([slots[:count], slots[place : place + count]], 1) for place in (count, 2 * count)]
+        pooled = self._pool(np.concatenate(both), torch.cat(pairs))
+        first = torch.cat([own[:count], own[:count]])
+        logits = self.model.score(pooled, first, own[count:])
+        self._take_in(events, src, dst, own[: 2 * count].detach(), keys[: 2 * count], slots[: 2 * count].detach())
+        return logits[:count], logits[count:]
+
+    def _own_vectors(self, nodes, now) -> torch.Tensor:
+        """(R, self_dim) own vectors, brought up to date by each node's last event; zero for a node without one."""
+        rows = torch.from_numpy(nodes)
+        other, event, held = self.memory["other"][rows], self.memory["event"][rows], self.memory["self"][rows.to(self.device)]
+        known = torch.nonzero(event >= 0).ravel()
+        return held.index_copy(0, known.to(self.device), self.model.renew_self(*self._inputs(known, other, event, held, now)))
+
+    def _slots(self, nodes, now):
+        """Keys (R, S) of the slots of all hops, and their vectors (R, S, slot_dim) brought up to date; zero where a slot is empty."""
+        rows = torch.from_numpy(nodes)
+        keys, events, held = (
+            torch.cat([self.memory[f"{what}{hop}"][rows.to(self.memory[f"{what}{hop}"].device)] for hop in range(len(self.sizes))], 1)
+            for what in ("key", "event", "slot")
+        )
+        flat, width = held.reshape(-1, held.shape[2]), keys.shape[1]
+        known = torch.nonzero(keys.ravel() >= 0).ravel()
+        renewed = self.model.renew_slots(*self._inputs(known, keys.ravel(), events.ravel(), flat, now.repeat_interleave(width)))
+        out = torch.zeros_like(flat).index_copy(0, known.to(self.device), renewed)
+        return keys.numpy(), out.view_as(held)
+
+    def _inputs(self, known, other, event, held, now):
+        """What the update of the known rows looks at: (vector and features of the event's other end, time to encode), and what is held."""
+        other, event, known = other[known].to(self.device), event[known].to(self.device), known.to(self.device)
+        parts = [self.memory["self"][other]] + ([] if self.feat is None else [self.feat[event]])
+        time = self.time[event] if self.config.time_input == "absolute" else now[known] - self.time[event]
+        return torch.cat(parts, 1), time, held[known]
+
+    def _pool(self, keys, slots) -> torch.Tensor:
+        """(P, width) pooled vectors of the joint neighbourhoods: the slots with equal keys are one neighbour."""
+        from graphkit.kernels.neighbour_cache import join_keys
+
+        bits = np.concatenate([np.full(size, 1 << hop, dtype=np.int64) for hop, size in enumerate(self.sizes)])
+        group, code, row = join_keys(keys, np.concatenate([bits, bits << 3]))
+        used = np.flatnonzero(group.ravel() >= 0)
+        group = torch.from_numpy(group.ravel()[used]).to(self.device)
+        place = torch.from_numpy(used).to(self.device)
+        vectors = slots.reshape(-1, slots.shape[2])[place]
+        if self.node_feat is not None:
+            vectors = torch.cat([self.node_feat[torch.from_numpy(keys.ravel()[used]).to(self.device)], vectors], 1)
+        summed = vectors.new_zeros(len(code), vectors.shape[1]).index_add(0, group, vectors)
+        code, row = torch.from_numpy(code).to(self.device), torch.from_numpy(row).to(self.device)
+        return self.model.pool(summed, code, row, len(keys))
+
+    def _take_in(self, events, src, dst, own, keys, slots) -> None:
+        """Write a batch: own vectors and last events, then the tables of every hop, all judged by what they held before."""
+        from graphkit.kernels.neighbour_cache import last_of_each
+
+        count, order = len(events), np.arange(2 * len(events)).reshape(2, -1).T.ravel()  # in the stream's order: u, v, u, v, ..
+        nodes, others = np.concatenate([src, dst])[order], np.concatenate([dst, src])[order]
+        numbers, own = np.repeat(events, 2), own[torch.from_numpy(order).to(own.device)]
+        keys, slots = keys[order], slots[torch.from_numpy(order).to(slots.device)]
+        keep = np.empty(2 * count, dtype=np.bool_)
+        last_of_each(nodes, self.owner, keep)
+        last = torch.from_numpy(np.flatnonzero(keep))
+        rows = torch.from_numpy(nodes)[last]
+        self.memory["self"][rows.to(own.device)] = own[last.to(own.device)]
+        self.memory["other"][rows], self.memory["event"][rows] = torch.from_numpy(others)[last], torch.from_numpy(numbers)[last]
+        ends = np.cumsum(self.sizes)
+        writes = [(nodes, nodes, numbers, slots[:, 0])]
+        if self.config.hops >= 1:
+            writes.append((nodes, others, numbers, self._held(keys[:, 1 : ends[1]], others, slots[:, 1 : ends[1]])))
+        if self.config.hops >= 2:
+            # What each end has next to it is two steps from the other end: rows u, v become rows v, u.
+            turn = np.arange(2 * count) ^ 1
+            near = keys[turn, 1 : ends[1]]
+            values = slots[torch.from_numpy(turn).to(slots.device), 1 : ends[1]].reshape(-1, slots.shape[2])
+            writes.append((np.repeat(nodes, near.shape[1]), near.ravel(), np.repeat(numbers, near.shape[1]), values))
+        for hop, write in enumerate(writes):
+            self._write(hop, count, *write)
+
+    def _held(self, keys, others, slots) -> torch.Tensor:
+        """(W, slot_dim) vector of each row's slot for ``others``, zero where another key or none is there."""
+        from graphkit.kernels.neighbour_cache import slots_of
+
+        place = slots_of(others, self.sizes[1], self.seed, self.config.cache_hash)
+        rows = np.arange(len(others))
+        same = torch.from_numpy(keys[rows, place] == others).to(slots.device)
+        return slots[torch.from_numpy(rows).to(slots.device), torch.from_numpy(place).to(slots.device)] * same[:, None]
+
+    def _write(self, hop: int, count: int, nodes, keys, numbers, values) -> None:
+        from graphkit.kernels import splitmix
+        from graphkit.kernels.neighbour_cache import judge_writes, slots_of
+
+        size, memory = self.sizes[hop], self.memory
+        place = slots_of(np.maximum(keys, 0), size, self.seed, self.config.cache_hash)
+        # One draw for each event, side, hop and place in the row, so that it does not depend on how events fall into batches.
+        position = np.arange(len(keys)) % (len(keys) // count)
+        draws = splitmix.uniform(self.seed, (numbers * (HOPS + 1) + hop) * (4 * max(self.sizes)) + position)
+        keep = np.empty(len(keys), dtype=np.bool_)
+        held = memory[f"key{hop}"].numpy()
+        memory["writes"][hop] += torch.tensor(judge_writes(held, nodes, keys, place, draws, self.config.alpha, self.owner, keep))
+        rows, columns = torch.from_numpy(nodes[keep]), torch.from_numpy(place[keep])
+        memory[f"key{hop}"][rows, columns] = torch.from_numpy(keys[keep])
+        memory[f"event{hop}"][rows, columns] = torch.from_numpy(numbers[keep])
+        chosen = torch.from_numpy(np.flatnonzero(keep)).to(values.device)
+        memory[f"slot{hop}"][rows.to(values.device), columns.to(values.device)] = values[chosen]
+
+    def table_report(self) -> list[dict[str, float]]:
+        """For each hop: the share of slots in use, of writes that met another key, and of writes that were dropped."""
+        found = []
+        for hop in range(len(self.sizes)):
+            tried, met, dropped = self.memory["writes"][hop].tolist()
+            load = float((self.memory[f"key{hop}"] >= 0).double().mean())
+            found.append({"hop": hop, "load": load, "met": met / max(tried, 1), "dropped": dropped / max(tried, 1)})
+        return found
+
+    def predict(self, split: str) -> dict[str, torch.Tensor]:
+        """Score as :class:`StreamLearner` does, and say how full the tables are."""
+        found = super().predict(split)
+        for hop in self.table_report():
+            log.debug("hop {hop}: {load:.1%} of the slots used, {met:.1%} of writes met another key, {dropped:.1%} dropped".format(**hop))
+        return found
