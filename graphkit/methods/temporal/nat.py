@@ -24,6 +24,7 @@ class NATConfig(LearnerConfig):
     """Options of NAT; the names in brackets are those of the official scripts."""
 
     epochs: int = option(50, "passes over the training events", min=0)
+    patience: int = option(3, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
     hops: int = option(2, "tables of neighbours: of direct ones, and of theirs (ngh_dim hops)", min=0, max=HOPS)
     cache: tuple[int, ...] = option((32, 16), "slots of a node for each hop (n_degree)", min=1)
     alpha: float = option(0.9, "probability that a newcomer takes a slot with another key (replace_prob)", min=0, max=1)
@@ -38,7 +39,7 @@ class NATConfig(LearnerConfig):
                        choices=("sum", "attention", "none"))  # fmt: skip
     dropout: float = option(0.1, "dropout of the pooled vectors", min=0, max=0.99)
     lr: float = option(1e-4, "learning rate of Adam", min=0)
-    batch_size: int = option(100, "events per step", min=1)
+    batch_size: int = option(64, "events per step", min=1)
     eval_batch_size: int = option(32, "events judged before the tables take them in", min=1)
 
 
