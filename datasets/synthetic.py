@@ -9,7 +9,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphkit.datasets import graph_sets, sparse_sbm
+from graphkit.datasets import event_streams, graph_sets, sparse_sbm
 from graphkit.datasets.base import GraphDataset, Source
 from graphkit.datasets.build import distinct, graph_of
 from graphkit.datasets.splits import DEFAULT_LINK, Loaded
@@ -221,11 +221,25 @@ GENERATORS = {
         "Karrer, Newman: Stochastic blockmodels and community structure in networks, Physical Review E 83, 2011",
         ("node",),
     ),
+    "repeats": Generator(
+        event_streams.repeats,
+        {"n": 200, "events": 10000, "k": 2, "p": 0.8, "seed": 0},
+        "events in which half of the nodes turn to the same few destinations again and again.",
+        "",
+        ("events",),
+    ),
+    "triads": Generator(
+        event_streams.triads,
+        {"n": 2000, "rounds": 20, "p": 0.5, "seed": 0},
+        "rounds of meetings in which friends of friends meet; degree, recency and known pairs tell nothing.",
+        "",
+        ("events",),
+    ),
 }  # fmt: skip
 INTEGERS = {"n", "k", "m", "scale", "seed", "features", "copies", "train", "valid", "test", "instances", "radius", "classes",
-            "graph_level", "rows", "cols"}  # fmt: skip
+            "graph_level", "rows", "cols", "events", "rounds"}  # fmt: skip
 PROBABILITIES = {"p", "p_in", "p_out", "a", "b", "c", "q", "p_pattern", "q_pattern", "mines", "unknown", "low", "mix"}
-SMALLEST = {key: 1 for key in ("n", "k", "scale", "copies", "train", "valid", "test", "instances")}
+SMALLEST = {key: 1 for key in ("n", "k", "scale", "copies", "train", "valid", "test", "instances", "events", "rounds")}
 SMALLEST.update(radius=2, classes=2, rows=2, cols=2)
 HIGHEST = {"scale": 30, "graph_level": 1}
 
