@@ -1,4 +1,4 @@
-"""graphkit predict RUN: labels of nodes or graphs, scores of pairs, or the most likely missing links, from a trained model."""
+"""graphkit predict RUN: labels of nodes or graphs, scores of pairs or events, or likely missing links, from a trained model."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
 @click.option("--pairs", metavar="FILE|-", help="Links: score these pairs, two node ids per line, as in your graph.")
 @click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Links: propose the K most likely missing ones.")
 @click.option("--node", metavar="ID", help="With --top-k: of this node (all nodes are candidates), not of the graph.")
+@click.option("--events", metavar="FILE|-", help="Events: score these as they come, lines of source, target, time [and features].")
+@click.option("--after", type=click.Choice(["valid", "test"]), help="With --events: they follow this part of the data.  [default: test]")
 @click.option("--explain", metavar="FILE|-", help="Also write which neighbours each score pools, with their probability.")
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
 @click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the predictions go, as tsv.")
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
+def command(run, pairs, top_k, node, events, after, explain, seed, output, as_json, **values):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
     A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
     features: the probability of each class, or the value. A run of links takes --pairs or --top-k; links that the data hold, held-out
-    ones too, are not proposed, and candidates for the whole graph are the pairs at distance two. Ids come back as you gave them.
+    ones too, are not proposed, and candidates for the whole graph are the pairs at distance two. A run of events takes --events, in
+    order of time: each is scored with all that came before it, and its line is written at once. Ids come back as you gave them.
 
     \b
     Examples:
@@ -40,6 +43,7 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
       graphkit predict runs/gin-mine --graph other.csv --features other-features.csv
       graphkit predict runs/ncnc-my --pairs pairs.tsv -o scores.tsv
       graphkit predict runs/ncnc-my --top-k 5 --node alice --json
+      tail -f messages.tsv | graphkit predict runs/nat-messages --events -
     """
     if as_json and output != "-":
         raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
@@ -54,8 +58,11 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     other = values["dataset"] is not None or values["edges"] is not None
     links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
     task = registry.sheet(found.settings["method"]).task
-    if task == "events":
-        raise UsageError(f"{run}: a run of {found.settings['method']}, which judges events in time; expected a run of links or labels")
+    if (task == "events") != (events is not None):
+        method = found.settings["method"]
+        raise UsageError(f"{run}: a run of {method}: " + ("needs --events" if task == "events" else "takes no --events"))
+    if after is not None and events is None:
+        raise UsageError("--after needs --events")
     if task == "link":
         if other:
             raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
@@ -65,6 +72,9 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     if not other and (flags := read_flags(values)):
         raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
+    if task == "events":
+        _stream(found.restore(seed, device=device), events, after or "test", output, as_json)
+        return
     if task == "link":
         header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
@@ -74,6 +84,22 @@ def command(run, pairs, top_k, node, explain, seed, output, as_json, **values):
     _write(tables)
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
+
+
+def _stream(restored, events: str, after: str, output: str, as_json: bool) -> None:
+    from graphkit import predict_events
+
+    learner, dataset = restored
+    learner.start_stream(after)
+    rows, header = predict_events.score_events(learner, dataset, events), predict_events.HEADER
+    if as_json:
+        echo_json([dict(zip(header, row)) for row in rows])
+    elif output != "-":
+        _write([(output, header, list(rows))])
+    else:
+        for line in _lines(header, rows):
+            sys.stdout.write(line)
+            sys.stdout.flush()  # whoever reads the other end follows the events live
 
 
 def _check_links(pairs, top_k, node) -> None:
@@ -129,7 +155,7 @@ def _write(tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]) -> 
             sys.stdout.writelines(_lines(header, rows))
 
 
-def _lines(header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterable[str]:
+def _lines(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterable[str]:
     yield "\t".join(header) + "\n"
     for row in rows:
         yield "\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) + "\n"

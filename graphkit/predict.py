@@ -37,7 +37,7 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
         header = first and all(cell.lower() in HEADER_WORDS for cell in cells[:2]) and cells[0] not in number
         first = False
         if not header:
-            pairs.append([_find(number, cell, f"{path}, line {line}") for cell in cells[:2]])
+            pairs.append([find_node(number, cell, f"{path}, line {line}") for cell in cells[:2]])
     if not pairs:
         raise DataError(f"{path}: found no pairs, expected two node ids per line")
     return np.array(pairs, dtype=np.int64)
@@ -61,7 +61,8 @@ def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
         yield number, [cell.strip() for cell in cells]
 
 
-def _find(number: dict[str, int], cell: str, place: str) -> int:
+def find_node(number: dict[str, int], cell: str, place: str) -> int:
+    """Return the number of the node that a cell names; raises :class:`DataError` that begins with ``place``."""
     if cell in number:
         return number[cell]
     hint = did_you_mean(cell, number) if len(number) <= 100_000 else ""
@@ -70,7 +71,7 @@ def _find(number: dict[str, int], cell: str, place: str) -> int:
 
 def node_number(node: str, dataset: GraphDataset) -> int:
     """Return the number of a node by the user's id; raises :class:`DataError`."""
-    return _find({str(known): place for place, known in enumerate(dataset.ids().tolist())}, node, "--node")
+    return find_node({str(known): place for place, known in enumerate(dataset.ids().tolist())}, node, "--node")
 
 
 def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None) -> tuple[tuple[str, ...], list[tuple]]:

@@ -12,6 +12,34 @@ if TYPE_CHECKING:
     import numpy
 
 
+class EventStore:
+    """Events by number as a learner looks them up: those of a data set, and more that come one by one.
+
+    src, dst: NumPy int64. time: float64 since the first event, feat: float32 or None, tensors on the device. Arrays keep room at their
+    end, so that taking in an event costs O(1) on average; entries from ``count`` on mean nothing.
+    """
+
+    def __init__(self, events, device: str):
+        self.count, self.origin = len(events), float(events.time[0])
+        self.src, self.dst = events.src.copy(), events.dst.copy()
+        self.time = torch.from_numpy(events.time - self.origin).to(device)
+        self.feat = None if events.feat is None else torch.from_numpy(events.feat).to(device)
+
+    def append(self, src: int, dst: int, time: float, feat=None) -> int:
+        """Take in an event and return its number; feat: (F,) floats where the events have features."""
+        if self.count == len(self.src):
+            room = max(self.count, 1024)
+            self.src, self.dst = (np.concatenate([ends, np.zeros(room, dtype=np.int64)]) for ends in (self.src, self.dst))
+            self.time = torch.cat([self.time, self.time.new_zeros(room)])
+            if self.feat is not None:
+                self.feat = torch.cat([self.feat, self.feat.new_zeros(room, self.feat.shape[1])])
+        self.src[self.count], self.dst[self.count], self.time[self.count] = src, dst, time - self.origin
+        if self.feat is not None:
+            self.feat[self.count] = torch.as_tensor(feat, dtype=torch.float32)
+        self.count += 1
+        return self.count - 1
+
+
 class StreamLearner(Learner):
     """A learner with a memory of past events.
 
@@ -24,6 +52,7 @@ class StreamLearner(Learner):
     """
 
     memory: dict[str, torch.Tensor]
+    store: EventStore
 
     def build(self) -> None:
         """Make ``model``, ``optimizers`` and ``memory`` for ``dataset``; torch's generator is seeded."""
@@ -40,6 +69,7 @@ class StreamLearner(Learner):
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Build the model, with an empty memory."""
         self.dataset, self.device, self.seed, self.taken = dataset, device, seed, 0
+        self.store = EventStore(dataset.events, device)
         self.build()
         self.empty_memory()
 
@@ -83,6 +113,26 @@ class StreamLearner(Learner):
         for name, value in kept.items():
             self.memory[name].copy_(value)
         return found
+
+    def start_stream(self, after: str) -> None:
+        """Bring the memory to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event` goes on.
+
+        After ``"valid"`` the events of the test are gone from ``store``: those that come take their numbers.
+        """
+        split = self.dataset.split
+        if after == "test":
+            self._replay(split.history("test"))
+            return
+        if self.taken != len(split.train) + len(split.valid):
+            self._replay(split.history("valid"))
+        self.store.count = split.before
+
+    def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
+        """Return the logit of an event between two nodes, later than all before it, then take it in."""
+        number = self.store.append(src, dst, time, feat)
+        self.model.eval()
+        with torch.no_grad():
+            return float(self.score_batch(np.array([number]), np.array([dst]))[0])
 
     def _replay(self, numbers: numpy.ndarray) -> None:
         """Empty the memory and take these events in, without learning."""

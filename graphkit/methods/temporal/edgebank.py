@@ -65,3 +65,14 @@ class EdgeBank(Learner):
         if self.config.memory == "window":
             found &= events.time[keys[last] % total] >= events.time[start] - self.span
         return found.astype(np.float64)
+
+    def start_stream(self, after: str) -> None:
+        """Fill the memory with the events up to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event` goes on."""
+        events, stored = self.dataset.events, self.dataset.split.history(after)
+        self.last = dict(zip(zip(events.src[stored].tolist(), events.dst[stored].tolist()), events.time[stored].tolist()))
+
+    def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
+        """Return 1 for a pair in memory and 0 elsewhere, then take the event in; events come in order of time, one by one."""
+        last = self.last.get((src, dst))
+        self.last[src, dst] = time
+        return float(last is not None and (self.config.memory == "unlimited" or last >= time - self.span))

@@ -59,16 +59,14 @@ class NAT(StreamLearner):
         """Make the network and the tables."""
         from graphkit.nn.nat import NATNetwork
 
-        config, events = self.config, self.dataset.events
+        config = self.config
         if len(config.cache) < config.hops:
             raise UsageError(f"--cache has {len(config.cache)} numbers, expected one for each of {config.hops} hops")
         self.sizes = (1, *config.cache[: config.hops])
-        self.time = torch.from_numpy(events.time - events.time[0]).to(self.device)
-        self.feat = None if events.feat is None else torch.from_numpy(events.feat).to(self.device)
         self.node_feat = self.dataset.graph.ndata.get("feat")
         if self.node_feat is not None:
             self.node_feat = self.node_feat.float().to(self.device)
-        widths = [0 if feat is None else feat.shape[1] for feat in (self.feat, self.node_feat)]
+        widths = [0 if feat is None else feat.shape[1] for feat in (self.store.feat, self.node_feat)]
         self.model = NATNetwork(config, *widths).to(self.device)
         self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
         n = self.dataset.num_nodes
@@ -91,10 +89,10 @@ class NAT(StreamLearner):
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
         """Return (B,) logits of the events and of their negatives; then write the events, but not the negatives, to the tables."""
-        stream, count = self.dataset.events, len(events)
-        src, dst = stream.src[events], stream.dst[events]
+        store, count = self.store, len(events)
+        src, dst = store.src[events], store.dst[events]
         nodes = np.concatenate([src, dst, negatives])
-        now = self.time[torch.from_numpy(np.tile(events, 3)).to(self.device)]
+        now = store.time[torch.from_numpy(np.tile(events, 3)).to(self.device)]
         own = self._own_vectors(nodes, now)
         keys, slots = self._slots(nodes, now)
         both = [np.concatenate([keys[:count], keys[place : place + count]], axis=1) for place in (count, 2 * count)]
@@ -128,8 +126,9 @@ class NAT(StreamLearner):
     def _inputs(self, known, other, event, held, now):
         """What the update of the known rows looks at: (vector and features of the event's other end, time to encode), and what is held."""
         other, event, known = other[known].to(self.device), event[known].to(self.device), known.to(self.device)
-        parts = [self.memory["self"][other]] + ([] if self.feat is None else [self.feat[event]])
-        time = self.time[event] if self.config.time_input == "absolute" else now[known] - self.time[event]
+        store = self.store
+        parts = [self.memory["self"][other]] + ([] if store.feat is None else [store.feat[event]])
+        time = store.time[event] if self.config.time_input == "absolute" else now[known] - store.time[event]
         return torch.cat(parts, 1), time, held[known]
 
     def _pool(self, keys, slots) -> torch.Tensor:

@@ -76,3 +76,13 @@ def test_a_validation_period_without_length_needs_a_window():
     dataset = stream(0, times=times)
     with pytest.raises(DataError, match="the validation period has no length; expected --time-window"):
         scores_of(dataset, "test", memory="window")
+
+
+@pytest.mark.parametrize("options", [{}, {"memory": "window", "time_window": 15.0}], ids=["unlimited", "window"])
+def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(options):
+    dataset = stream(4)
+    learner, events = registry.method("edgebank")(batch_size=1, **options), dataset.events
+    learner.prepare(dataset, seed=0, device="cpu")
+    learner.start_stream("valid")
+    found = [learner.score_event(events.src[k], events.dst[k], events.time[k]) for k in dataset.split.test.tolist()]
+    assert found == learner.predict("test")["y_pred_pos"].tolist()

@@ -82,9 +82,9 @@ class Plain:
         self.values = {}
 
     def renewed(self, update, other, event, held, now):
-        learner = self.learner
-        parts = [self.own[other]] + ([] if learner.feat is None else [learner.feat[event]])
-        time = learner.time[event] if learner.config.time_input == "absolute" else learner.time[now] - learner.time[event]
+        store = self.learner.store
+        parts = [self.own[other]] + ([] if store.feat is None else [store.feat[event]])
+        time = store.time[event] if self.learner.config.time_input == "absolute" else store.time[now] - store.time[event]
         return update(torch.cat(parts)[None], time[None], held[None])[0]
 
     def own_vector(self, u, now):
@@ -201,6 +201,22 @@ def test_the_test_does_not_change_what_is_saved_and_can_be_repeated():
     other.load_state_dict(before)
     assert torch.equal(other.predict("test")["y_pred_neg"], first["y_pred_neg"])
     assert torch.equal(other.predict("valid")["y_pred_pos"], learner.predict("valid")["y_pred_pos"])  # from the start again
+
+
+@pytest.mark.parametrize("rich", [False, True])
+def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(rich):
+    stream = random_stream(20, 300, 4)
+    stream = with_features(stream) if rich else stream
+    whole, cut = learner_on(stream, eval_batch_size=1), learner_on(stream, eval_batch_size=1)
+    expected = whole.predict("test")["y_pred_pos"]
+    cut.start_stream("valid")
+    events, found = stream.events, []
+    for k in stream.split.test.tolist():
+        found.append(cut.score_event(events.src[k], events.dst[k], events.time[k], None if events.feat is None else events.feat[k]))
+    torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-5, atol=1e-6)
+    whole.start_stream("test")
+    keys = [name for name in whole.memory if name.startswith(("key", "slot"))]
+    assert all(torch.allclose(whole.memory[name], cut.memory[name], atol=1e-6) for name in keys)
 
 
 def test_masked_nodes_are_met_with_all_of_their_past():

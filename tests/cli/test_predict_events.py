@@ -1,0 +1,95 @@
+"""graphkit predict --events: a line in, a line out, in step with the stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from graphkit.cli.main import main
+from graphkit.runs import load_run
+
+RNG = np.random.default_rng(0)
+ROWS = [(f"p{u}", f"q{(3 * u + v) % 8}", t) for t, (u, v) in enumerate(RNG.integers(0, (8, 2), (160, 2)).tolist())]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("events")
+    (folder / "my.csv").write_text("from,to,time\n" + "".join(f"{u},{v},{t}\n" for u, v, t in ROWS))
+    for name, options in (("edgebank", ["--batch-size", "1"]), ("nat", ["--epochs", "1", "--self-dim", "8", "--cache", "4,3"])):
+        with pytest.raises(SystemExit) as stop:
+            main(["train", name, "--edges", str(folder / "my.csv"), *options, "--out", str(folder / name), "--save-predictions", "-q"])
+        assert stop.value.code == 0
+    with pytest.raises(SystemExit):
+        main(["train", "cn", "--dataset", "karate", "--out", str(folder / "links"), "-q"])
+    (folder / "later.tsv").write_text("source\ttarget\ttime\np1\tq3\t200\n\n# a comment\np1\tq3\t200.5\np2\tq7\t1300000000\n")
+    return folder
+
+
+@pytest.fixture
+def predict(capsys, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+    def call(*words):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main(["predict", *words])
+        found = capsys.readouterr()
+        return stop.value.code, found.out, found.err
+
+    return call
+
+
+def test_ids_and_times_come_back_as_they_were(predict, folder):
+    code, out, _ = predict("nat", "--events", "later.tsv")
+    head, *rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0 and head == ["source", "target", "time", "score"]
+    assert [row[:3] for row in rows] == [["p1", "q3", "200"], ["p1", "q3", "200.5"], ["p2", "q7", "1300000000"]]
+    assert predict("nat", "--events", "later.tsv", "-o", "scores.tsv")[:2] == (0, "") and (folder / "scores.tsv").read_text() == out
+    found = json.loads(predict("nat", "--events", "later.tsv", "--json")[1])
+    assert [f"{row['score']:.6g}" for row in found] == [row[3] for row in rows]
+
+
+def test_the_events_of_the_test_are_scored_as_the_run_scored_them(predict, folder):
+    split, scores = load_run("edgebank").restore()[1].split, np.load(folder / "edgebank" / "predictions.npz")["y_pred_pos"]
+    (folder / "test.csv").write_text("".join(f"{u},{v},{t}\n" for u, v, t in (ROWS[k] for k in split.test)))
+    out = predict("edgebank", "--events", "test.csv", "--after", "valid")[1]
+    assert [float(line.split("\t")[3]) for line in out.splitlines()[1:]] == scores.tolist()
+
+
+def test_a_consumer_follows_the_stream_live(folder):
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    words = [sys.executable, "-m", "graphkit.cli.main", "predict", "edgebank", "--events", "-"]
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
+        for time in (300, 301):
+            process.stdin.write(f"p1\tq7\t{time}\n".encode())
+            process.stdin.flush()
+            line = process.stdout.readline().decode()
+            if time == 300:
+                assert line.startswith("source")
+                line = process.stdout.readline().decode()
+            assert line.startswith(f"p1\tq7\t{time}\t")  # answered before the next one is sent
+        process.stdin.close()
+        assert process.stdout.read() == b"" and process.wait(60) == 0
+
+
+@pytest.mark.parametrize("words, text, code, message", [
+    (["nat"], "", 2, "nat: a run of nat: needs --events"),
+    (["links", "--events", "bad.txt"], "", 2, "links: a run of cn: takes no --events"),
+    (["links", "--top-k", "3", "--after", "test"], "", 2, "--after needs --events"),
+    (["nat", "--events", "absent.txt"], "", 3, "absent.txt: No such file"),
+    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3\n", 3, "bad.txt, line 2: found 2 columns, expected source, target, time"),
+    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 x3 201\n", 3, "bad.txt, line 2: 'x3' is not a node of the graph"),
+    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 nan\n", 3, "bad.txt, line 2: time 'nan', expected a finite number"),
+    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 199\n", 3, "line 2: time 199 comes after 200; expected events in order of time"),
+    (["nat", "--events", "bad.txt"], b"p1 q3 200\n\xff\xfe q3 201\n", 3, "bad.txt, line 2: is not UTF-8, expected text"),
+], ids=str)  # fmt: skip
+def test_one_line_says_what_is_wrong(predict, folder, words, text, code, message):
+    (folder / "bad.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+    found, _, err = predict(*words)
+    assert found == code and message in err.splitlines()[-1] and "Traceback" not in err
