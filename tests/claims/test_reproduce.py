@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,11 @@ def test_stored_verdicts_are_shown_without_running(reproduce, claim, with_claims
     assert page.read_text() == report.page(report.stored(tmp_path / "results"))
     assert reproduce("ncnc", "--claim", "valid", "--stored")[0] == 3
     assert reproduce("ncnc", "--fresh", "--stored")[0] == 2
+
+
+def test_the_page_of_the_repository_is_what_its_verdicts_say():
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert (docs / "claims.md").read_text() == report.page(report.stored(docs / "claims"))
 
 
 def test_page_leaves_out_claims_that_were_reworded_since(tmp_path, claim, with_claims):
