@@ -1,0 +1,218 @@
+"""graphkit count: in how many small subgraphs nodes, edges and pairs of nodes take which place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graphkit.cli import progress
+from graphkit.cli.options import compose, data_options, echo_json, load_dataset, machine_options, output_options, prepare_machine, table
+from graphkit.errors import UsageError
+
+FORMATS = ("npz", "mtx", "tsv", "parquet")
+
+_shared = compose(
+    click.argument("data", metavar="[DATASET]", required=False),
+    data_options,
+    click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), default=8.0, show_default=True, metavar="GB",
+                 help="Refuse a result or list of triangles that takes more."),
+    machine_options,
+    output_options,
+)  # fmt: skip
+_table_output = click.option("-o", "output", metavar="FILE|-", required=True, help="Table: .tsv .csv .parquet; - is tsv on stdout.")
+
+
+@click.group()
+def command():
+    """Count the orbits of graphlets of two to four nodes: of nodes, of edges, and of pairs of nodes.
+
+    Edges are read as simple and undirected: weights and directions are ignored, loops dropped, copies merged.
+
+    \b
+    Examples:
+      graphkit count orbits cora -o orbits.parquet
+      graphkit count orbit-adjacency --edges my.csv --orbits 1:4-5,2:8-8 -o matrices
+    """
+
+
+@command.command("orbits")
+@_shared
+@_table_output
+def orbits(**values):
+    """Orbits 0 to 14 of every node: a row per node, with its id, numbered as Przulj and ORCA do.
+
+    \b
+    Examples:
+      graphkit count orbits cora -o orbits.parquet
+      graphkit count orbits --edges my.csv -o - | head
+    """
+    _table(values, edges=False)
+
+
+@command.command("edge-orbits")
+@_shared
+@_table_output
+def edge_orbits(**values):
+    """The 12 orbits of every edge, each named by the orbits of its two ends: a row per edge, with the ids of its ends.
+
+    \b
+    Examples:
+      graphkit count edge-orbits cora -o edges.parquet
+    """
+    _table(values, edges=True)
+
+
+@command.command("orbit-adjacency")
+@_shared
+@click.option("--orbits", "names", metavar="all|H:A-B,..", default="all", show_default=True,
+              help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes.")  # fmt: skip
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices.")
+@click.option("-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json.")
+def orbit_adjacency(**values):
+    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, written one by one.
+
+    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. 3:4-4 can be nearly dense.
+
+    \b
+    Examples:
+      graphkit count orbit-adjacency cora -o matrices
+      graphkit count orbit-adjacency --edges my.csv --orbits 2:8-8,1:5-4 --format parquet -o matrices
+    """
+    _matrices(values)
+
+
+@command.command("check")
+@_shared
+def check(**values):
+    """Hold the counts of a graph against the identities that tie them: sums, totals, symmetry and walks; exit code 4 if one fails.
+
+    \b
+    Examples:
+      graphkit count check cora
+    """
+    from graphkit.errors import ClaimError
+    from graphkit.kernels.orbit_checks import identities
+
+    dataset, prepared, counts = _count(values)
+    with progress.stages() as report:
+        found = identities(prepared, counts, lambda done, total: report("identities", done, total))
+    wrong = [row["identity"] for row in found if not row["holds"]]
+    if values["as_json"]:
+        echo_json({"dataset": dataset.name, "identities": found})
+    else:
+        click.echo(table([(row["identity"], "yes" if row["holds"] else "NO") for row in found], ("identity", "holds")))
+    if wrong:
+        raise ClaimError(f"{dataset.name}: {len(wrong)} of {len(found)} identities do not hold: {', '.join(wrong)}")
+
+
+def _count(values: dict[str, Any], one_hop: bool = True):
+    """(data set, prepared graph, counts of edges) of a command's options."""
+    from graphkit.kernels.orbits import one_hop as count_edges
+    from graphkit.kernels.orbits import prepare
+    from graphkit.methods.structure.simple import simple_matrix
+
+    if values["data"] is not None:
+        if values["dataset"] or values["edges"]:
+            raise UsageError(f"DATASET {values['data']}: found with --dataset or --edges, expected one of them")
+        values["dataset"] = values["data"]
+    prepare_machine(values)
+    dataset = load_dataset(values)
+    prepared = prepare(simple_matrix(dataset), int(values["max_memory"] * 1e9))
+    with progress.stages() as report:
+        counts = count_edges(prepared, lambda done, total: report("edges", done, total)) if one_hop else None
+    return dataset, prepared, counts
+
+
+def _table(values: dict[str, Any], edges: bool) -> None:
+    from graphkit import tables
+    from graphkit.kernels import orbits as kernel
+
+    tables.format_of(values["output"])
+    if values["output"] == "-" and values["as_json"]:
+        raise UsageError("--json and -o -: both write to stdout; name a file with -o")
+    dataset, prepared, counts = _count(values)
+    ids = dataset.ids()
+    if edges:
+        ends, found = kernel.edge_orbits(prepared, counts)
+        columns = {"source": ids[ends[:, 0]], "target": ids[ends[:, 1]]}
+        columns.update((f"{a}-{b}", found[:, at]) for at, (_, a, b) in enumerate(kernel.EDGE_ORBITS))
+    else:
+        found = kernel.node_orbits(prepared, counts)
+        columns = {"id": ids, **{f"o{orbit}": found[:, orbit] for orbit in range(15)}}
+    if values["output"] == "-":
+        tables.write_text(sys.stdout, columns)
+        return
+    tables.write(values["output"], columns)
+    about = {"dataset": dataset.name, "rows": len(found), "output": values["output"]}
+    if values["as_json"]:
+        echo_json(about)
+    else:
+        click.echo(f"{len(found):,} {'edges' if edges else 'nodes'} of {dataset.name} in {values['output']}")
+
+
+def _matrices(values: dict[str, Any]) -> None:
+    from graphkit import tables
+    from graphkit.files import write_json
+    from graphkit.kernels import orbits as kernel
+
+    wanted = _keys(values["names"], kernel)
+    folder = Path(values["output"])
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"-o {folder}: found a file, expected a folder")
+    dataset, prepared, counts = _count(values, any(key[0] == 1 for key in wanted))
+    ids, summary = dataset.ids(), []
+    tables.write(folder / "ids.tsv", {"id": ids})
+    with progress.stages() as report:
+        for at, key in enumerate(wanted):
+            stored = key if key in kernel.KEYS else (key[0], key[2], key[1])
+            matrix = kernel.adjacency_of(prepared, stored, counts)
+            matrix = matrix if stored == key else matrix.T.tocsr()
+            name = f"{key[0]}-{key[1]}-{key[2]}.{values['kind']}"
+            _write(folder / name, matrix, values["kind"], ids)
+            total = sum(int(part.sum()) for part in _parts(matrix.data))
+            summary.append({"orbits": kernel.name_of(key), "file": name, "entries": int(matrix.nnz), "total": total})
+            del matrix
+            report("matrices", at + 1, len(wanted))
+    write_json(folder / "summary.json", {"dataset": dataset.name, "nodes": len(ids), "matrices": summary})
+    if values["as_json"]:
+        echo_json(summary)
+    else:
+        click.echo(table([tuple(row.values()) for row in summary], ("orbits", "file", "entries", "total")))
+
+
+def _parts(data, size: int = 1024):
+    """Pieces short enough that the sum of one stays below 2^63: an entry is below the square of a degree, 2^52 in practice."""
+    return (data[at : at + size] for at in range(0, len(data), size))
+
+
+def _keys(text: str, kernel) -> list[tuple[int, int, int]]:
+    known = {kernel.name_of((h, *ends)): (h, *ends) for h, a, b in kernel.KEYS for ends in ((a, b), (b, a))}
+    if text == "all":
+        return list(kernel.KEYS)
+    wanted = [name.strip() for name in text.split(",")]
+    for name in wanted:
+        if name not in known:
+            raise UsageError(f"--orbits {text}: found {name!r}, expected all or some of {', '.join(known)}")
+    return list(dict.fromkeys(known[name] for name in wanted))
+
+
+def _write(path: Path, matrix, kind: str, ids) -> None:
+    import numpy as np
+    import scipy.io
+    import scipy.sparse
+
+    from graphkit import tables
+    from graphkit.files import atomic_path
+
+    if kind in ("tsv", "parquet"):
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        tables.write(path, {"source": ids[rows], "target": ids[matrix.indices], "count": matrix.data})
+        return
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        if kind == "npz":
+            scipy.sparse.save_npz(stream, matrix, compressed=False)
+        else:
+            scipy.io.mmwrite(stream, matrix.tocoo(), field="integer", symmetry="general")

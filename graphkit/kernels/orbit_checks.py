@@ -1,0 +1,37 @@
+"""Identities between orbit counts of one graph, for graphs too large to enumerate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphkit.kernels.orbits import KEYS, Orbits, adjacency_of, name_of, node_orbits
+
+# Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of a column.
+ROW_FACTORS = {(1, 5, 5): (5, 1, 5, 1), (1, 10, 10): (10, 1, 10, 1), (1, 10, 11): (10, 1, 11, 2), (1, 12, 13): (12, 2, 13, 2),
+               (2, 1, 1): (1, 1, 1, 1), (2, 4, 5): (4, 1, 5, 1), (2, 6, 6): (6, 2, 6, 2), (2, 8, 8): (8, 1, 8, 1),
+               (2, 9, 10): (9, 2, 10, 1), (2, 12, 12): (12, 1, 12, 1), (3, 4, 4): (4, 1, 4, 1)}  # fmt: skip
+EQUAL_TOTALS = (((1, 4, 5), 1, (2, 4, 5), 1), ((1, 4, 5), 1, (1, 5, 5), 1), ((1, 4, 5), 1, (3, 4, 4), 1),
+                ((1, 13, 13), 1, (2, 12, 12), 1), ((1, 8, 8), 1, (2, 8, 8), 2))  # fmt: skip
+
+
+def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: None) -> list[dict[str, Any]]:
+    """Check row and column sums, symmetry, signs and totals of all keys, one matrix at a time: [{identity, holds}]."""
+    nodes, found, totals = node_orbits(orbits, counts), [], {}
+    for done, key in enumerate(KEYS):
+        matrix, name = adjacency_of(orbits, key, counts), name_of(key)
+        rows, columns = np.asarray(matrix.sum(axis=1)).ravel(), np.asarray(matrix.sum(axis=0)).ravel()
+        totals[key] = sum(rows.tolist())
+        found.append((f"{name} is not negative", not len(matrix.data) or matrix.data.min() > 0))
+        if key[1] == key[2]:
+            found.append((f"{name} is symmetric", (abs(matrix - matrix.T)).nnz == 0))
+        if key in ROW_FACTORS:
+            a, by_row, b, by_column = ROW_FACTORS[key]
+            found.append((f"rows of {name} = {by_row} x orbit {a}", np.array_equal(rows, by_row * nodes[:, a])))
+            found.append((f"columns of {name} = {by_column} x orbit {b}", np.array_equal(columns, by_column * nodes[:, b])))
+        report(done + 1, len(KEYS))
+    for one, times, other, factor in EQUAL_TOTALS:
+        text = f"total of {name_of(one)} = {'' if factor == 1 else f'{factor} x '}total of {name_of(other)}"
+        found.append((text, times * totals[one] == factor * totals[other]))
+    return [{"identity": name, "holds": bool(holds)} for name, holds in found]

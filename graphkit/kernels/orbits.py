@@ -1,0 +1,331 @@
+"""Orbit adjacencies of graphlets of 2 to 4 nodes: in how many induced subgraphs two nodes sit on two orbits, a given hop apart.
+
+A key (h, a, b) names the hop distance inside the graphlet and the orbits of the row's and the column's node, orbits numbered 0 to 14
+as Przulj does. 20 keys are counted; 12 of them are symmetric, the transposes of the other 8 complete the 28 matrices.
+Reference: Windels, Malod-Dognin, Przulj, Graphlets correct for the topological information missed by random walks, 2024.
+
+With T the triangles of an edge and B[u, v] = d_v - 1 - T[u, v] the wedges that go on at v, every count follows from sums over the
+wedges u-x-v of a row, and from the edges inside N(u) & N(v). The latter are found through the lists of common neighbours of each
+edge, so that the work is the number of wedges plus the number of diamonds; key 3:4-4 adds the paths of three steps.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import scipy.sparse
+
+from graphkit.errors import UsageError
+from graphkit.kernels.threads import in_threads
+
+ONE_HOP = ((1, 0, 0), (1, 1, 2), (1, 3, 3), (1, 4, 5), (1, 5, 5), (1, 6, 7), (1, 8, 8), (1, 9, 11), (1, 10, 10), (1, 10, 11),
+           (1, 12, 13), (1, 13, 13), (1, 14, 14))  # fmt: skip
+FURTHER = ((2, 1, 1), (2, 12, 12), (2, 9, 10), (2, 8, 8), (2, 4, 5), (2, 6, 6), (3, 4, 4))
+KEYS = ONE_HOP + FURTHER
+EDGE_ORBITS = ONE_HOP[1:]
+# Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.
+NODE_SUMS = ((0, 0, False, 1), (1, 1, False, 1), (3, 2, False, 2), (4, 3, False, 1), (5, 3, True, 1), (6, 5, False, 1),
+             (7, 5, True, 3), (8, 6, False, 2), (9, 7, False, 1), (10, 8, False, 1), (11, 7, True, 1), (12, 10, False, 2),
+             (13, 11, False, 1), (14, 12, False, 3))  # fmt: skip
+LARGEST = np.iinfo(np.int64).max
+
+
+class Orbits(NamedTuple):
+    """What every count needs of a simple graph.
+
+    indptr (n + 1,) int64, indices (2m,) int32: neighbours, ascending. reverse (2m,) int64: place of the edge the other way round.
+    triangles (2m,) int64. common_ptr (2m + 1,) int64 into common, int32: the common neighbours of the edges u < v, else none.
+    bounds: rows that cut the work into about equal pieces. max_bytes: what one result may take.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    reverse: np.ndarray
+    triangles: np.ndarray
+    common_ptr: np.ndarray
+    common: np.ndarray
+    bounds: np.ndarray
+    max_bytes: int
+
+
+def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
+    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`UsageError` for too many."""
+    indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
+    n, entries = len(indptr) - 1, len(indices)
+    work = np.concatenate([[0], np.cumsum(_wedges(indptr, indices) + 1)])
+    bounds = np.unique(np.searchsorted(work, np.linspace(0, work[-1], min(n, 64) + 1))).astype(np.int64)
+    triangles, none = np.zeros(entries, np.int64), np.empty(0, np.int64)
+    _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, none, np.empty(0, np.int32)))
+    common_ptr = np.concatenate([[0], np.cumsum(triangles)])
+    _room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
+    common = np.empty(common_ptr[-1], np.int32)
+    _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, common_ptr, common))
+    reverse = _reverse(indptr, indices)
+    triangles += triangles[reverse]
+    return Orbits(indptr, indices, reverse, triangles, common_ptr, common, bounds, max_bytes)
+
+
+def one_hop(orbits: Orbits, report=lambda done, total: None) -> np.ndarray:
+    """(13, 2m) int64 counts of :data:`ONE_HOP` at the places of the edges; O(wedges + diamonds) time."""
+    _room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
+    out = np.zeros((13, len(orbits.indices)), np.int64)
+    sums = _sums(orbits)
+    _ranges(orbits.bounds, lambda begin, end: _one_hop(*orbits[:6], *sums, begin, end, out), report)
+    return out
+
+
+def node_orbits(orbits: Orbits, counts: np.ndarray) -> np.ndarray:
+    """(n, 15) int64 orbits of nodes from :func:`one_hop`; raises :class:`UsageError` for a count beyond 63 bits."""
+    out = np.zeros((len(orbits.indptr) - 1, 15), np.int64)
+    for orbit, at, transposed, factor in NODE_SUMS:
+        values = counts[at][orbits.reverse] if transposed else counts[at]
+        if not _row_sums(orbits.indptr, values, factor, out[:, orbit]):
+            raise UsageError(f"orbit {orbit}: found a count beyond 63 bits, expected a graph with smaller hubs")
+    twice = np.zeros(len(out), np.int64)  # every wedge centred at v, from both ends
+    if not _row_sums(orbits.indptr, counts[1][orbits.reverse], 2, twice):
+        raise UsageError("orbit 2: found a count beyond 63 bits, expected a graph with smaller hubs")
+    out[:, 2] = twice
+    return out
+
+
+def edge_orbits(orbits: Orbits, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(m, 2) edges u < v and their (m, 12) int64 orbits, in the order of :data:`EDGE_ORBITS`."""
+    source = np.repeat(np.arange(len(orbits.indptr) - 1), np.diff(orbits.indptr))
+    upper = np.flatnonzero(source < orbits.indices)
+    columns = [counts[at][upper] + (counts[at][orbits.reverse[upper]] if key[1] != key[2] else 0) for at, key in enumerate(ONE_HOP)]
+    return np.stack([source[upper], orbits.indices[upper]], axis=1), np.stack(columns[1:], axis=1)
+
+
+def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None):
+    """The (n, n) int64 CSR matrix of a key of :data:`KEYS`, zeros left out; ``counts`` is :func:`one_hop`'s answer, for its keys.
+
+    Raises :class:`UsageError`, before the matrix is made, where it would take more than ``max_bytes``.
+    """
+    n = len(orbits.indptr) - 1
+    if key in ONE_HOP:
+        counts = one_hop(orbits) if counts is None else counts
+        matrix = scipy.sparse.csr_array((counts[ONE_HOP.index(key)], orbits.indices, orbits.indptr), shape=(n, n), copy=True)
+        matrix.eliminate_zeros()
+        return matrix
+    kind, sizes = FURTHER.index(key), np.zeros(n, np.int64)
+    shared = (*orbits[:6], _wedge_rest(orbits), kind)
+    nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
+    pieces = 2 * (len(orbits.bounds) - 1)
+    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), lambda done, _: report(done, pieces))
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    _room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
+    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int64)
+    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, indptr, columns, values),
+            lambda done, half: report(half + done, pieces))  # fmt: skip
+    return scipy.sparse.csr_array((values, columns, indptr), shape=(n, n))
+
+
+def name_of(key: tuple[int, int, int]) -> str:
+    """The name of a key, such as 1:4-5."""
+    return f"{key[0]}:{key[1]}-{key[2]}"
+
+
+def _room(what: str, needed: int, allowed: int) -> None:
+    if needed > allowed:
+        found = f"{what} takes {needed / 1e9:.3g} GB"
+        raise UsageError(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
+
+
+def _ranges(bounds, work, report=lambda done, total: None) -> None:
+    """``work(begin, end)`` over all rows in threads; the rows are cut so that one of many wedges is a piece by itself."""
+    done = 0
+
+    def piece(k: int) -> None:
+        nonlocal done
+        work(bounds[k], bounds[k + 1])
+        done += 1
+        report(done, len(bounds) - 1)
+
+    in_threads(piece, len(bounds) - 1)
+
+
+def _wedges(indptr, indices):
+    """(n,) number of wedges that start at each node, backward ones included."""
+    degree = np.diff(indptr)
+    sums = np.concatenate([[0], np.cumsum(degree[indices])])
+    return sums[indptr[1:]] - sums[indptr[:-1]]
+
+
+def _wedge_rest(orbits: Orbits):
+    """B: (2m,) number of wedges that an edge goes on to, its end left out."""
+    return np.diff(orbits.indptr)[orbits.indices] - 1 - orbits.triangles
+
+
+def _sums(orbits: Orbits):
+    """B with r_v and s_v, the sums of the rows of B and T."""
+    rest = _wedge_rest(orbits)
+    ends = orbits.indptr[1:], orbits.indptr[:-1]
+    r, s = (np.concatenate([[0], np.cumsum(values)]) for values in (rest, orbits.triangles))
+    return rest, r[ends[0]] - r[ends[1]], s[ends[0]] - s[ends[1]]
+
+
+@numba.njit(cache=True, nogil=True)
+def _reverse(indptr, indices):
+    place, out = indptr[:-1].copy(), np.empty(len(indices), np.int64)
+    for u in range(len(indptr) - 1):
+        for e in range(indptr[u], indptr[u + 1]):
+            out[e] = place[indices[e]]
+            place[indices[e]] += 1
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _common(indptr, indices, begin, end, triangles, common_ptr, common):
+    """Count the common neighbours of the edges u < v, or list them where there is room for the lists."""
+    mark = np.full(len(indptr) - 1, -1, np.int64)
+    for u in range(begin, end):
+        for e in range(indptr[u], indptr[u + 1]):
+            mark[indices[e]] = u
+        for e in range(indptr[u], indptr[u + 1]):
+            v = indices[e]
+            if v < u:
+                continue
+            found = 0
+            for f in range(indptr[v], indptr[v + 1]):
+                if mark[indices[f]] == u:
+                    if len(common_ptr) > 0:
+                        common[common_ptr[e] + found] = indices[f]
+                    found += 1
+            triangles[e] = found
+
+
+@numba.njit(cache=True, nogil=True)
+def _row_sums(indptr, values, factor, out):
+    for u in range(len(indptr) - 1):
+        total = np.int64(0)
+        for e in range(indptr[u], indptr[u + 1]):
+            if total > LARGEST - values[e]:
+                return False
+            total += values[e]
+        out[u] = total // factor
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
+def _one_hop(indptr, indices, reverse, triangles, common_ptr, common, rest, r, s, begin, end, out):
+    n = len(indptr) - 1
+    place = np.full(n, -1, np.int64)  # of the edge from u to a neighbour
+    near, inside = np.zeros(n, np.int64), np.zeros(n, np.int64)
+    for u in range(begin, end):
+        for e in range(indptr[u], indptr[u + 1]):
+            place[indices[e]] = e
+        for e in range(indptr[u], indptr[u + 1]):
+            x = indices[e]
+            for f in range(indptr[x], indptr[x + 1]):
+                near[indices[f]] += 1
+                if x < indices[f] and place[indices[f]] >= 0:
+                    for at in range(common_ptr[f], common_ptr[f + 1]):
+                        inside[common[at]] += 1
+        for e in range(indptr[u], indptr[u + 1]):
+            v = indices[e]
+            from_t, from_b, to_b, over = np.int64(0), np.int64(0), np.int64(0), np.int64(0)  # (A T), (A B'), (B A), (P A) at u, v
+            for f in range(indptr[v], indptr[v + 1]):
+                x = indices[f]
+                if place[x] >= 0:
+                    from_t += triangles[f]
+                    from_b += rest[f]
+                    to_b += rest[place[x]]
+                elif x != u:
+                    over += near[x]
+            t, b, back, k = triangles[e], rest[e], rest[reverse[e]], inside[v]
+            diamond = from_t - t - 2 * k
+            square = over - b - diamond
+            paw = (s[v] - t - from_t - diamond) // 2
+            out[0, e], out[1, e], out[2, e] = 1, b, t
+            out[3, e], out[4, e] = r[v] - back - from_b - square, b * back - square
+            out[5, e], out[6, e], out[7, e] = b * (b - 1) // 2 - paw, square, paw
+            out[8, e], out[9, e], out[10, e] = to_b - diamond, t * b - diamond, diamond
+            out[11, e], out[12, e] = t * (t - 1) // 2 - k, k
+        for e in range(indptr[u], indptr[u + 1]):
+            x = indices[e]
+            place[x] = -1
+            for f in range(indptr[x], indptr[x + 1]):
+                near[indices[f]] = 0
+                inside[indices[f]] = 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _further(indptr, indices, reverse, triangles, common_ptr, common, rest, kind, begin, end, sizes, starts, columns, values):
+    """Count the entries of rows of the key FURTHER[kind], or fill them in where ``starts`` says where."""
+    n = len(indptr) - 1
+    place = np.full(n, -1, np.int64)
+    near, inside, other, far = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+    touched, reached = np.empty(n, np.int32), np.empty(n, np.int32)
+    for u in range(begin, end):
+        for e in range(indptr[u], indptr[u + 1]):
+            place[indices[e]] = e
+        count = 0
+        for e in range(indptr[u], indptr[u + 1]):
+            x = indices[e]
+            for f in range(indptr[x], indptr[x + 1]):
+                v = indices[f]
+                if place[v] < 0 and v != u:
+                    if near[v] == 0:
+                        touched[count] = v
+                        count += 1
+                    near[v] += 1
+                    if kind == 2 or kind >= 5:
+                        other[v] += triangles[f]
+                    elif kind == 4:
+                        other[v] += rest[f]
+                    if kind == 5:
+                        far[v] += rest[e]
+                elif kind > 0 and x < v and v != u:
+                    for at in range(common_ptr[f], common_ptr[f + 1]):
+                        if place[common[at]] < 0:
+                            inside[common[at]] += 1
+        number = count
+        if kind == 6:
+            number = 0
+            for i in range(count):
+                for f in range(indptr[touched[i]], indptr[touched[i] + 1]):
+                    v = indices[f]
+                    if place[v] < 0 and v != u:
+                        if far[v] == 0:
+                            reached[number] = v
+                            number += 1
+                        far[v] += near[touched[i]]
+        listed = reached if kind == 6 else touched
+        if len(starts) > 0:
+            listed[:number].sort()
+        at, size = starts[u] if len(starts) > 0 else 0, 0
+        for i in range(number):
+            v = listed[i]
+            value = _value(kind, near[v], inside[v], other[v], far[v])
+            if value != 0:
+                if len(starts) > 0:
+                    columns[at + size], values[at + size] = v, value
+                size += 1
+        sizes[u] = size
+        for i in range(number):
+            far[listed[i]] = 0
+        for i in range(count):
+            near[touched[i]], inside[touched[i]], other[touched[i]], far[touched[i]] = 0, 0, 0, 0
+        inside[u] = 0
+        for e in range(indptr[u], indptr[u + 1]):
+            place[indices[e]] = -1
+
+
+@numba.njit(cache=True, nogil=True)
+def _value(kind, near, inside, other, far):
+    if kind == 0:
+        return near
+    if kind == 1:
+        return inside
+    if kind == 2:
+        return other - 2 * inside
+    square = near * (near - 1) // 2 - inside
+    if kind == 3:
+        return square
+    if kind == 4:
+        return other - 2 * square
+    if kind == 5:
+        return far - near - (other - 2 * inside)
+    return far - (other - 2 * inside)
