@@ -125,4 +125,3 @@ def _show(found: dict[str, Any], as_json: bool) -> None:
     hidden = ("method", "held_out_curve", "config", "command")
     shown = [(key.replace("_", " "), value) for key, value in found.items() if key not in hidden and value is not None]
     click.echo(table(shown, ("what", "value")))
-

@@ -90,8 +90,7 @@ def _stream(restored, events: str, after: str, output: str, as_json: bool) -> No
     from graphkit import predict_events
 
     learner, dataset = restored
-    learner.start_stream(after)
-    rows, header = predict_events.score_events(learner, dataset, events), predict_events.HEADER
+    rows, header = predict_events.score_events(learner, dataset, events, after), predict_events.HEADER
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
     elif output != "-":

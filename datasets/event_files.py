@@ -67,15 +67,17 @@ def _from_text(blob: Blob, options: ReadOptions):
     places = _choose(blob, words, options.weight, table.names, table.width)
     src, dst, _, node_ids, count = read_ids(table, *places["ends"])
 
-    def numbers(number: int, what: str):
+    def numbers(wanted: dict[int, str]):
         import pyarrow
 
         try:
-            (column,) = table.read({number: pyarrow.float64()})
+            columns = table.read({number: pyarrow.float64() for number in wanted})
         except ConversionError:
-            line, cell = table.find_cell(number, lambda text: not is_number(text)) or (None, "text")
-            raise blob.error(f"{what} {cell!r} in {table.title(number)}, expected a number", line) from None
-        return finite(table, number, column.to_numpy(), what)
+            for number, what in wanted.items():
+                if (wrong := table.find_cell(number, lambda text: not is_number(text))) is not None:
+                    raise blob.error(f"{what} {wrong[1]!r} in {table.title(number)}, expected a number", wrong[0]) from None
+            raise
+        return [finite(table, number, column.to_numpy(), what) for (number, what), column in zip(wanted.items(), columns)]
 
     return (src, dst, node_ids, count), _columns(blob, places, numbers)
 
@@ -84,9 +86,11 @@ def _from_parquet(blob: Blob, options: ReadOptions):
     file = open_parquet(blob)
     names = file.schema_arrow.names
     places = _choose(blob, _words(options), options.weight, names, len(names))
-    table = file.read()
+    table = file.read(columns=[names[place] for place in (*places["ends"], *_numeric(places))])
     ids = parquet_ids(blob, table, *(names[place] for place in places["ends"]))
-    return ids, _columns(blob, places, lambda number, what: parquet_numbers(blob, names[number], table.column(number)))
+    return ids, _columns(
+        blob, places, lambda wanted: [parquet_numbers(blob, names[number], table.column(names[number])) for number in wanted]
+    )
 
 
 def _words(options: ReadOptions) -> list[str]:
@@ -118,15 +122,26 @@ def _choose(blob: Blob, words: list[str], weight: str | None, names: list[str] |
     return {"ends": pick[:2], "time": pick[2], "weight": pick[3], "label": pick[4], "features": features}
 
 
+def _numeric(places: dict[str, Any]) -> dict[int, str]:
+    """Column number -> what it holds, of all columns of numbers."""
+    single = {places[what]: what for what in ("time", "weight", "label") if places[what] is not None}
+    return {**single, **dict.fromkeys(places["features"], "feature")}
+
+
 def _columns(blob: Blob, places: dict[str, Any], numbers) -> dict[str, Any]:
-    """Times, weights, labels and features as arrays by name, those that are there."""
-    found = {what: numbers(places[what], what) for what in ("time", "weight", "label") if places[what] is not None}
+    """Times, weights, labels and features as arrays by name, those that are there; ``numbers`` reads columns, all at once."""
+    wanted = _numeric(places)
+    values = dict(zip(wanted, numbers(wanted)))
+    found = {what: values[number] for number, what in wanted.items() if what != "feature"}
     if "label" in found:
         label = found["label"]
-        if (label != np.rint(label)).any() or np.abs(label).max(initial=0) >= 1 << 53:
-            raise blob.error(f"label {label[label != np.rint(label)][:1].tolist()}, expected whole numbers")
+        wrong = label[(label != np.rint(label)) | (np.abs(label) >= 1 << 53)]
+        if len(wrong):
+            raise blob.error(f"label {wrong[0]:g}, expected whole numbers")
         found["label"] = label.astype(np.int64)
     if places["features"]:
-        columns = [numbers(place, "feature") for place in places["features"]]
-        found["feat"] = np.stack(columns, axis=1).astype(np.float32)
+        features = np.stack([values[number] for number in places["features"]], axis=1)
+        if np.abs(features).max(initial=0) > np.finfo(np.float32).max:
+            raise blob.error(f"feature {np.abs(features).max():g} is beyond float32")
+        found["feat"] = features.astype(np.float32)
     return found

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphkit.errors import DataError, UsageError, did_you_mean
@@ -31,7 +31,7 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     """
     number = {str(node): place for place, node in enumerate(dataset.ids().tolist())}
     pairs, first = [], True
-    for line, cells in _lines(path):
+    for line, cells in read_rows(path):
         if len(cells) < 2:
             raise DataError(f"{path}, line {line}: found {len(cells)} column, expected two node ids")
         header = first and all(cell.lower() in HEADER_WORDS for cell in cells[:2]) and cells[0] not in number
@@ -43,22 +43,30 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     return np.array(pairs, dtype=np.int64)
 
 
-def _lines(path: str) -> Iterator[tuple[int, list[str]]]:
-    try:
-        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        lines = text.decode("utf-8-sig").splitlines()
-    except OSError as problem:
-        raise DataError(f"{path}: {problem.strerror or problem}") from None
-    except UnicodeDecodeError as problem:
-        raise DataError(f"{path}: byte {problem.start} is not UTF-8, expected a text file of pairs") from None
-    delimiter = None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        if delimiter is None:
-            delimiter = next((mark for mark in "\t,;" if mark in line), " ")
-        cells = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter))
-        yield number, [cell.strip() for cell in cells]
+def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of a text file or, for ``-``, of stdin, each line as soon as it is there.
+
+    The first line says whether cells are separated by tab, comma, semicolon or blanks; empty lines and those that start with # are
+    left out. Raises :class:`DataError` for a file that cannot be read and for what is not UTF-8.
+    """
+    number, delimiter = 0, None
+    with contextlib.ExitStack() as stack:
+        try:
+            stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+            # readline, as iterating over stdin would wait for a full buffer.
+            for raw in iter(stream.readline, b""):
+                for line in raw.decode("utf-8-sig").splitlines():
+                    number += 1
+                    if not line.strip() or line.startswith("#"):
+                        continue
+                    if delimiter is None:
+                        delimiter = next((mark for mark in "\t,;" if mark in line), " ")
+                    cells = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter))
+                    yield number, [cell.strip() for cell in cells]
+        except OSError as problem:
+            raise DataError(f"{path}: {problem.strerror or problem}") from None
+        except UnicodeDecodeError:
+            raise DataError(f"{path}, line {number + 1}: is not UTF-8, expected text") from None
 
 
 def find_node(number: dict[str, int], cell: str, place: str) -> int:

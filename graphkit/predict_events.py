@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import math
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphkit.errors import DataError
-from graphkit.predict import find_node
+from graphkit.predict import find_node, read_rows
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
@@ -18,52 +15,36 @@ if TYPE_CHECKING:
 HEADER = ("source", "target", "time", "score")
 
 
-def score_events(learner, dataset: GraphDataset, path: str) -> Iterator[tuple[Any, Any, str, float]]:
+def score_events(learner, dataset: GraphDataset, path: str, after: str = "test") -> Iterator[tuple[Any, Any, str, float]]:
     """Yield (source, target, time as it is written, score) of every line of a file or, for ``-``, of stdin, before the next is read.
 
-    Columns are source, target, time and, where the data have them, the features of the event; they are separated by tab, comma or
-    blanks. A first line without a number for its time is a header; empty lines and those that start with # are ignored. ``learner`` has
-    been brought to the start of the stream. Raises :class:`DataError` with the line for an unknown node, a time that is no number or
-    before the last, and missing features.
+    Columns are source, target, time and, where the data have them, the features of the event. A first line that names neither nodes
+    nor a time is a header. The stream follows the part ``after`` of the run's data. Raises :class:`DataError` with the line for an
+    unknown node, a time that is no number or before the last event, and missing features.
     """
+    learner.start_stream(after)
+    known = dataset.events.time[: dataset.split.before] if after == "valid" else dataset.events.time
     number, ids = {str(node): place for place, node in enumerate(dataset.ids().tolist())}, dataset.ids()
     width = 0 if dataset.events.feat is None else dataset.events.feat.shape[1]
-    latest, first = -math.inf, True
-    for line, cells in _rows(path):
+    latest, first = float(known[-1]), True
+    for line, cells in read_rows(path):
         place = f"{path}, line {line}"
         if len(cells) < 3 + width:
             more = f" and {width} features" if width else ""
             raise DataError(f"{place}: found {len(cells)} column{'s' * (len(cells) != 1)}, expected source, target, time{more}")
         values = [_number(cell) for cell in cells[2 : 3 + width]]
-        if first and values[0] is None:
-            first = False
-            continue
+        header = first and values[0] is None and not (cells[0] in number or cells[1] in number)
         first = False
+        if header:
+            continue
         for cell, value, what in zip(cells[2:], values, ["time", *["feature"] * width]):
             if value is None or not math.isfinite(value):
                 raise DataError(f"{place}: {what} {cell!r}, expected a finite number")
         src, dst = (find_node(number, cell, place) for cell in cells[:2])
         if values[0] < latest:
-            raise DataError(f"{place}: time {cells[2]} comes after {latest:.12g}; expected events in order of time")
+            raise DataError(f"{place}: time {cells[2]} comes after {latest:.12g}, the last so far; expected events in order of time")
         latest = values[0]
         yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, latest, values[1:] if width else None)
-
-
-def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
-            # readline, as iterating over stdin would wait for a full buffer.
-            for number, raw in enumerate(iter(stream.readline, b""), start=1):
-                line = raw.decode("utf-8-sig").strip("\r\n")
-                if not line.strip() or line.startswith("#"):
-                    continue
-                mark = next((mark for mark in "\t," if mark in line), None)
-                yield number, line.split() if mark is None else [cell.strip() for cell in next(csv.reader([line], delimiter=mark))]
-        except OSError as problem:
-            raise DataError(f"{path}: {problem.strerror or problem}") from None
-        except UnicodeDecodeError:
-            raise DataError(f"{path}, line {number}: is not UTF-8, expected text") from None
 
 
 def _number(cell: str) -> float | None:

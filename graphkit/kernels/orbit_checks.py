@@ -17,12 +17,12 @@ EQUAL_TOTALS = (((1, 4, 5), 1, (2, 4, 5), 1), ((1, 4, 5), 1, (1, 5, 5), 1), ((1,
 
 
 def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: None) -> list[dict[str, Any]]:
-    """Check row and column sums, symmetry, signs and totals of all keys, one matrix at a time: [{identity, holds}]."""
-    nodes, found, totals = node_orbits(orbits, counts), [], {}
+    """Check row and column sums, symmetry, signs, totals and walks of two steps, one matrix at a time: [{identity, holds}]."""
+    nodes, found, totals, by_node = node_orbits(orbits, counts), [], {}, {}
     for done, key in enumerate(KEYS):
         matrix, name = adjacency_of(orbits, key, counts), name_of(key)
         rows, columns = np.asarray(matrix.sum(axis=1)).ravel(), np.asarray(matrix.sum(axis=0)).ravel()
-        totals[key] = sum(rows.tolist())
+        totals[key], by_node[key] = sum(rows.tolist()), rows
         found.append((f"{name} is not negative", not len(matrix.data) or matrix.data.min() > 0))
         if key[1] == key[2]:
             found.append((f"{name} is symmetric", (abs(matrix - matrix.T)).nnz == 0))
@@ -31,6 +31,11 @@ def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: No
             found.append((f"rows of {name} = {by_row} x orbit {a}", np.array_equal(rows, by_row * nodes[:, a])))
             found.append((f"columns of {name} = {by_column} x orbit {b}", np.array_equal(columns, by_column * nodes[:, b])))
         report(done + 1, len(KEYS))
+    degree = np.diff(orbits.indptr)
+    onward = np.concatenate([[0], np.cumsum(degree[orbits.indices] - 1)])
+    walks = onward[orbits.indptr[1:]] - onward[orbits.indptr[:-1]]
+    same = np.array_equal(by_node[1, 3, 3] + by_node[2, 1, 1], walks)
+    found.append(("rows of 1:3-3 + rows of 2:1-1 = walks of two steps that do not turn back", same))
     for one, times, other, factor in EQUAL_TOTALS:
         text = f"total of {name_of(one)} = {'' if factor == 1 else f'{factor} x '}total of {name_of(other)}"
         found.append((text, times * totals[one] == factor * totals[other]))

@@ -103,9 +103,7 @@ class StreamLearner(Learner):
             found = self._judge(parts.valid, parts.valid_neg)
             self.taken = len(parts.train) + len(parts.valid)
             return found
-        if self.taken != len(parts.train) + len(parts.valid):
-            self._replay(parts.history("valid"))
-            self.taken = len(parts.train) + len(parts.valid)
+        self._finish_validation()
         kept = {name: value.clone() for name, value in self.memory.items()}
         if len(parts.masked):
             self._replay(np.arange(parts.before))
@@ -120,12 +118,14 @@ class StreamLearner(Learner):
         After ``"valid"`` the events of the test are gone from ``store``: those that come take their numbers.
         """
         split = self.dataset.split
-        if after == "test":
+        if after == "test" and len(split.masked):
             self._replay(split.history("test"))
             return
-        if self.taken != len(split.train) + len(split.valid):
-            self._replay(split.history("valid"))
-        self.store.count = split.before
+        self._finish_validation()
+        if after == "test":
+            self._judge(split.test, split.test_neg)
+        else:
+            self.store.count = split.before
 
     def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
         """Return the logit of an event between two nodes, later than all before it, then take it in."""
@@ -133,6 +133,13 @@ class StreamLearner(Learner):
         self.model.eval()
         with torch.no_grad():
             return float(self.score_batch(np.array([number]), np.array([dst]))[0])
+
+    def _finish_validation(self) -> None:
+        """Bring the memory to the end of the validation, unless it stands there."""
+        parts = self.dataset.split
+        if self.taken != len(parts.train) + len(parts.valid):
+            self._replay(parts.history("valid"))
+            self.taken = len(parts.train) + len(parts.valid)
 
     def _replay(self, numbers: numpy.ndarray) -> None:
         """Empty the memory and take these events in, without learning."""

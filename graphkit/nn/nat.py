@@ -57,10 +57,8 @@ class NATNetwork(nn.Module):
     def pool(self, summed, code, row, pairs: int) -> torch.Tensor:
         """(pairs, width) of (G, node_dim + slot_dim) neighbours with their codes (G,) and the pairs (G,) that they belong to.
 
-        Sum, or softmax-weighted sum with LeakyReLU scores, over a pair's neighbours; mean over heads; (pairs, 0) for ``none``.
+        Sum, or softmax-weighted sum with LeakyReLU scores, over a pair's neighbours; mean over heads.
         """
-        if self.pooling == "none":
-            return summed.new_zeros(pairs, 0)
         features = self.project(torch.cat([summed, self.code(code)], 1)).view(-1, self.heads, self.width)
         features = self.dropout(features)
         if self.pooling == "attention":

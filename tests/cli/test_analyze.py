@@ -26,17 +26,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def analyze(capsys, folder, monkeypatch):
+def analyze(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
-
-    def call(*words):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(["analyze", "topo", *map(str, words)])
-        found = capsys.readouterr()
-        return stop.value.code, found.out, found.err
-
-    return call
+    return lambda *words: command("analyze", "topo", *words)
 
 
 def test_nodes_of_an_own_graph_in_a_pipe(analyze):
@@ -107,7 +99,6 @@ def test_one_line_says_what_is_wrong(analyze, folder, words, code, message):
     assert not list(folder.glob("x.*"))
 
 
-def test_an_unknown_analysis(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["analyze", "topp"])
-    assert stop.value.code == 2 and "unknown analysis 'topp'; did you mean 'topo'?" in capsys.readouterr().err
+def test_an_unknown_analysis(command):
+    code, _, err = command("analyze", "topp")
+    assert code == 2 and "unknown analysis 'topp'; did you mean 'topo'?" in err

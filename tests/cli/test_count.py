@@ -11,24 +11,14 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from graphkit.cli.main import main
-
 PAW = "a b\nb c\nc a\nc d\n"
 
 
 @pytest.fixture
-def count(capsys, tmp_path, monkeypatch):
+def count(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "paw.txt").write_text(PAW)
-
-    def call(*words):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(["count", *map(str, words)])
-        found = capsys.readouterr()
-        return stop.value.code, found.out, found.err
-
-    return call
+    return lambda *words: command("count", *words)
 
 
 def test_orbits_of_a_paw(count):

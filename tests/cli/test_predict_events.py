@@ -32,17 +32,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def predict(capsys, folder, monkeypatch):
+def predict(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
-
-    def call(*words):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(["predict", *words])
-        found = capsys.readouterr()
-        return stop.value.code, found.out, found.err
-
-    return call
+    return lambda *words: command("predict", *words)
 
 
 def test_ids_and_times_come_back_as_they_were(predict, folder):
@@ -85,8 +77,10 @@ def test_a_consumer_follows_the_stream_live(folder):
     (["nat", "--events", "absent.txt"], "", 3, "absent.txt: No such file"),
     (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3\n", 3, "bad.txt, line 2: found 2 columns, expected source, target, time"),
     (["nat", "--events", "bad.txt"], "p1 q3 200\np1 x3 201\n", 3, "bad.txt, line 2: 'x3' is not a node of the graph"),
+    (["nat", "--events", "bad.txt"], "p1 q3 2x0\np1 q3 201\n", 3, "bad.txt, line 1: time '2x0', expected a finite number"),
     (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 nan\n", 3, "bad.txt, line 2: time 'nan', expected a finite number"),
-    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 199\n", 3, "line 2: time 199 comes after 200; expected events in order of time"),
+    (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 199\n", 3, "time 199 comes after 200, the last so far; expected events in"),
+    (["nat", "--events", "bad.txt"], "p1 q3 10\n", 3, "line 1: time 10 comes after 159, the last so far; expected events in"),
     (["nat", "--events", "bad.txt"], b"p1 q3 200\n\xff\xfe q3 201\n", 3, "bad.txt, line 2: is not UTF-8, expected text"),
 ], ids=str)  # fmt: skip
 def test_one_line_says_what_is_wrong(predict, folder, words, text, code, message):

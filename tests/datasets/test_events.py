@@ -117,7 +117,8 @@ def test_weights_labels_and_features_follow_the_order_of_time(tmp_path):
     ("", {"columns": None}, "empty, expected events"),
     ("1 2 3\n1 3 3\n", {"columns": None}, "2 events are too few, or their times too alike, for the split"),
     ("1,2,3,4,x\n", {"columns": "0,1,2,3,4"}, "line 1: label 'x' in column 4, expected a number"),
-    ("1,2,3,4,1.5\n", {"columns": "0,1,2,3,4"}, "label [1.5], expected whole numbers"),
+    ("1,2,3,4,1.5\n", {"columns": "0,1,2,3,4"}, "label 1.5, expected whole numbers"),
+    ("1,2,3,4,1,1e39\n", {"columns": "0,1,2,3,4,5"}, "feature 1e+39 is beyond float32"),
     ("1,2,3\n", {"columns": "0,1,1"}, "column 1 is named twice"),
 ])  # fmt: skip
 def test_one_line_says_what_is_wrong_with_a_file(tmp_path, text, options, message):

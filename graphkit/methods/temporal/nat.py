@@ -135,6 +135,8 @@ class NAT(StreamLearner):
         """(P, width) pooled vectors of the joint neighbourhoods: the slots with equal keys are one neighbour."""
         from graphkit.kernels.neighbour_cache import join_keys
 
+        if self.config.pool == "none":
+            return slots.new_zeros(len(keys), 0)
         bits = np.concatenate([np.full(size, 1 << hop, dtype=np.int64) for hop, size in enumerate(self.sizes)])
         group, code, row = join_keys(keys, np.concatenate([bits, bits << 3]))
         used = np.flatnonzero(group.ravel() >= 0)
