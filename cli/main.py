@@ -26,6 +26,7 @@ COMMANDS = {
     "augment": ("graphkit.cli.augment", "What a method adds to the data once, such as generated features."),
     "predict": ("graphkit.cli.predict", "Labels, scores of pairs, or the most likely missing links, from a run."),
     "count": ("graphkit.cli.count", "Orbits of nodes, edges and pairs in subgraphs of up to four nodes."),
+    "cluster": ("graphkit.cli.cluster", "Clusters around given nodes, without reading the whole graph."),
     "analyze": ("graphkit.cli.analyze", "Measures of nodes, and how a run's predictions go with them."),
     "evaluate": ("graphkit.cli.evaluate", "Metrics of embeddings or predictions under a published protocol."),
     "reproduce": ("graphkit.cli.reproduce", "The claims of a paper, run and set beside its figures."),

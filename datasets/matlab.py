@@ -64,7 +64,7 @@ FACEBOOK_COLUMNS = ("status", "gender", "major", "minor", "dorm", "year", "high_
 def facebook100(entry: Entry, *, file: str) -> Loaded:
     """``A`` (n, n) and ``local_info`` (n, 7); label: gender; features: the other columns one-hot (LINKX, Lim 2021).
 
-    ``ndata["local_info"]`` keeps the seven columns as numbers, 0 where missing, for clusters by year or dorm.
+    The seven columns stay in ``ndata`` under their names as numbers, 0 where missing, for clusters by year or dorm.
     """
     path = entry.path(file)
     variables = load_variables(path, ("A", "local_info"))
@@ -81,5 +81,6 @@ def facebook100(entry: Entry, *, file: str) -> Loaded:
             known = np.unique(info[:, column])
             blocks.append((info[:, [column]] == known[known > 0]).astype(np.float32))
         set_features(graph, np.concatenate(blocks, 1), path)
-    graph.ndata["local_info"] = torch.from_numpy(info)
+    for name, column in zip(FACEBOOK_COLUMNS, info.T):
+        graph.ndata[name] = torch.from_numpy(column.copy())
     return Loaded(GraphDataset(entry.name, graph))

@@ -57,6 +57,20 @@ def _sbm(n, k, p_in, p_out, features, seed):
     return graph
 
 
+def _target_cluster(n, k, p, q, outside, seed):
+    if k >= n:
+        raise DataError(f"target-cluster: k is {k}, expected less than n={n}")
+    rng = np.random.default_rng(seed)
+    rest, order = n - k, rng.permutation(n)
+    inside, across = _triangle(_distinct(k * (k - 1) // 2, p, rng)), _distinct(k * rest, q, rng)
+    beyond = _triangle(_distinct(rest * (rest - 1) // 2, outside, rng))
+    src = np.concatenate([inside[0], across // rest, beyond[0] + k])
+    dst = np.concatenate([inside[1], across % rest + k, beyond[1] + k])
+    graph = graph_of(order[src], order[dst], n)
+    graph.ndata["label"] = torch.from_numpy(np.isin(np.arange(n), order[:k]).astype(np.int64))
+    return graph
+
+
 def _distinct(possible: int, p: float, rng):
     """Each of 0..possible-1 with probability p, without a draw for each."""
     count = int(rng.binomial(possible, p)) if possible else 0
@@ -160,6 +174,13 @@ GENERATORS = {
         "Holland, Laskey, Leinhardt: Stochastic blockmodels, 1983",
         ("link", "node"),
     ),
+    "target-cluster": Generator(
+        _target_cluster,
+        {"n": 10000, "k": 500, "p": 0.05, "q": 0.0025, "outside": 0.005, "seed": 0},
+        "k of n nodes, linked with p among themselves and with q to the others, which are linked with outside; label: in it.",
+        "Back de Luca, Fountoulakis, Yang: Local Graph Clustering with Noisy Labels, ICLR 2024",
+        ("link", "node"),
+    ),
     "barabasi": Generator(
         _barabasi,
         {"n": 1000, "m": 4, "seed": 0},
@@ -238,7 +259,7 @@ GENERATORS = {
 }  # fmt: skip
 INTEGERS = {"n", "k", "m", "scale", "seed", "features", "copies", "train", "valid", "test", "instances", "radius", "classes",
             "graph_level", "rows", "cols", "events", "rounds"}  # fmt: skip
-PROBABILITIES = {"p", "p_in", "p_out", "a", "b", "c", "q", "p_pattern", "q_pattern", "mines", "unknown", "low", "mix"}
+PROBABILITIES = {"outside", "p", "p_in", "p_out", "a", "b", "c", "q", "p_pattern", "q_pattern", "mines", "unknown", "low", "mix"}
 SMALLEST = {key: 1 for key in ("n", "k", "scale", "copies", "train", "valid", "test", "instances", "events", "rounds")}
 SMALLEST.update(radius=2, classes=2, rows=2, cols=2)
 HIGHEST = {"scale": 30, "graph_level": 1}

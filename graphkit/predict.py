@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from graphkit.errors import DataError, UsageError, did_you_mean
+from graphkit.datasets.id_lists import find_node, numbers_of, read_rows
+from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np, torch
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     Columns are separated by tab, comma, semicolon or blanks; more columns than two, a header and lines that start with # are
     ignored. Raises :class:`DataError` with the line for an unknown id and for a line of fewer than two columns.
     """
-    number = {str(node): place for place, node in enumerate(dataset.ids().tolist())}
+    number = numbers_of(dataset)
     pairs, first = [], True
     for line, cells in read_rows(path):
         if len(cells) < 2:
@@ -43,43 +41,9 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     return np.array(pairs, dtype=np.int64)
 
 
-def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of a text file or, for ``-``, of stdin, each line as soon as it is there.
-
-    The first line says whether cells are separated by tab, comma, semicolon or blanks; empty lines and those that start with # are
-    left out. Raises :class:`DataError` for a file that cannot be read and for what is not UTF-8.
-    """
-    number, delimiter = 0, None
-    with contextlib.ExitStack() as stack:
-        try:
-            stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
-            # readline, as iterating over stdin would wait for a full buffer.
-            for raw in iter(stream.readline, b""):
-                for line in raw.decode("utf-8-sig").splitlines():
-                    number += 1
-                    if not line.strip() or line.startswith("#"):
-                        continue
-                    if delimiter is None:
-                        delimiter = next((mark for mark in "\t,;" if mark in line), " ")
-                    cells = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter))
-                    yield number, [cell.strip() for cell in cells]
-        except OSError as problem:
-            raise DataError(f"{path}: {problem.strerror or problem}") from None
-        except UnicodeDecodeError:
-            raise DataError(f"{path}, line {number + 1}: is not UTF-8, expected text") from None
-
-
-def find_node(number: dict[str, int], cell: str, place: str) -> int:
-    """Return the number of the node that a cell names; raises :class:`DataError` that begins with ``place``."""
-    if cell in number:
-        return number[cell]
-    hint = did_you_mean(cell, number) if len(number) <= 100_000 else ""
-    raise DataError(f"{place}: {cell!r} is not a node of the graph{hint}")
-
-
 def node_number(node: str, dataset: GraphDataset) -> int:
     """Return the number of a node by the user's id; raises :class:`DataError`."""
-    return find_node({str(known): place for place, known in enumerate(dataset.ids().tolist())}, node, "--node")
+    return find_node(numbers_of(dataset), node, "--node")
 
 
 def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None) -> tuple[tuple[str, ...], list[tuple]]:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from graphkit.datasets.id_lists import find_node, read_rows
 from graphkit.errors import DataError
-from graphkit.predict import find_node, read_rows
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
     from graphkit.datasets.base import GraphDataset
+    from graphkit.methods.local.clustering import LocalCluster
+    from graphkit.methods.local.graph import LocalGraph
 
 
 class Method:
@@ -32,6 +34,14 @@ class Embedder(Method):
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, d) float32 vectors; row i belongs to node i of ``dataset.graph``."""
+        raise NotImplementedError
+
+
+class Clusterer(Method):
+    """Graph and seeds -> a set of nodes."""
+
+    def cluster(self, graph: LocalGraph, seeds: numpy.ndarray) -> LocalCluster:
+        """Return the cluster around (S,) int64 seed nodes."""
         raise NotImplementedError
 
 

@@ -97,7 +97,8 @@ def test_matlab_graphs(use_tiny):
     assert torch.equal(labels, torch.eye(4)[torch.arange(N) % 4])
     facebook = datasets.load("facebook100-reed98")
     assert facebook.labels.tolist() == [0, 1, -1] * (N // 3)
-    assert facebook.graph.ndata["local_info"][1].tolist() == [2, 2, 6, 1, 0, 2007, 4]
+    columns = ("status", "gender", "major", "minor", "dorm", "year", "high_school")
+    assert [int(facebook.graph.ndata[name][1]) for name in columns] == [2, 2, 6, 1, 0, 2007, 4]
     # 2 status, 2 majors, 1 minor, 1 dorm, 3 years, 2 schools; zero (missing) has no column
     assert facebook.features.shape == (N, 11)
 

@@ -1,0 +1,1 @@
+"""Clusters around given nodes, found without reading the whole graph."""
