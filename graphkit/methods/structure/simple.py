@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from graphkit.datasets.build import distinct
 from graphkit.errors import DataError
 from graphkit.lazy import np
 from graphkit.methods.structure.topo import symmetric_matrix
@@ -28,7 +29,7 @@ def simple_matrix(dataset: GraphDataset) -> scipy.sparse.csr_array:
     matrix = symmetric_matrix(pairs, dataset.num_nodes)
     loops = int((pairs[:, 0] == pairs[:, 1]).sum())
     codes = pairs[:, 0].astype(np.int64) * dataset.num_nodes + pairs[:, 1]
-    copies = len(codes) - len(np.unique(codes))
+    copies = len(codes) - len(distinct(codes))
     differences = {
         "directions ignored": dataset.directed,
         "weights ignored": dataset.weighted,
