@@ -11,6 +11,7 @@ import click
 
 from graphkit import registry
 from graphkit.cli import progress
+from graphkit.cli.analyze_set import command as analyze_set
 from graphkit.cli.options import (
     READ_FIELDS,
     config_options,
@@ -39,12 +40,13 @@ class AnalyzeGroup(click.Group):
 
 @click.group(cls=AnalyzeGroup)
 def command():
-    """Measure the nodes of a graph, and hold a trained model against the measures.
+    """Measure the nodes of a graph, hold a trained model against the measures, and describe a set of nodes.
 
     \b
     Examples:
       graphkit analyze topo --dataset cora
       graphkit analyze topo runs/gcn-link-cora -o nodes.parquet
+      graphkit analyze set --dataset karate --nodes mine.txt
     """
 
 
@@ -81,6 +83,7 @@ def topo(**values):
 
 topo.params = config_options(registry.method("topo").Config) + topo.params
 command.add_command(topo)
+command.add_command(analyze_set)
 
 
 def _topo(values: dict[str, Any]) -> None:
@@ -117,7 +120,8 @@ def _topo(values: dict[str, Any]) -> None:
 
 def _check(values: dict[str, Any], tables) -> None:
     """What can be wrong before any data are read."""
-    from graphkit.methods.structure.topo_report import check_outcome, check_plot
+    from graphkit.methods.structure.topo_report import check_outcome
+    from graphkit.plots import check_plot
 
     run = values["run"]
     if run is not None:

@@ -11,6 +11,7 @@ from graphkit import registry
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import (
     Question,
+    check_ending,
     cluster_options,
     data_argument,
     label_options,
@@ -18,11 +19,12 @@ from graphkit.cli.cluster_options import (
     method_options,
     read_question,
     target_options,
+    write_ids,
 )
+from graphkit.cli.cluster_sets import classes, improve, ncp
 from graphkit.cli.options import compose, data_options, echo_json, machine_options, mean_std, output_options, prepare_machine, table
 from graphkit.errors import UsageError
 
-ENDINGS = (".txt", ".tsv", ".csv", ".parquet")
 SHOWN = ("f1", "precision", "recall", "conductance", "nodes", "touched", "ms")
 
 _shared = compose(data_argument, data_options, target_options, label_options)
@@ -83,7 +85,7 @@ def local(**values):
     row, cluster = found[0]
     members = question.ids[cluster.nodes]
     if values["output"]:
-        _write(values["output"], members, cluster.values)
+        write_ids(values["output"], {"id": members, "value": cluster.values})
     if values["as_json"]:
         echo_json({**row, "members": members.tolist(), "values": cluster.values.tolist()})
         return
@@ -99,18 +101,7 @@ def _check_output(values: dict[str, Any]) -> None:
         raise UsageError("-o: found with --each or --all-seeds, whose results go to stdout")
     if values["each"] and values["all_seeds"] is not None:
         raise UsageError("--each and --all-seeds: expected one of them")
-    if output is not None and not output.endswith(ENDINGS):
-        raise UsageError(f"-o {output}: expected a name that ends in {', '.join(ENDINGS)}")
-
-
-def _write(path: str, members, values) -> None:
-    from graphkit import tables
-    from graphkit.files import write_text
-
-    if path.endswith(".txt"):
-        write_text(path, "".join(f"{member}\n" for member in members.tolist()))
-    else:
-        tables.write(path, {"id": members, "value": values})
+    check_ending(output)
 
 
 def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, Any], Any]]:
@@ -269,3 +260,7 @@ def noise(**values):
     else:
         cells = [tuple("yes" if value is True else "no" if value is False else value for value in row.values()) for row in rows]
         click.echo(table(cells, tuple(rows[0])))
+
+
+for _more in (improve, classes, ncp):
+    command.add_command(_more)

@@ -15,6 +15,9 @@ from graphkit.errors import DataError, UsageError, did_you_mean
 if TYPE_CHECKING:
     import numpy
 
+    from graphkit.methods.local.graph import LocalGraph
+
+ENDINGS = (".txt", ".tsv", ".csv", ".parquet")
 SOURCES = ("noisy", "positives", "samples", "accuracy")
 FIXED = ("diffusion", "weighted")  # by the method's word
 
@@ -101,29 +104,59 @@ class Question:
         return {**row, "touched": cluster.touched, "pushes": cluster.pushes, "status": cluster.status, "ms": round(ms, 3)}
 
 
-def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
-    """Turn a command's values into a :class:`Question`; raises :class:`UsageError` and :class:`DataError` for what does not fit."""
-    from graphkit.datasets import targets
-    from graphkit.datasets.id_lists import read_ids
-    from graphkit.methods.local.graph import LocalGraph
-
-    word = values.pop("method")
-    if word not in registry.names("clusterer"):
-        known = registry.names("clusterer")
+def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
+    """(word, Config, the options that were given) of a command; raises :class:`UsageError` for an unknown word."""
+    word, known = values.pop("method"), registry.names("clusterer")
+    if word not in known:
         raise UsageError(f"--method: unknown clusterer {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}")
     own = given(registry.method(word).Config, values)
     config = registry.resolve_config(word, overrides=own)
-    registry.method(word)(config)
-    _check(values, config, needs_seeds)
+    registry.method(word)(config)  # refuses options that do not go together
+    return word, config, own
+
+
+def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
+    """(data set, its graph) of a command's DATASET, --dataset or --edges; raises :class:`DataError` for a graph without edges."""
+    from graphkit.methods.local.graph import LocalGraph
+
     prepare_machine(values)
     if values["data"] is not None:
         if values["dataset"] or values["edges"]:
             raise UsageError(f"DATASET {values['data']}: found with --dataset or --edges, expected one of them")
         values["dataset"] = values["data"]
     dataset = load_dataset(values)
-    graph, truth = LocalGraph.of(dataset), None
+    graph = LocalGraph.of(dataset)
     if not graph.volume:
         raise DataError(f"{dataset.name}: found no edges, expected a graph with some")
+    return dataset, graph
+
+
+def check_ending(output: str | None) -> None:
+    """Raise :class:`UsageError` unless ids can be written to a file of this name."""
+    if output is not None and not output.endswith(ENDINGS):
+        raise UsageError(f"-o {output}: expected a name that ends in {', '.join(ENDINGS)}")
+
+
+def write_ids(path: str, columns: dict[str, Any]) -> None:
+    """Write the ids alone to .txt, all columns to a table."""
+    from graphkit import tables
+    from graphkit.files import write_text
+
+    if path.endswith(".txt"):
+        write_text(path, "".join(f"{member}\n" for member in columns["id"].tolist()))
+    else:
+        tables.write(path, columns)
+
+
+def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
+    """Turn a command's values into a :class:`Question`; raises :class:`UsageError` and :class:`DataError` for what does not fit."""
+    from graphkit.datasets import targets
+    from graphkit.datasets.id_lists import read_ids
+
+    word, config, own = pick_method(values)
+    _check(values, config, needs_seeds)
+    dataset, graph = read_graph(values)
+    truth = None
     if values["target"]:
         truth = targets.mask(dataset, values["target"])
     elif values["target_file"]:

@@ -13,6 +13,7 @@ EXTRAS = {
     "plot": ("matplotlib", "plots"),
     "deepwalk": ("gensim", "deepwalk and node2vec"),
     "tune": ("optuna", "--tune"),
+    "flow": ("igraph", "cluster improve"),
 }
 
 

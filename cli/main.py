@@ -27,7 +27,7 @@ COMMANDS = {
     "predict": ("graphkit.cli.predict", "Labels, scores of pairs, or the most likely missing links, from a run."),
     "count": ("graphkit.cli.count", "Orbits of nodes, edges and pairs in subgraphs of up to four nodes."),
     "cluster": ("graphkit.cli.cluster", "Clusters around given nodes, without reading the whole graph."),
-    "analyze": ("graphkit.cli.analyze", "Measures of nodes, and how a run's predictions go with them."),
+    "analyze": ("graphkit.cli.analyze", "Measures of nodes and sets, and how a run's predictions go with them."),
     "evaluate": ("graphkit.cli.evaluate", "Metrics of embeddings or predictions under a published protocol."),
     "reproduce": ("graphkit.cli.reproduce", "The claims of a paper, run and set beside its figures."),
     "data": ("graphkit.cli.data", "Data sets: list, describe, download, convert, split."),

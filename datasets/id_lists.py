@@ -46,6 +46,28 @@ def read_ids(path: str, dataset: GraphDataset, option: str) -> numpy.ndarray:
     return np.array(list(found), dtype=np.int64)
 
 
+def read_classes(path: str, dataset: GraphDataset, option: str) -> dict[str, numpy.ndarray]:
+    """Read (k,) node numbers by class from a text file of ids and classes, classes in the order of their names.
+
+    A header, empty lines and those that start with # are left out. Raises :class:`DataError` with the line for an unknown id, a line
+    without a class and a node in two classes, and for a file without a class.
+    """
+    number, found = numbers_of(dataset), {}
+    name = "<stdin>" if path == "-" else path
+    for line, cells in read_rows(path):
+        place = f"{option} {name}, line {line}"
+        if not found and cells[0].lower() in HEADER_WORDS and cells[0] not in number:
+            continue
+        if len(cells) < 2 or not cells[1]:
+            raise DataError(f"{place}: found {len(cells)} column, expected an id and a class")
+        node = find_node(number, cells[0], place)
+        if found.setdefault(node, cells[1]) != cells[1]:
+            raise DataError(f"{place}: {cells[0]!r} is of class {cells[1]!r}, before it was of class {found[node]!r}")
+    if not found:
+        raise DataError(f"{option} {name}: found no ids, expected an id and a class on each line")
+    return {one: np.array([node for node, other in found.items() if other == one]) for one in sorted(set(found.values()))}
+
+
 def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells) of a text file or, for ``-``, of stdin, each line as soon as it is there.
 

@@ -128,3 +128,65 @@ def test_a_graph_without_edges_is_refused(cluster):
     Path("loop.txt").write_text("a a\n")
     code, _, err = cluster("local", "--edges", "loop.txt", "--no-header", "--self-loops", "keep", "--seeds", "a", "--volume", "3")
     assert code == 3 and "found no edges" in err
+
+
+def test_improve_takes_ids_and_gives_ids(cluster, monkeypatch):
+    pytest.importorskip("igraph", reason="needs the extra flow")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"n0\nn1\nn2\nn3\n")))
+    code, out, err = cluster("improve", *OWN, "--nodes", "-", "--method", "flow-improve")
+    assert code == 0 and sorted(out.split()) == [f"n{a}" for a in range(6)] and "conductance 0.4 -> 0.03226" in err
+    found = json.loads(cluster("improve", *OWN, "--nodes", "six.txt", "--json")[1])
+    assert found["before"] == found["after"] and found["after"]["cut"] == 1
+
+
+def test_a_set_is_described_with_its_classes(command, cluster):
+    Path("labels.csv").write_text("id,label\n" + "".join(f"n{a},{'left' if a < 6 else 'right'}\n" for a in range(12)))
+    Path("some.txt").write_text("n4\nn5\nn6\nn4\n")
+    words = ("analyze", "set", *OWN, "--labels", "labels.csv", "--nodes", "some.txt")
+    code, out, _ = command(*words, "--json")
+    found = json.loads(out)
+    assert code == 0 and found["nodes"] == 3 and found["volume"] == 17 and found["cut"] == 13 and found["edges"] == 2
+    assert found["parts"] == 1 and found["density"] == pytest.approx(2 / 3) and found["conductance"] == pytest.approx(13 / 17)
+    assert [(row["class"], row["nodes"]) for row in found["classes"]] == [("left", 2), ("right", 1)]
+    assert found["classes"][0]["recall"] == pytest.approx(2 / 6)
+    assert "left" in command(*words)[1]
+
+
+def test_profile_of_two_cliques_dips_at_their_size(cluster):
+    code, out, _ = cluster("ncp", *OWN, "--seed-count", "20", "--method", "flow")
+    rows = [line.split("\t") for line in out.splitlines()]
+    table = {int(size): float(conductance) for size, conductance, *_ in rows[1:]}
+    assert code == 0 and rows[0] == ["size", "conductance", "volume", "seed"] and min(table, key=table.get) in (2, 6)
+    assert table[6] == pytest.approx(1 / 31, abs=1e-5)
+
+
+def test_profile_is_drawn(cluster):
+    pytest.importorskip("matplotlib")
+    assert cluster("ncp", *OWN, "--seed-count", "5", "--plot", "ncp.png", "-o", "ncp.tsv")[0] == 0
+    assert Path("ncp.png").read_bytes().startswith(b"\x89PNG")
+    code, _, err = cluster("ncp", *OWN, "--plot", "ncp.jpg")
+    assert code == 2 and "--plot ncp.jpg: found the ending '.jpg'" in err
+
+
+def test_classes_from_known_nodes(cluster):
+    Path("known.tsv").write_text("id\tclass\nn1\tleft\nn9\tright\n")
+    code, out, _ = cluster("classes", *OWN, "--seed-file", "known.tsv", "-o", "-")
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in out.splitlines()}
+    assert code == 0 and rows["id"] == ["class", "score"]
+    assert all(rows[f"n{a}"][0] == ("left" if a < 6 else "right") for a in range(12))
+    assert rows["x"] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("n1\n", "line 1: found 1 column, expected an id and a class"),
+        ("n1 a\nn1 b\n", "line 2: 'n1' is of class 'b', before it was of class 'a'"),
+        ("zebra a\n", "line 1: 'zebra' is not a node"),
+        ("id class\n", "found no ids"),
+    ],
+)
+def test_bad_classes_are_one_line(cluster, text, message):
+    Path("known.txt").write_text(text)
+    code, out, err = cluster("classes", *OWN, "--seed-file", "known.txt")
+    assert (code, out) == (3, "") and message in err and len(err.strip().splitlines()) == 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphkit.errors import DataError, MissingExtraError, UsageError
+from graphkit import plots
+from graphkit.errors import DataError, UsageError
 from graphkit.evaluation import association, node_ranking
-from graphkit.files import atomic_path
 from graphkit.lazy import np
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 KINDS = ("recall", "precision", "f1", "hits", "ndcg")
 OUTCOMES = [f"{kind}@{k}" for kind in KINDS for k in node_ranking.CUTOFFS] + ["rr"]
-PLOTS = (".png", ".pdf", ".svg")
 
 
 def check_outcome(name: str) -> None:
@@ -23,16 +21,6 @@ def check_outcome(name: str) -> None:
     if name not in OUTCOMES:
         cutoffs = ", ".join(map(str, node_ranking.CUTOFFS))
         raise UsageError(f"--outcome is {name!r}, expected rr or {', '.join(KINDS)} at one of {cutoffs}")
-
-
-def check_plot(path: str) -> None:
-    """Raise :class:`UsageError` for an unknown ending, :class:`MissingExtraError` without matplotlib."""
-    if Path(path).suffix.lower() not in PLOTS:
-        raise UsageError(f"--plot {path}: found the ending {Path(path).suffix or 'none'!r}, expected one of {', '.join(PLOTS)}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("--plot needs matplotlib: pip install 'graphkit[plot]'") from None
 
 
 def judge(learner, dataset, part: str, limit: int | None, repeats: bool, seed: int, report=None) -> dict[str, numpy.ndarray]:
@@ -102,5 +90,4 @@ def plot(path: str, found: dict[str, Any]) -> None:
         axes.set_xlabel(name)
         axes.set_ylim(bottom=0)
     figure.axes[0].set_ylabel(f"mean {found['outcome']}")
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:].lower())
+    plots.save(figure, path)
