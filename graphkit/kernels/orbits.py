@@ -29,7 +29,13 @@ EDGE_ORBITS = ONE_HOP[1:]
 NODE_SUMS = ((0, 0, False, 1), (1, 1, False, 1), (3, 2, False, 2), (4, 3, False, 1), (5, 3, True, 1), (6, 5, False, 1),
              (7, 5, True, 3), (8, 6, False, 2), (9, 7, False, 1), (10, 8, False, 1), (11, 7, True, 1), (12, 10, False, 2),
              (13, 11, False, 1), (14, 12, False, 3))  # fmt: skip
+# Orbits of the nodes of each graphlet.
+GRAPHLETS = {"G0": (0,), "G1": (1, 2), "G2": (3,), "G3": (4, 5), "G4": (6, 7), "G5": (8,), "G6": (9, 10, 11), "G7": (12, 13), "G8": (14,)}
 LARGEST = np.iinfo(np.int64).max
+
+
+class TooLarge(UsageError):
+    """A result would take more than it may."""
 
 
 class Orbits(NamedTuple):
@@ -51,7 +57,7 @@ class Orbits(NamedTuple):
 
 
 def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
-    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`UsageError` for too many."""
+    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for too many."""
     indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     n, entries = len(indptr) - 1, len(indices)
     work = np.concatenate([[0], np.cumsum(_wedges(indptr, indices) + 1)])
@@ -99,27 +105,82 @@ def edge_orbits(orbits: Orbits, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None):
-    """The (n, n) int64 CSR matrix of a key of :data:`KEYS`, zeros left out; ``counts`` is :func:`one_hop`'s answer, for its keys.
+    """The (n, n) int64 CSR matrix of a key of :data:`KEYS` or the transpose of one, zeros left out.
 
-    Raises :class:`UsageError`, before the matrix is made, where it would take more than ``max_bytes``.
+    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge`, before the matrix is made, where it would take
+    more than ``max_bytes``.
     """
     n = len(orbits.indptr) - 1
-    if key in ONE_HOP:
+    if key not in KEYS and key[0] > 1:
+        return adjacency_of(orbits, (key[0], key[2], key[1]), counts, report).T.tocsr()
+    if key[0] == 1:
         counts = one_hop(orbits) if counts is None else counts
-        matrix = scipy.sparse.csr_array((counts[ONE_HOP.index(key)], orbits.indices, orbits.indptr), shape=(n, n), copy=True)
+        values = counts[ONE_HOP.index(key)] if key in KEYS else counts[ONE_HOP.index((1, key[2], key[1]))][orbits.reverse]
+        matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
-    kind, sizes = FURTHER.index(key), np.zeros(n, np.int64)
-    shared = (*orbits[:6], _wedge_rest(orbits), kind)
-    nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
-    pieces = 2 * (len(orbits.bounds) - 1)
-    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), lambda done, _: report(done, pieces))
+    indptr = _row_starts(orbits, key, lambda done, total: report(done, 2 * total))
+    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int64)
+    _fill(orbits, key, orbits.bounds, indptr, columns, values, lambda done, total: report(total + done, 2 * total))
+    return scipy.sparse.csr_array((values, columns, indptr), shape=(n, n))
+
+
+def adjacency_in_blocks(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, entries: int = 1 << 24):
+    """:func:`adjacency_of` in blocks of rows: indptr (n + 1,) int64 and an iterator of (first row, row after the last, columns, values).
+
+    A block has about ``entries`` entries, at least one row. Transposes of keys of two hops are made as a whole first, and so are the
+    keys of one hop, which have as many entries as the graph has edges.
+    """
+    if key[0] == 1 or key not in KEYS:
+        matrix = adjacency_of(orbits, key, counts)
+        indptr = matrix.indptr.astype(np.int64)
+        return indptr, ((0, len(indptr) - 1, columns, values) for columns, values in [(matrix.indices, matrix.data)])
+    indptr = _row_starts(orbits, key)
+    return indptr, _blocks(orbits, key, indptr, entries)
+
+
+def _blocks(orbits: Orbits, key, indptr, entries: int):
+    bounds, first = orbits.bounds, 0
+    while first < len(bounds) - 1:
+        last = max(first + 1, int(np.searchsorted(indptr[bounds], indptr[bounds[first]] + entries, side="right")) - 1)
+        begin, end = int(bounds[first]), int(bounds[last])
+        columns, values = (np.empty(indptr[end] - indptr[begin], dtype) for dtype in (np.int32, np.int64))
+        _fill(orbits, key, bounds[first : last + 1], indptr - indptr[begin], columns, values)
+        yield begin, end, columns, values
+        first = last
+
+
+def _row_starts(orbits: Orbits, key, report=lambda done, total: None):
+    """(n + 1,) int64: where the rows of a key of :data:`FURTHER` start; raises :class:`TooLarge`."""
+    sizes, nothing = np.zeros(len(orbits.indptr) - 1, np.int64), (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
+    shared = (*orbits[:6], _wedge_rest(orbits), FURTHER.index(key))
+    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), report)
     indptr = np.concatenate([[0], np.cumsum(sizes)])
     _room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
-    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int64)
-    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, indptr, columns, values),
-            lambda done, half: report(half + done, pieces))  # fmt: skip
-    return scipy.sparse.csr_array((values, columns, indptr), shape=(n, n))
+    return indptr
+
+
+def _fill(orbits: Orbits, key, bounds, starts, columns, values, report=lambda done, total: None) -> None:
+    """Write the entries of the rows within ``bounds`` to where ``starts`` says."""
+    shared, sizes = (*orbits[:6], _wedge_rest(orbits), FURTHER.index(key)), np.zeros(len(orbits.indptr) - 1, np.int64)
+    _ranges(bounds, lambda begin, end: _further(*shared, begin, end, sizes, starts, columns, values), report)
+
+
+def keys_of(text: str, transposes: bool = False) -> list[tuple[int, int, int]]:
+    """The keys that a text such as ``all``, ``G3`` or ``1:4-5,2:8-8`` names, each once; raises :class:`UsageError`.
+
+    ``all`` and graphlets mean the 20 of :data:`KEYS`, or all 28 with ``transposes``.
+    """
+    every = list(dict.fromkeys(key for h, a, b in KEYS for key in ((h, a, b), (h, b, a))))
+    known = {name_of(key): [key] for key in every}
+    meant = every if transposes else list(KEYS)
+    groups = {"all": meant, **{name: [key for key in meant if key[1] in orbits] for name, orbits in GRAPHLETS.items()}}
+    found: list[tuple[int, int, int]] = []
+    for name in (part.strip() for part in text.split(",")):
+        if name not in known and name not in groups:
+            raise UsageError(f"--orbits {text}: found {name!r}, expected all, G0 to G8 or some of {', '.join(known)}")
+        found += known.get(name) or groups[name]
+    return list(dict.fromkeys(found))
 
 
 def name_of(key: tuple[int, int, int]) -> str:
@@ -130,7 +191,7 @@ def name_of(key: tuple[int, int, int]) -> str:
 def _room(what: str, needed: int, allowed: int) -> None:
     if needed > allowed:
         found = f"{what} takes {needed / 1e9:.3g} GB"
-        raise UsageError(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
+        raise TooLarge(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
 
 
 def _ranges(bounds, work, report=lambda done, total: None) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from graphkit.errors import UsageError
 from graphkit.kernels import orbits as kernel
-from graphkit.methods.structure.topo import symmetric_matrix
+from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
 SHAPES = {(2, 1, 1): {1: 0}, (3, 2, 2): {1: 1, 2: 2}, (3, 3, 2): {2: 3}, (4, 3, 2): {1: 4, 2: 5}, (4, 3, 3): {1: 6, 3: 7},
@@ -107,6 +107,40 @@ def test_totals_and_symmetry_with_hubs():
     walks = near @ near
     np.fill_diagonal(walks, 0)
     np.testing.assert_array_equal(walks, found[1, 3, 3] + found[2, 1, 1])
+
+
+@pytest.mark.parametrize("entries", [1, 500, 10**9])
+def test_blocks_are_rows_of_the_whole(entries):
+    graph = networkx.gnp_random_graph(90, 0.08, seed=4)
+    prepared = kernel.prepare(symmetric_matrix(np.array(graph.edges), 90))
+    counts = kernel.one_hop(prepared)
+    for key in kernel.keys_of("all", transposes=True):
+        whole = kernel.adjacency_of(prepared, key, counts)
+        indptr, blocks = kernel.adjacency_in_blocks(prepared, key, counts, entries)
+        rows, columns, values = [0], [], []
+        for begin, end, some, numbers in blocks:
+            assert begin == rows[-1]
+            rows.append(end)
+            columns.append(some)
+            values.append(numbers)
+        assert rows[-1] == 90 and (key[0] == 1 or key not in kernel.KEYS or entries > 1 or len(rows) > 2)
+        np.testing.assert_array_equal(indptr, whole.indptr)
+        np.testing.assert_array_equal(np.concatenate(columns), whole.indices)
+        np.testing.assert_array_equal(np.concatenate(values), whole.data)
+
+
+def test_transposes():
+    prepared = kernel.prepare(symmetric_matrix(np.array(networkx.gnp_random_graph(40, 0.2, seed=5).edges), 40))
+    for h, a, b in kernel.KEYS:
+        found = kernel.adjacency_of(prepared, (h, b, a)).toarray()
+        np.testing.assert_array_equal(found, kernel.adjacency_of(prepared, (h, a, b)).toarray().T)
+
+
+def test_words_for_keys():
+    assert kernel.keys_of("all") == list(kernel.KEYS) and len(set(kernel.keys_of("all", transposes=True))) == 28
+    assert kernel.keys_of("G3, 2:5-4") == [(1, 4, 5), (1, 5, 5), (2, 4, 5), (3, 4, 4), (2, 5, 4)]
+    sizes = [len(kernel.keys_of(f"G{k}", transposes=True)) for k in range(9)]
+    assert sizes == [1, 3, 1, 6, 3, 2, 7, 4, 1] and sum(sizes) == 28
 
 
 def test_closed_forms():
