@@ -158,9 +158,10 @@ def _table(values: dict[str, Any], edges: bool) -> None:
 def _matrices(values: dict[str, Any]) -> None:
     from graphkit import sparse_files, tables
     from graphkit.files import write_json
+    from graphkit.kernels import orbit_keys
     from graphkit.kernels import orbits as kernel
 
-    wanted = kernel.keys_of(values["names"])
+    wanted = orbit_keys.keys_of(values["names"])
     folder = Path(values["output"])
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: found a file, expected a folder")
@@ -173,9 +174,9 @@ def _matrices(values: dict[str, Any]) -> None:
             try:
                 indptr, blocks = kernel.adjacency_in_blocks(prepared, key, counts)
                 total = sparse_files.write(folder / name, values["kind"], indptr, blocks, ids)
-                written.append({"orbits": kernel.name_of(key), "file": name, "entries": int(indptr[-1]), "total": total})
+                written.append({"orbits": orbit_keys.name_of(key), "file": name, "entries": int(indptr[-1]), "total": total})
             except kernel.TooLarge as problem:
-                refused[kernel.name_of(key)] = str(problem)
+                refused[orbit_keys.name_of(key)] = str(problem)
             # After every matrix, so that it describes what the folder holds however the rest ends.
             about = {"dataset": dataset.name, "nodes": len(ids), "matrices": written, "refused": list(refused)}
             write_json(folder / "summary.json", about)

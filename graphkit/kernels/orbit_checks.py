@@ -7,7 +7,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from graphkit.kernels.orbits import KEYS, Orbits, adjacency_of, name_of, node_orbits
+from graphkit.kernels.orbit_keys import KEYS, name_of
+from graphkit.kernels.orbits import Orbits, adjacency_of, node_orbits
 
 # Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of a column.
 ROW_FACTORS = {(1, 5, 5): (5, 1, 5, 1), (1, 10, 10): (10, 1, 10, 1), (1, 10, 11): (10, 1, 11, 2), (1, 12, 13): (12, 2, 13, 2),

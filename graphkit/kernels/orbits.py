@@ -18,19 +18,14 @@ import numpy as np
 import scipy.sparse
 
 from graphkit.errors import UsageError
+from graphkit.kernels.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
 from graphkit.kernels.threads import in_threads
 
-ONE_HOP = ((1, 0, 0), (1, 1, 2), (1, 3, 3), (1, 4, 5), (1, 5, 5), (1, 6, 7), (1, 8, 8), (1, 9, 11), (1, 10, 10), (1, 10, 11),
-           (1, 12, 13), (1, 13, 13), (1, 14, 14))  # fmt: skip
-FURTHER = ((2, 1, 1), (2, 12, 12), (2, 9, 10), (2, 8, 8), (2, 4, 5), (2, 6, 6), (3, 4, 4))
-KEYS = ONE_HOP + FURTHER
 EDGE_ORBITS = ONE_HOP[1:]
 # Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.
 NODE_SUMS = ((0, 0, False, 1), (1, 1, False, 1), (3, 2, False, 2), (4, 3, False, 1), (5, 3, True, 1), (6, 5, False, 1),
              (7, 5, True, 3), (8, 6, False, 2), (9, 7, False, 1), (10, 8, False, 1), (11, 7, True, 1), (12, 10, False, 2),
              (13, 11, False, 1), (14, 12, False, 3))  # fmt: skip
-# Orbits of the nodes of each graphlet.
-GRAPHLETS = {"G0": (0,), "G1": (1, 2), "G2": (3,), "G3": (4, 5), "G4": (6, 7), "G5": (8,), "G6": (9, 10, 11), "G7": (12, 13), "G8": (14,)}
 LARGEST = np.iinfo(np.int64).max
 
 
@@ -65,7 +60,7 @@ def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
     triangles, none = np.zeros(entries, np.int64), np.empty(0, np.int64)
     _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, none, np.empty(0, np.int32)))
     common_ptr = np.concatenate([[0], np.cumsum(triangles)])
-    _room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
+    require_room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
     common = np.empty(common_ptr[-1], np.int32)
     _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, common_ptr, common))
     reverse = _reverse(indptr, indices)
@@ -75,7 +70,7 @@ def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
 
 def one_hop(orbits: Orbits, report=lambda done, total: None) -> np.ndarray:
     """(13, 2m) int64 counts of :data:`ONE_HOP` at the places of the edges; O(wedges + diamonds) time."""
-    _room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
+    require_room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
     out = np.zeros((13, len(orbits.indices)), np.int64)
     sums = _sums(orbits)
     _ranges(orbits.bounds, lambda begin, end: _one_hop(*orbits[:6], *sums, begin, end, out), report)
@@ -156,7 +151,7 @@ def _row_starts(orbits: Orbits, key, report=lambda done, total: None):
     shared = (*orbits[:6], _wedge_rest(orbits), FURTHER.index(key))
     _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), report)
     indptr = np.concatenate([[0], np.cumsum(sizes)])
-    _room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
+    require_room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
     return indptr
 
 
@@ -166,29 +161,8 @@ def _fill(orbits: Orbits, key, bounds, starts, columns, values, report=lambda do
     _ranges(bounds, lambda begin, end: _further(*shared, begin, end, sizes, starts, columns, values), report)
 
 
-def keys_of(text: str, transposes: bool = False) -> list[tuple[int, int, int]]:
-    """The keys that a text such as ``all``, ``G3`` or ``1:4-5,2:8-8`` names, each once; raises :class:`UsageError`.
-
-    ``all`` and graphlets mean the 20 of :data:`KEYS`, or all 28 with ``transposes``.
-    """
-    every = list(dict.fromkeys(key for h, a, b in KEYS for key in ((h, a, b), (h, b, a))))
-    known = {name_of(key): [key] for key in every}
-    meant = every if transposes else list(KEYS)
-    groups = {"all": meant, **{name: [key for key in meant if key[1] in orbits] for name, orbits in GRAPHLETS.items()}}
-    found: list[tuple[int, int, int]] = []
-    for name in (part.strip() for part in text.split(",")):
-        if name not in known and name not in groups:
-            raise UsageError(f"--orbits {text}: found {name!r}, expected all, G0 to G8 or some of {', '.join(known)}")
-        found += known.get(name) or groups[name]
-    return list(dict.fromkeys(found))
-
-
-def name_of(key: tuple[int, int, int]) -> str:
-    """The name of a key, such as 1:4-5."""
-    return f"{key[0]}:{key[1]}-{key[2]}"
-
-
-def _room(what: str, needed: int, allowed: int) -> None:
+def require_room(what: str, needed: int, allowed: int) -> None:
+    """Raise :class:`TooLarge` where a result needs more bytes than it may take."""
     if needed > allowed:
         found = f"{what} takes {needed / 1e9:.3g} GB"
         raise TooLarge(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")

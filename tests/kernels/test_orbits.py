@@ -11,6 +11,7 @@ import pytest
 
 from graphkit.errors import UsageError
 from graphkit.kernels import orbits as kernel
+from graphkit.kernels.orbit_keys import keys_of
 from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
@@ -114,7 +115,7 @@ def test_blocks_are_rows_of_the_whole(entries):
     graph = networkx.gnp_random_graph(90, 0.08, seed=4)
     prepared = kernel.prepare(symmetric_matrix(np.array(graph.edges), 90))
     counts = kernel.one_hop(prepared)
-    for key in kernel.keys_of("all", transposes=True):
+    for key in keys_of("all", transposes=True):
         whole = kernel.adjacency_of(prepared, key, counts)
         indptr, blocks = kernel.adjacency_in_blocks(prepared, key, counts, entries)
         rows, columns, values = [0], [], []
@@ -137,9 +138,9 @@ def test_transposes():
 
 
 def test_words_for_keys():
-    assert kernel.keys_of("all") == list(kernel.KEYS) and len(set(kernel.keys_of("all", transposes=True))) == 28
-    assert kernel.keys_of("G3, 2:5-4") == [(1, 4, 5), (1, 5, 5), (2, 4, 5), (3, 4, 4), (2, 5, 4)]
-    sizes = [len(kernel.keys_of(f"G{k}", transposes=True)) for k in range(9)]
+    assert keys_of("all") == list(kernel.KEYS) and len(set(keys_of("all", transposes=True))) == 28
+    assert keys_of("G3, 2:5-4") == [(1, 4, 5), (1, 5, 5), (2, 4, 5), (3, 4, 4), (2, 5, 4)]
+    sizes = [len(keys_of(f"G{k}", transposes=True)) for k in range(9)]
     assert sizes == [1, 3, 1, 6, 3, 2, 7, 4, 1] and sum(sizes) == 28
 
 
