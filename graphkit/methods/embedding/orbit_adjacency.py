@@ -27,7 +27,7 @@ class OrbitAdjacencyConfig(Config):
     orbits: str = option("2:1-1", "orbits: H:A-B (hops, orbits of row and column), G0 to G8, all, or a list, whose counts are added")
     window: int = option(3, "walks: steps within which two nodes count as met", min=1)
     shift: float = option(1.0, "b, the number of negative samples: log b is taken off the mutual information", min=1e-9)
-    tolerance: float = option(1e-4, "relative accuracy of the singular values; 0 is machine precision", min=0)
+    tolerance: float = option(1e-3, "accuracy of the singular vectors, relative to the largest singular value", min=0)
     max_memory: float = option(8.0, "GB; refuse a matrix that takes more", min=1e-9)
 
     def __post_init__(self) -> None:
