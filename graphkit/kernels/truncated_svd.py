@@ -17,7 +17,7 @@ BLOCK = 64  # vectors that are multiplied at a time
 WIDEST = 32  # blocks at most
 
 
-def left_factors(matrix: scipy.sparse.csr_array, dim: int, *, symmetric: bool, seed: int = 0, tolerance: float = 1e-3):
+def left_factors(matrix: scipy.sparse.csr_array, dim: int, *, symmetric: bool, seed: int = 0, tolerance: float = 3e-3):
     """U_k sqrt(S_k) of the (n, m) float32 CSR matrix U S V', and its (k,) singular values in falling order, k at most ``dim``.
 
     symmetric: M = M', which halves the products. tolerance: blocks are added until none of the

@@ -27,14 +27,14 @@ class OrbitAdjacencyConfig(Config):
     orbits: str = option("2:1-1", "orbits: H:A-B (hops, orbits of row and column), G0 to G8, all, or a list, whose counts are added")
     window: int = option(3, "walks: steps within which two nodes count as met", min=1)
     shift: float = option(1.0, "b, the number of negative samples: log b is taken off the mutual information", min=1e-9)
-    tolerance: float = option(1e-3, "accuracy of the singular vectors, relative to the largest singular value", min=0)
+    tolerance: float = option(3e-3, "accuracy of the singular vectors, relative to the largest singular value", min=0)
     max_memory: float = option(8.0, "GB; refuse a matrix that takes more", min=1e-9)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.keys()
+        self.wanted()
 
-    def keys(self) -> list[tuple[int, int, int]]:
+    def wanted(self) -> list[tuple[int, int, int]]:
         """The keys (hops, orbit, orbit) whose counts are added; raises :class:`UsageError` for a word that names none."""
         return keys_of(self.orbits, transposes=True)
 
@@ -74,21 +74,14 @@ class OrbitAdjacency(Embedder):
         Raises :class:`DataError` where no graphlet has the orbits or no entry is positive, :class:`UsageError` beyond ``max_memory``.
         """
         from graphkit.kernels.simple import simple_matrix
-        from graphkit.kernels.truncated_svd import left_factors
 
-        config, matrix = self.config, simple_matrix(dataset)
-        positive = self.positive_pmi(matrix, dataset.name)
-        keys = set() if config.source == "walks" else set(config.keys())
-        symmetric = keys == {(hops, b, a) for hops, a, b in keys}
-        found, values = left_factors(positive, config.dim, symmetric=symmetric, seed=seed, tolerance=config.tolerance)
-        vectors = np.zeros((matrix.shape[0], config.dim), np.float32)
-        vectors[:, : found.shape[1]] = found
-        self.singular_values = np.zeros(config.dim)
-        self.singular_values[: len(values)] = values
-        return vectors
+        return self.factorise(self.positive_pmi(simple_matrix(dataset), dataset.name), seed)
 
-    def positive_pmi(self, matrix: scipy.sparse.csr_array, name: str = "graph") -> scipy.sparse.csr_array:
-        """The (n, n) float32 matrix that is factorised, from a symmetric 0/1 matrix; raises as :meth:`embed` does."""
+    def positive_pmi(self, matrix: scipy.sparse.csr_array, name: str = "graph", counted=None) -> scipy.sparse.csr_array:
+        """The (n, n) float32 matrix that is factorised, from a symmetric 0/1 matrix; raises as :meth:`embed` does.
+
+        counted: what :meth:`count` returned for the matrix, where several methods share it.
+        """
         from graphkit.kernels import pmi
 
         config = self.config
@@ -96,7 +89,7 @@ class OrbitAdjacency(Embedder):
             found, what = pmi.walk_pmi(matrix, config.window, config.shift, self._room), f"--window {config.window}"
         else:
             what = f"--orbits {config.orbits}"
-            counts = self._counts(matrix)
+            counts = self._sum(*(counted or self.count(matrix)))
             if not counts.nnz:
                 raise DataError(f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what there is")
             found = pmi.positive_pmi(counts, config.shift)
@@ -104,14 +97,32 @@ class OrbitAdjacency(Embedder):
             raise DataError(f"{name}: found no positive entry for {what} and --shift {config.shift:g}, expected edges and a lower shift")
         return found
 
-    def _counts(self, matrix: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
-        """(n, n) int64 sum of the orbit adjacencies of the keys."""
+    def factorise(self, positive: scipy.sparse.csr_array, seed: int = 0) -> numpy.ndarray:
+        """(n, dim) float32 vectors of what :meth:`positive_pmi` returned; sets ``singular_values``."""
+        from graphkit.kernels.truncated_svd import left_factors
+
+        config, vectors = self.config, np.zeros((positive.shape[0], self.config.dim), np.float32)
+        keys = set() if config.source == "walks" else set(config.wanted())
+        symmetric = keys == {(hops, b, a) for hops, a, b in keys}
+        found, values = left_factors(positive, config.dim, symmetric=symmetric, seed=seed, tolerance=config.tolerance)
+        vectors[:, : found.shape[1]] = found
+        self.singular_values = np.zeros(config.dim)
+        self.singular_values[: len(values)] = values
+        return vectors
+
+    def count(self, matrix: scipy.sparse.csr_array):
+        """What the orbit adjacencies of a graph are made from: its triangles, and the counts of its edges where a key needs them."""
         from graphkit.kernels import orbits
 
         prepared = orbits.prepare(matrix, int(self.config.max_memory * 1e9))
-        keys, total = self.config.keys(), None
-        counts = orbits.one_hop(prepared) if any(hops == 1 for hops, _, _ in keys) else None
-        for key in keys:
+        return prepared, orbits.one_hop(prepared) if any(hops == 1 for hops, _, _ in self.config.wanted()) else None
+
+    def _sum(self, prepared, counts) -> scipy.sparse.csr_array:
+        """(n, n) int64 sum of the orbit adjacencies of the keys."""
+        from graphkit.kernels import orbits
+
+        total = None
+        for key in self.config.wanted():
             found = orbits.adjacency_of(prepared, key, counts)
             total = found if total is None else total + found
         return total
