@@ -35,6 +35,14 @@ class Embedder(Method):
         raise NotImplementedError
 
 
+class Counter(Method):
+    """Graph -> whole numbers."""
+
+    def count(self, dataset: GraphDataset) -> dict[str, numpy.ndarray]:
+        """Return (n,) int64 columns by name; row i belongs to node i of ``dataset.graph``."""
+        raise NotImplementedError
+
+
 class Analysis(Method):
     """Data set -> measures of its nodes, which a trained run can be held against."""
 
