@@ -72,11 +72,11 @@ def edge_orbits(**values):
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices.")
 @click.option("-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json.")
 def orbit_adjacency(**values):
-    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, written one by one.
+    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a file.
 
-    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. 3:4-4 can be nearly dense; it is
-    written in blocks of rows. A matrix above --max-memory is left out, and the exit code is 2; summary.json lists what was written
-    and what was refused.
+    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. Matrices are written by pieces of rows
+    (3:4-4 can be nearly dense), transposes of two hops as a whole. A matrix above --max-memory is left out, and the exit code is 2;
+    summary.json lists what was written and what was refused.
 
     \b
     Examples:
@@ -156,35 +156,23 @@ def _table(values: dict[str, Any], edges: bool) -> None:
 
 
 def _matrices(values: dict[str, Any]) -> None:
-    from graphkit import sparse_files, tables
-    from graphkit.files import write_json
-    from graphkit.kernels import orbit_keys
-    from graphkit.kernels import orbits as kernel
+    from graphkit.kernels.orbit_keys import keys_of, name_of
+    from graphkit.methods.structure.orbit_matrices import MatrixFolder
 
-    wanted = orbit_keys.keys_of(values["names"])
+    wanted = keys_of(values["names"])
     folder = Path(values["output"])
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: found a file, expected a folder")
     dataset, prepared, counts = _count(values, any(key[0] == 1 for key in wanted))
-    ids, written, refused = dataset.ids(), [], {}
-    tables.write(folder / "ids.tsv", {"id": ids})
+    matrices = MatrixFolder(folder, values["kind"], dataset.ids(), dataset.name, wanted)
     with progress.stages() as report:
-        for at, key in enumerate(wanted):
-            name = f"{key[0]}-{key[1]}-{key[2]}.{values['kind']}"
-            try:
-                indptr, blocks = kernel.adjacency_in_blocks(prepared, key, counts)
-                total = sparse_files.write(folder / name, values["kind"], indptr, blocks, ids)
-                written.append({"orbits": orbit_keys.name_of(key), "file": name, "entries": int(indptr[-1]), "total": total})
-            except kernel.TooLarge as problem:
-                refused[orbit_keys.name_of(key)] = str(problem)
-            # After every matrix, so that it describes what the folder holds however the rest ends.
-            about = {"dataset": dataset.name, "nodes": len(ids), "matrices": written, "refused": list(refused)}
-            write_json(folder / "summary.json", about)
-            report("matrices", at + 1, len(wanted))
+        matrices.write(prepared, counts, lambda done, total: report("matrices", done, total))
+    written = [matrices.written[key] for key in wanted if key in matrices.written]
     if values["as_json"]:
         echo_json(written)
     else:
         click.echo(table([tuple(row.values()) for row in written], ("orbits", "file", "entries", "total")))
-    if refused:
+    if matrices.refused:
+        left_out = ", ".join(name_of(key) for key in wanted if key in matrices.refused)
         others = f"; the other {len(written)} are in {folder}" if written else ""
-        raise UsageError(f"{next(iter(refused.values()))}; left out: {', '.join(refused)}{others}")
+        raise UsageError(f"{next(iter(matrices.refused.values()))}; left out: {left_out}{others}")

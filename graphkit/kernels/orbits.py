@@ -18,7 +18,8 @@ import numpy as np
 import scipy.sparse
 
 from graphkit.errors import UsageError
-from graphkit.kernels.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
+from graphkit.kernels import orbit_rows
+from graphkit.kernels.orbit_keys import KEYS, ONE_HOP, name_of
 from graphkit.kernels.threads import in_threads
 
 EDGE_ORBITS = ONE_HOP[1:]
@@ -55,7 +56,7 @@ def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
     """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for too many."""
     indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     n, entries = len(indptr) - 1, len(indices)
-    work = np.concatenate([[0], np.cumsum(_wedges(indptr, indices) + 1)])
+    work = np.concatenate([[0], np.cumsum(orbit_rows.wedges(indptr, indices) + 1)])
     bounds = np.unique(np.searchsorted(work, np.linspace(0, work[-1], min(n, 64) + 1))).astype(np.int64)
     triangles, none = np.zeros(entries, np.int64), np.empty(0, np.int64)
     _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, none, np.empty(0, np.int32)))
@@ -102,8 +103,7 @@ def edge_orbits(orbits: Orbits, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
 def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None):
     """The (n, n) int64 CSR matrix of a key of :data:`KEYS` or the transpose of one, zeros left out.
 
-    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge`, before the matrix is made, where it would take
-    more than ``max_bytes``.
+    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge` as soon as it takes more than ``max_bytes``.
     """
     n = len(orbits.indptr) - 1
     if key not in KEYS and key[0] > 1:
@@ -114,51 +114,19 @@ def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray |
         matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
-    indptr = _row_starts(orbits, key, lambda done, total: report(done, 2 * total))
-    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int64)
-    _fill(orbits, key, orbits.bounds, indptr, columns, values, lambda done, total: report(total + done, 2 * total))
-    return scipy.sparse.csr_array((values, columns, indptr), shape=(n, n))
-
-
-def adjacency_in_blocks(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, entries: int = 1 << 24):
-    """:func:`adjacency_of` in blocks of rows: indptr (n + 1,) int64 and an iterator of (first row, row after the last, columns, values).
-
-    A block has about ``entries`` entries, at least one row. Transposes of keys of two hops are made as a whole first, and so are the
-    keys of one hop, which have as many entries as the graph has edges.
-    """
-    if key[0] == 1 or key not in KEYS:
-        matrix = adjacency_of(orbits, key, counts)
-        indptr = matrix.indptr.astype(np.int64)
-        return indptr, ((0, len(indptr) - 1, columns, values) for columns, values in [(matrix.indices, matrix.data)])
-    indptr = _row_starts(orbits, key)
-    return indptr, _blocks(orbits, key, indptr, entries)
-
-
-def _blocks(orbits: Orbits, key, indptr, entries: int):
-    bounds, first = orbits.bounds, 0
-    while first < len(bounds) - 1:
-        last = max(first + 1, int(np.searchsorted(indptr[bounds], indptr[bounds[first]] + entries, side="right")) - 1)
-        begin, end = int(bounds[first]), int(bounds[last])
-        columns, values = (np.empty(indptr[end] - indptr[begin], dtype) for dtype in (np.int32, np.int64))
-        _fill(orbits, key, bounds[first : last + 1], indptr - indptr[begin], columns, values)
-        yield begin, end, columns, values
-        first = last
-
-
-def _row_starts(orbits: Orbits, key, report=lambda done, total: None):
-    """(n + 1,) int64: where the rows of a key of :data:`FURTHER` start; raises :class:`TooLarge`."""
-    sizes, nothing = np.zeros(len(orbits.indptr) - 1, np.int64), (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64))
-    shared = (*orbits[:6], _wedge_rest(orbits), FURTHER.index(key))
-    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), report)
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    require_room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
-    return indptr
-
-
-def _fill(orbits: Orbits, key, bounds, starts, columns, values, report=lambda done, total: None) -> None:
-    """Write the entries of the rows within ``bounds`` to where ``starts`` says."""
-    shared, sizes = (*orbits[:6], _wedge_rest(orbits), FURTHER.index(key)), np.zeros(len(orbits.indptr) - 1, np.int64)
-    _ranges(bounds, lambda begin, end: _further(*shared, begin, end, sizes, starts, columns, values), report)
+    sizes, parts, entries = [np.zeros(1, np.int64)], [], 0
+    for _, _, found in orbit_rows.pieces(orbits, [key], report):
+        rows, *part = found[key]
+        entries += len(part[0])
+        require_room(f"{name_of(key)} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
+        sizes.append(rows)
+        parts.append(part)
+    columns, values, at = np.empty(entries, np.int32), np.empty(entries, np.int64), 0
+    for k, (some, numbers) in enumerate(parts):
+        columns[at : at + len(some)], values[at : at + len(some)] = some, numbers
+        at += len(some)
+        parts[k] = ()  # as the whole fills up, the parts go
+    return scipy.sparse.csr_array((values, columns, np.cumsum(np.concatenate(sizes))), shape=(n, n))
 
 
 def require_room(what: str, needed: int, allowed: int) -> None:
@@ -179,13 +147,6 @@ def _ranges(bounds, work, report=lambda done, total: None) -> None:
         report(done, len(bounds) - 1)
 
     in_threads(piece, len(bounds) - 1)
-
-
-def _wedges(indptr, indices):
-    """(n,) number of wedges that start at each node, backward ones included."""
-    degree = np.diff(indptr)
-    sums = np.concatenate([[0], np.cumsum(degree[indices])])
-    return sums[indptr[1:]] - sums[indptr[:-1]]
 
 
 def _wedge_rest(orbits: Orbits):
@@ -284,83 +245,3 @@ def _one_hop(indptr, indices, reverse, triangles, common_ptr, common, rest, r, s
             for f in range(indptr[x], indptr[x + 1]):
                 near[indices[f]] = 0
                 inside[indices[f]] = 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _further(indptr, indices, reverse, triangles, common_ptr, common, rest, kind, begin, end, sizes, starts, columns, values):
-    """Count the entries of rows of the key FURTHER[kind], or fill them in where ``starts`` says where."""
-    n = len(indptr) - 1
-    place = np.full(n, -1, np.int64)
-    near, inside, other, far = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
-    touched, reached = np.empty(n, np.int32), np.empty(n, np.int32)
-    for u in range(begin, end):
-        for e in range(indptr[u], indptr[u + 1]):
-            place[indices[e]] = e
-        count = 0
-        for e in range(indptr[u], indptr[u + 1]):
-            x = indices[e]
-            for f in range(indptr[x], indptr[x + 1]):
-                v = indices[f]
-                if place[v] < 0 and v != u:
-                    if near[v] == 0:
-                        touched[count] = v
-                        count += 1
-                    near[v] += 1
-                    if kind == 2 or kind >= 5:
-                        other[v] += triangles[f]
-                    elif kind == 4:
-                        other[v] += rest[f]
-                    if kind == 5:
-                        far[v] += rest[e]
-                elif kind > 0 and x < v and v != u:
-                    for at in range(common_ptr[f], common_ptr[f + 1]):
-                        if place[common[at]] < 0:
-                            inside[common[at]] += 1
-        number = count
-        if kind == 6:
-            number = 0
-            for i in range(count):
-                for f in range(indptr[touched[i]], indptr[touched[i] + 1]):
-                    v = indices[f]
-                    if place[v] < 0 and v != u:
-                        if far[v] == 0:
-                            reached[number] = v
-                            number += 1
-                        far[v] += near[touched[i]]
-        listed = reached if kind == 6 else touched
-        if len(starts) > 0:
-            listed[:number].sort()
-        at, size = starts[u] if len(starts) > 0 else 0, 0
-        for i in range(number):
-            v = listed[i]
-            value = _value(kind, near[v], inside[v], other[v], far[v])
-            if value != 0:
-                if len(starts) > 0:
-                    columns[at + size], values[at + size] = v, value
-                size += 1
-        sizes[u] = size
-        for i in range(number):
-            far[listed[i]] = 0
-        for i in range(count):
-            near[touched[i]], inside[touched[i]], other[touched[i]], far[touched[i]] = 0, 0, 0, 0
-        inside[u] = 0
-        for e in range(indptr[u], indptr[u + 1]):
-            place[indices[e]] = -1
-
-
-@numba.njit(cache=True, nogil=True)
-def _value(kind, near, inside, other, far):
-    if kind == 0:
-        return near
-    if kind == 1:
-        return inside
-    if kind == 2:
-        return other - 2 * inside
-    square = near * (near - 1) // 2 - inside
-    if kind == 3:
-        return square
-    if kind == 4:
-        return other - 2 * square
-    if kind == 5:
-        return far - near - (other - 2 * inside)
-    return far - (other - 2 * inside)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from graphkit.errors import UsageError
+from graphkit.kernels import orbit_rows
 from graphkit.kernels import orbits as kernel
-from graphkit.kernels.orbit_keys import keys_of
+from graphkit.kernels.orbit_keys import FURTHER, keys_of
 from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
@@ -110,24 +111,24 @@ def test_totals_and_symmetry_with_hubs():
     np.testing.assert_array_equal(walks, found[1, 3, 3] + found[2, 1, 1])
 
 
-@pytest.mark.parametrize("entries", [1, 500, 10**9])
-def test_blocks_are_rows_of_the_whole(entries):
-    graph = networkx.gnp_random_graph(90, 0.08, seed=4)
+@pytest.mark.parametrize("size", [1, 500, 10**9])
+@pytest.mark.parametrize("p", [0.03, 0.3])
+def test_pieces_of_several_keys_are_rows_of_each(size, p, monkeypatch):
+    monkeypatch.setattr(orbit_rows, "PIECE", size)
+    graph = networkx.gnp_random_graph(90, p, seed=4)
     prepared = kernel.prepare(symmetric_matrix(np.array(graph.edges), 90))
-    counts = kernel.one_hop(prepared)
-    for key in keys_of("all", transposes=True):
-        whole = kernel.adjacency_of(prepared, key, counts)
-        indptr, blocks = kernel.adjacency_in_blocks(prepared, key, counts, entries)
-        rows, columns, values = [0], [], []
-        for begin, end, some, numbers in blocks:
-            assert begin == rows[-1]
+    for keys in (FURTHER, FURTHER[3:5], FURTHER[:1], FURTHER[6:]):
+        rows, found = [0], {key: [] for key in keys}
+        for begin, end, some in orbit_rows.pieces(prepared, keys):
+            assert begin == rows[-1] and set(some) == set(keys)
             rows.append(end)
-            columns.append(some)
-            values.append(numbers)
-        assert rows[-1] == 90 and (key[0] == 1 or key not in kernel.KEYS or entries > 1 or len(rows) > 2)
-        np.testing.assert_array_equal(indptr, whole.indptr)
-        np.testing.assert_array_equal(np.concatenate(columns), whole.indices)
-        np.testing.assert_array_equal(np.concatenate(values), whole.data)
+            for key, part in some.items():
+                found[key].append(part)
+        assert rows[-1] == 90 and (len(rows) > 80) == (size == 1)
+        for key, parts in found.items():
+            whole = kernel.adjacency_of(prepared, key)
+            for expected, column in zip((np.diff(whole.indptr), whole.indices, whole.data), zip(*parts)):
+                np.testing.assert_array_equal(np.concatenate(column), expected)
 
 
 def test_transposes():
@@ -181,5 +182,5 @@ def test_a_count_beyond_63_bits_is_refused():
 def test_a_matrix_too_large_is_refused():
     matrix = symmetric_matrix(np.array([(0, v) for v in range(1, 200)]), 200)
     prepared = kernel.prepare(matrix, max_bytes=100_000)
-    with pytest.raises(UsageError, match=r"--max-memory: 2:1-1 of 39,402 entries takes 0\.000473 GB, expected at most 0\.0001 GB"):
+    with pytest.raises(UsageError, match=r"--max-memory: 2:1-1 of 39,402 entries or more takes 0\.000473 GB, expected at most 0\.0001 GB"):
         kernel.adjacency_of(prepared, (2, 1, 1))

@@ -100,7 +100,7 @@ def test_what_cannot_be_embedded_is_said(make_dataset):
         OrbitAdjacency(source="walks", window=2, shift=1e6).embed(path)
     with pytest.raises(UsageError, match="--orbits 1:7-8: found '1:7-8', expected all"):
         OrbitAdjacency(orbits="1:7-8")
-    with pytest.raises(UsageError, match="--max-memory: 2:1-1 of 6 entries takes 7.2e-08 GB, expected at most 5e-08"):
+    with pytest.raises(UsageError, match="--max-memory: 2:1-1 of 6 entries or more takes 7.2e-08 GB, expected at most 5e-08"):
         OrbitAdjacency(orbits="2:1-1", max_memory=5e-8).embed(path)
     with pytest.raises(UsageError, match="--max-memory: the matrix of walks of 8 and more entries"):
         OrbitAdjacency(source="walks", window=1, max_memory=5e-8).embed(path)
