@@ -11,14 +11,13 @@ import click
 from graphkit.cli import progress
 from graphkit.cli.options import compose, data_options, echo_json, load_dataset, machine_options, output_options, prepare_machine, table
 from graphkit.errors import UsageError
-
-FORMATS = ("npz", "mtx", "tsv", "parquet")
+from graphkit.sparse_files import FORMATS
 
 _shared = compose(
     click.argument("data", metavar="[DATASET]", required=False),
     data_options,
     click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), default=8.0, show_default=True, metavar="GB",
-                 help="Refuse a result or list of triangles that takes more."),
+                 help="Refuse a result, in memory or in a file, or a list of triangles that takes more."),
     machine_options,
     output_options,
 )  # fmt: skip
@@ -67,14 +66,17 @@ def edge_orbits(**values):
 
 @command.command("orbit-adjacency")
 @_shared
-@click.option("--orbits", "names", metavar="all|H:A-B,..", default="all", show_default=True,
-              help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes.")  # fmt: skip
+@click.option("--orbits", "names", metavar="all|Gi|H:A-B,..", default="all", show_default=True,
+              help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes; G0 to G8: "
+              "those of a graphlet.")  # fmt: skip
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices.")
 @click.option("-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json.")
 def orbit_adjacency(**values):
-    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, written one by one.
+    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a file.
 
-    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. 3:4-4 can be nearly dense.
+    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. Matrices are written by pieces of rows
+    (3:4-4 can be nearly dense), transposes of two hops as a whole. A matrix above --max-memory is left out, and the exit code is 2;
+    summary.json lists what was written and what was refused.
 
     \b
     Examples:
@@ -112,7 +114,7 @@ def _count(values: dict[str, Any], one_hop: bool = True):
     """(data set, prepared graph, counts of edges) of a command's options."""
     from graphkit.kernels.orbits import one_hop as count_edges
     from graphkit.kernels.orbits import prepare
-    from graphkit.methods.structure.simple import simple_matrix
+    from graphkit.kernels.simple import simple_matrix
 
     if values["data"] is not None:
         if values["dataset"] or values["edges"]:
@@ -154,65 +156,23 @@ def _table(values: dict[str, Any], edges: bool) -> None:
 
 
 def _matrices(values: dict[str, Any]) -> None:
-    from graphkit import tables
-    from graphkit.files import write_json
-    from graphkit.kernels import orbits as kernel
+    from graphkit.kernels.orbit_keys import keys_of, name_of
+    from graphkit.methods.structure.orbit_matrices import MatrixFolder
 
-    wanted = _keys(values["names"], kernel)
+    wanted = keys_of(values["names"])
     folder = Path(values["output"])
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: found a file, expected a folder")
     dataset, prepared, counts = _count(values, any(key[0] == 1 for key in wanted))
-    ids, summary = dataset.ids(), []
-    tables.write(folder / "ids.tsv", {"id": ids})
+    matrices = MatrixFolder(folder, values["kind"], dataset.ids(), dataset.name, wanted)
     with progress.stages() as report:
-        for at, key in enumerate(wanted):
-            stored = key if key in kernel.KEYS else (key[0], key[2], key[1])
-            matrix = kernel.adjacency_of(prepared, stored, counts)
-            matrix = matrix if stored == key else matrix.T.tocsr()
-            name = f"{key[0]}-{key[1]}-{key[2]}.{values['kind']}"
-            _write(folder / name, matrix, values["kind"], ids)
-            total = sum(int(part.sum()) for part in _parts(matrix.data))
-            summary.append({"orbits": kernel.name_of(key), "file": name, "entries": int(matrix.nnz), "total": total})
-            del matrix
-            report("matrices", at + 1, len(wanted))
-    write_json(folder / "summary.json", {"dataset": dataset.name, "nodes": len(ids), "matrices": summary})
+        matrices.write(prepared, counts, lambda done, total: report("matrices", done, total))
+    written = [matrices.written[key] for key in wanted if key in matrices.written]
     if values["as_json"]:
-        echo_json(summary)
+        echo_json(written)
     else:
-        click.echo(table([tuple(row.values()) for row in summary], ("orbits", "file", "entries", "total")))
-
-
-def _parts(data, size: int = 1024):
-    """Pieces short enough that the sum of one stays below 2^63: an entry is below the square of a degree, 2^52 in practice."""
-    return (data[at : at + size] for at in range(0, len(data), size))
-
-
-def _keys(text: str, kernel) -> list[tuple[int, int, int]]:
-    known = {kernel.name_of((h, *ends)): (h, *ends) for h, a, b in kernel.KEYS for ends in ((a, b), (b, a))}
-    if text == "all":
-        return list(kernel.KEYS)
-    wanted = [name.strip() for name in text.split(",")]
-    for name in wanted:
-        if name not in known:
-            raise UsageError(f"--orbits {text}: found {name!r}, expected all or some of {', '.join(known)}")
-    return list(dict.fromkeys(known[name] for name in wanted))
-
-
-def _write(path: Path, matrix, kind: str, ids) -> None:
-    import numpy as np
-    import scipy.io
-    import scipy.sparse
-
-    from graphkit import tables
-    from graphkit.files import atomic_path
-
-    if kind in ("tsv", "parquet"):
-        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        tables.write(path, {"source": ids[rows], "target": ids[matrix.indices], "count": matrix.data})
-        return
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        if kind == "npz":
-            scipy.sparse.save_npz(stream, matrix, compressed=False)
-        else:
-            scipy.io.mmwrite(stream, matrix.tocoo(), field="integer", symmetry="general")
+        click.echo(table([tuple(row.values()) for row in written], ("orbits", "file", "entries", "total")))
+    if matrices.refused:
+        left_out = ", ".join(name_of(key) for key in wanted if key in matrices.refused)
+        others = f"; the other {len(written)} are in {folder}" if written else ""
+        raise UsageError(f"{next(iter(matrices.refused.values()))}; left out: {left_out}{others}")

@@ -25,8 +25,10 @@ def set_threads(threads: int | None) -> int:
     """
     keep_memory()
     count = threads or available_cores()
-    # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later.
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later. numba reads its own
+    # again at every compilation, and refuses another value once its threads run.
+    variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    for variable in variables[:-1] if "numba" in sys.modules else variables:
         os.environ[variable] = str(count)
     torch.set_num_threads(count)
     if "numba" in sys.modules:

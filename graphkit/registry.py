@@ -22,7 +22,7 @@ from graphkit.config import Config
 from graphkit.errors import DataError, UsageError, did_you_mean
 
 ENTRY_POINT_GROUP = "graphkit.methods"
-KINDS = ("embedder", "learner", "clusterer", "analysis")
+KINDS = ("embedder", "counter", "learner", "clusterer", "analysis")
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ def write(path: str | Path, columns: Mapping[str, numpy.ndarray]) -> None:
             write_text(stream, columns, "," if kind == "csv" else "\t")
 
 
-def write_text(stream: TextIO, columns: Mapping[str, numpy.ndarray], separator: str = "\t") -> None:
+def write_text(stream: TextIO, columns: Mapping[str, numpy.ndarray], separator: str = "\t", header: bool = True) -> None:
     """Write a header and a line per row; raises :class:`DataError` for a word that a tsv cannot hold."""
-    stream.write(separator.join(columns) + "\n")
+    if header:
+        stream.write(separator.join(columns) + "\n")
     cells = [_cells(values, separator) for values in columns.values()]
     stream.writelines(separator.join(row) + "\n" for row in zip(*cells))
 

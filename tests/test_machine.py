@@ -1,4 +1,4 @@
-"""What graphkit asks of the machine: memory that stays with the process."""
+"""What graphkit asks of the machine: memory that stays with the process, and threads."""
 
 from __future__ import annotations
 
@@ -35,3 +35,19 @@ def test_memory_stays_unless_the_user_says_otherwise():
     kept, mapped = (int(run.stdout) for run in runs)
     pages = 50 * 2 * 4 * 2**20 // resource.getpagesize()
     assert kept < pages / 20 and mapped > pages / 2
+
+
+COMPILE = """
+import numba
+from graphkit import machine
+machine.set_threads(1)
+print(numba.njit(lambda x: x + 1)(1), numba.get_num_threads())
+"""
+
+
+@pytest.mark.parametrize("before", ["2", None], ids=["variable", "no variable"])
+def test_a_kernel_compiles_after_threads_were_set(before):
+    clean = {key: value for key, value in os.environ.items() if key != "NUMBA_NUM_THREADS"}
+    given = {} if before is None else {"NUMBA_NUM_THREADS": before}
+    done = subprocess.run([sys.executable, "-c", COMPILE], env={**clean, **given}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "2 1\n"), done.stderr

@@ -89,7 +89,7 @@ def test_documentation_lists_built_in_methods_alone(installed):
     ("module", "its module graphkit_degrees.nothing cannot be found"),
     ("package", "its module graphkit_nowhere.nothing cannot be found"),
     ("sheet", "degree_powers.yaml: not a method sheet"),
-    ("kind", "kind is 'oracle', expected one of embedder, learner"),
+    ("kind", "kind is 'oracle', expected one of embedder, counter, learner"),
 ])  # fmt: skip
 def test_a_broken_one_is_named_in_one_line_and_left_out(tmp_path, spoil, message):
     entry = {"module": "broken = graphkit_degrees.nothing", "package": "broken = graphkit_nowhere.nothing"}.get(spoil)

@@ -20,7 +20,7 @@ from graphkit.cli.options import config_options
 from graphkit.cli.train import learner_command
 from graphkit.config import Config, field_types, flag_name
 from graphkit.datasets import synthetic
-from graphkit.methods.base import Analysis, Clusterer, Embedder, Learner, LinkLearner
+from graphkit.methods.base import Analysis, Clusterer, Counter, Embedder, Learner, LinkLearner
 
 ROOT = Path(__file__).resolve().parent.parent
 SHEETS = [sheet for sheet in registry.sheets() if not sheet.family.startswith("plug-in")]
@@ -36,7 +36,7 @@ def word_id(part):
 
 def test_every_module_with_a_method_has_a_sheet_and_is_found():
     folder = ROOT / "graphkit" / "methods"
-    bases = "Analysis|Clusterer|Embedder|Learner|LinkLearner|Reweighted|StreamLearner|SupervisedLearner"
+    bases = "Analysis|Clusterer|Counter|Embedder|Learner|LinkLearner|Reweighted|StreamLearner|EventVectorsLearner|SupervisedLearner"
     form = re.compile(rf"^class \w+\(({bases})\)", re.MULTILINE)
     with_method = {path for path in folder.glob("*/*.py") if form.search(path.read_text())}
     assert with_method and with_method == {sheet.path.with_suffix(".py") for sheet in SHEETS}
@@ -67,7 +67,7 @@ def test_sheet_says_all_it_must(sheet):
 @pytest.mark.parametrize("name, sheet", WORDS, ids=word_id)
 def test_class_fits_its_sheet(name, sheet):
     method = registry.method(name)
-    kinds = {"analysis": Analysis, "clusterer": Clusterer, "embedder": Embedder}
+    kinds = {"analysis": Analysis, "clusterer": Clusterer, "counter": Counter, "embedder": Embedder}
     kinds["learner"] = LinkLearner if sheet.task == "link" else Learner
     assert issubclass(method, kinds[sheet.kind]) and issubclass(method.Config, Config)
     assert inspect.getdoc(method) != inspect.getdoc(kinds[sheet.kind]), "the class needs a docstring of its own"

@@ -37,8 +37,10 @@ def _figure(key: str, name: str, run: Mapping[str, Any]) -> str:
 
 
 def spread(values: Mapping[str, Any]) -> str:
-    """Mean ± unbiased std of a stored metric; small figures, such as rounding errors, keep their digits."""
+    """Mean ± unbiased std of a stored metric; small figures, such as rounding errors, keep their digits, and counts have no decimals."""
     mean = values["mean"]
+    if values["std"] is None and mean == round(mean) and abs(mean) >= 2:
+        return f"{mean:,.0f}"
     shown = f"{mean:.4f}" if mean == 0 or abs(mean) >= 1e-3 else f"{mean:.2e}"
     return shown + ("" if values["std"] is None else f" ± {values['std']:.4f}")
 

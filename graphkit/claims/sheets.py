@@ -14,7 +14,7 @@ ACTIONS = {"train": "learner", "embed": "embedder", "check": None}
 RUN_KEYS = {*ACTIONS, "dataset", "seeds", "overrides", "preset", "split", "evaluate", "task"}
 # protocol of an embed run -> options it takes
 PROTOCOLS = {
-    "node-classification": {"ratios", "shuffles", "C", "seed"},
+    "node-classification": {"ratios", "shuffles", "folds", "C", "seed"},
     "link-prediction": {"operator", "C", "seed"},
     "clustering": {"repeats", "seed"},
 }

@@ -17,7 +17,8 @@ from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from graphkit.errors import DataError, UsageError
 from graphkit.evaluation import logistic, ranking
-from graphkit.evaluation.labels import f1_scores, label_matrix, top_labels
+from graphkit.evaluation.labels import f1_scores, label_matrix, ranking_scores, top_labels
+from graphkit.evaluation.stratify import stratified_folds
 
 PAIR_FEATURES = {
     "hadamard": lambda a, b: a * b,
@@ -38,6 +39,7 @@ def node_classification(
     shuffles: int = 10,
     C: float = 1.0,
     seed: int = 0,
+    folds: int = 0,
     report: Callable[[str], None] | None = None,
 ) -> dict[str, list[float]]:
     """Return ``{"micro_f1@0.1": [one value per shuffle], "macro_f1@0.1": [...], ...}``.
@@ -45,28 +47,57 @@ def node_classification(
     vectors (n, d); labels (n,) class numbers with -1 for none, or (n, L) indicators. Nodes without a label take no part.
     Shuffle s is the permutation of seed + s for every method and ratio; the first int(ratio * n) nodes train. A label
     that is absent from the training part has no classifier: its score is -inf, and it stays in the macro mean.
+
+    folds: cross-validation in place of the ratios, ``{"micro_f1": [one value per fold and shuffle], ...}``; the folds are stratified by
+    the labels. Where nodes have several labels, ``auroc``, ``auprc`` and ``apop`` rank the nodes of a part for each label and are
+    means over the labels that some but not all of its nodes have; apop is log2(auprc / share of positives), OBNB's measure.
     """
+    known, truth = labelled(labels)
+    vectors = _checked(vectors, len(np.asarray(labels)))
+    features, several = torch.from_numpy(vectors[known].astype(np.float64)), np.ndim(labels) == 2
+    found: dict[str, list[float]] = {}
+    for place, number, train, test in node_splits(truth, ratios, shuffles, folds, seed):
+        for name, value in classified(features, truth, train, test, C, ranked=bool(folds) and several).items():
+            found.setdefault(f"{name}{place}", []).append(value)
+        if report is not None:
+            report(f"{place.replace('@', 'ratio ')}, split {number + 1}".lstrip(", "))
+    return found
+
+
+def labelled(labels) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers (k,) of the nodes with a label and their (k, L) bool labels; raises :class:`DataError` for fewer than 2."""
     truth = label_matrix(labels)
-    vectors = _checked(vectors, len(truth))
     known = np.flatnonzero(truth.any(1))
     if len(known) < 2:
         raise DataError(f"found {len(known)} labelled nodes, expected at least 2")
-    features, truth = torch.from_numpy(vectors[known].astype(np.float64)), truth[known]
+    return known, truth[known]
+
+
+def node_splits(truth: np.ndarray, ratios: Sequence[float], shuffles: int, folds: int = 0, seed: int = 0):
+    """Yield (what the metrics' names end in, number, train, test) of (k, L) bool labels: by ratios, or by folds where there are any."""
+    count = len(truth)
+    if folds:
+        if not 2 <= folds <= count:
+            raise UsageError(f"--folds is {folds}, expected 2 to {count}, the number of labelled nodes")
+        for shuffle in range(shuffles):
+            parts = stratified_folds(truth, folds, np.random.default_rng(seed + shuffle))
+            for fold in range(folds):
+                yield "", shuffle * folds + fold, np.flatnonzero(parts != fold), np.flatnonzero(parts == fold)
+        return
     for ratio in ratios:
-        if not 0 < int(ratio * len(known)) < len(known):
-            size = int(ratio * len(known))
-            raise UsageError(f"--train-ratio is {ratio:g}, which leaves {size} of {len(known)} labelled nodes for training")
-    found: dict[str, list[float]] = {}
+        if not 0 < int(ratio * count) < count:
+            raise UsageError(f"--train-ratio is {ratio:g}, which leaves {int(ratio * count)} of {count} labelled nodes for training")
     for ratio in ratios:
         for shuffle in range(shuffles):
-            order = np.random.default_rng(seed + shuffle).permutation(len(known))
-            train, test = np.split(order, [int(ratio * len(known))])
-            scores = classifier_scores(features[train], truth[train], features[test], C)
-            for name, value in f1_scores(truth[test], top_labels(scores, truth[test].sum(1))).items():
-                found.setdefault(f"{name}@{ratio:g}", []).append(value)
-            if report is not None:
-                report(f"ratio {ratio:g}, shuffle {shuffle + 1} of {shuffles}")
-    return found
+            order = np.random.default_rng(seed + shuffle).permutation(count)
+            yield f"@{ratio:g}", shuffle, *np.split(order, [int(ratio * count)])
+
+
+def classified(features: torch.Tensor, truth: np.ndarray, train: np.ndarray, test: np.ndarray, C: float, ranked: bool = False):
+    """Train on some rows of (k, d) features with (k, L) truth and return the F1 scores, and with ``ranked`` the ranking ones, of others."""
+    scores = classifier_scores(features[train], truth[train], features[test], C)
+    found = f1_scores(truth[test], top_labels(scores, truth[test].sum(1)))
+    return {**found, **ranking_scores(truth[test], scores)} if ranked else found
 
 
 def classifier_scores(features: torch.Tensor, truth: np.ndarray, others: torch.Tensor, C: float) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from graphkit.errors import DataError
+
 
 def label_matrix(labels, count: int = 0) -> np.ndarray:
     """Return (n, L) bool from (n,) class numbers (negative: none) or (n, L) indicators; L is at least ``count``."""
@@ -25,3 +27,21 @@ def f1_scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
     hits, total = (truth & guess).sum(0).astype(float), (truth.sum(0) + guess.sum(0)).astype(float)
     per_label = np.divide(2 * hits, total, out=np.zeros_like(hits), where=total > 0)
     return {"micro_f1": float(2 * hits.sum() / max(total.sum(), 1.0)), "macro_f1": float(per_label.mean())}
+
+
+def ranking_scores(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """Return the mean over labels of AUROC, AUPRC (average precision) and apop = log2(AUPRC / share of positives).
+
+    (n, L) bool truth and scores; labels that no row or every row has are left out. Raises :class:`DataError` where that leaves none.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    judged = np.flatnonzero(truth.any(0) & ~truth.all(0))
+    if not len(judged):
+        raise DataError("found no label that some and not all test nodes have, expected one to rank the nodes by")
+    scores = np.nan_to_num(scores)  # a label without a classifier is -inf throughout: all tied
+    roc, precision, prior = [], [], truth[:, judged].mean(0)
+    for label in judged:
+        roc.append(roc_auc_score(truth[:, label], scores[:, label]))
+        precision.append(average_precision_score(truth[:, label], scores[:, label]))
+    return {"auroc": float(np.mean(roc)), "auprc": float(np.mean(precision)), "apop": float(np.mean(np.log2(precision / prior)))}

@@ -45,6 +45,7 @@ _RULES = (
 OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")
 EMBEDDING = {
     "node": Protocol("deepwalk", "one-vs-rest L2 logistic regression on the first part of shuffled nodes; as many labels as each node has"),
+    "folds": Protocol("stratified-folds", "one-vs-rest L2 logistic regression in stratified folds; as many labels as each node has"),
     "link": Protocol("node2vec-links", "logistic regression on pair features, trained on the training edges, held-out edges ranked"),
     "clustering": Protocol("k-means", "k-means with the number of classes, best of ten starts, against the classes"),
 }

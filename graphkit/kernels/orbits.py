@@ -18,18 +18,20 @@ import numpy as np
 import scipy.sparse
 
 from graphkit.errors import UsageError
+from graphkit.kernels import orbit_rows
+from graphkit.kernels.orbit_keys import KEYS, ONE_HOP, name_of
 from graphkit.kernels.threads import in_threads
 
-ONE_HOP = ((1, 0, 0), (1, 1, 2), (1, 3, 3), (1, 4, 5), (1, 5, 5), (1, 6, 7), (1, 8, 8), (1, 9, 11), (1, 10, 10), (1, 10, 11),
-           (1, 12, 13), (1, 13, 13), (1, 14, 14))  # fmt: skip
-FURTHER = ((2, 1, 1), (2, 12, 12), (2, 9, 10), (2, 8, 8), (2, 4, 5), (2, 6, 6), (3, 4, 4))
-KEYS = ONE_HOP + FURTHER
 EDGE_ORBITS = ONE_HOP[1:]
 # Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.
 NODE_SUMS = ((0, 0, False, 1), (1, 1, False, 1), (3, 2, False, 2), (4, 3, False, 1), (5, 3, True, 1), (6, 5, False, 1),
              (7, 5, True, 3), (8, 6, False, 2), (9, 7, False, 1), (10, 8, False, 1), (11, 7, True, 1), (12, 10, False, 2),
              (13, 11, False, 1), (14, 12, False, 3))  # fmt: skip
 LARGEST = np.iinfo(np.int64).max
+
+
+class TooLarge(UsageError):
+    """A result would take more than it may."""
 
 
 class Orbits(NamedTuple):
@@ -51,15 +53,15 @@ class Orbits(NamedTuple):
 
 
 def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
-    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`UsageError` for too many."""
+    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for too many."""
     indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     n, entries = len(indptr) - 1, len(indices)
-    work = np.concatenate([[0], np.cumsum(_wedges(indptr, indices) + 1)])
+    work = np.concatenate([[0], np.cumsum(orbit_rows.wedges(indptr, indices) + 1)])
     bounds = np.unique(np.searchsorted(work, np.linspace(0, work[-1], min(n, 64) + 1))).astype(np.int64)
     triangles, none = np.zeros(entries, np.int64), np.empty(0, np.int64)
     _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, none, np.empty(0, np.int32)))
     common_ptr = np.concatenate([[0], np.cumsum(triangles)])
-    _room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
+    require_room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
     common = np.empty(common_ptr[-1], np.int32)
     _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, common_ptr, common))
     reverse = _reverse(indptr, indices)
@@ -69,7 +71,7 @@ def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
 
 def one_hop(orbits: Orbits, report=lambda done, total: None) -> np.ndarray:
     """(13, 2m) int64 counts of :data:`ONE_HOP` at the places of the edges; O(wedges + diamonds) time."""
-    _room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
+    require_room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
     out = np.zeros((13, len(orbits.indices)), np.int64)
     sums = _sums(orbits)
     _ranges(orbits.bounds, lambda begin, end: _one_hop(*orbits[:6], *sums, begin, end, out), report)
@@ -99,38 +101,39 @@ def edge_orbits(orbits: Orbits, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None):
-    """The (n, n) int64 CSR matrix of a key of :data:`KEYS`, zeros left out; ``counts`` is :func:`one_hop`'s answer, for its keys.
+    """The (n, n) int64 CSR matrix of a key of :data:`KEYS` or the transpose of one, zeros left out.
 
-    Raises :class:`UsageError`, before the matrix is made, where it would take more than ``max_bytes``.
+    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge` as soon as it takes more than ``max_bytes``.
     """
     n = len(orbits.indptr) - 1
-    if key in ONE_HOP:
+    if key not in KEYS and key[0] > 1:
+        return adjacency_of(orbits, (key[0], key[2], key[1]), counts, report).T.tocsr()
+    if key[0] == 1:
         counts = one_hop(orbits) if counts is None else counts
-        matrix = scipy.sparse.csr_array((counts[ONE_HOP.index(key)], orbits.indices, orbits.indptr), shape=(n, n), copy=True)
+        values = counts[ONE_HOP.index(key)] if key in KEYS else counts[ONE_HOP.index((1, key[2], key[1]))][orbits.reverse]
+        matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
-    kind, sizes = FURTHER.index(key), np.zeros(n, np.int64)
-    shared = (*orbits[:6], _wedge_rest(orbits), kind)
-    nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int64)
-    pieces = 2 * (len(orbits.bounds) - 1)
-    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, *nothing), lambda done, _: report(done, pieces))
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    _room(f"{name_of(key)} of {int(indptr[-1]):,} entries", 12 * int(indptr[-1]), orbits.max_bytes)
-    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.int64)
-    _ranges(orbits.bounds, lambda begin, end: _further(*shared, begin, end, sizes, indptr, columns, values),
-            lambda done, half: report(half + done, pieces))  # fmt: skip
-    return scipy.sparse.csr_array((values, columns, indptr), shape=(n, n))
+    sizes, parts, entries = [np.zeros(1, np.int64)], [], 0
+    for _, _, found in orbit_rows.pieces(orbits, [key], report):
+        rows, *part = found[key]
+        entries += len(part[0])
+        require_room(f"{name_of(key)} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
+        sizes.append(rows)
+        parts.append(part)
+    columns, values, at = np.empty(entries, np.int32), np.empty(entries, np.int64), 0
+    for k, (some, numbers) in enumerate(parts):
+        columns[at : at + len(some)], values[at : at + len(some)] = some, numbers
+        at += len(some)
+        parts[k] = ()  # as the whole fills up, the parts go
+    return scipy.sparse.csr_array((values, columns, np.cumsum(np.concatenate(sizes))), shape=(n, n))
 
 
-def name_of(key: tuple[int, int, int]) -> str:
-    """The name of a key, such as 1:4-5."""
-    return f"{key[0]}:{key[1]}-{key[2]}"
-
-
-def _room(what: str, needed: int, allowed: int) -> None:
+def require_room(what: str, needed: int, allowed: int) -> None:
+    """Raise :class:`TooLarge` where a result needs more bytes than it may take."""
     if needed > allowed:
         found = f"{what} takes {needed / 1e9:.3g} GB"
-        raise UsageError(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
+        raise TooLarge(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
 
 
 def _ranges(bounds, work, report=lambda done, total: None) -> None:
@@ -144,13 +147,6 @@ def _ranges(bounds, work, report=lambda done, total: None) -> None:
         report(done, len(bounds) - 1)
 
     in_threads(piece, len(bounds) - 1)
-
-
-def _wedges(indptr, indices):
-    """(n,) number of wedges that start at each node, backward ones included."""
-    degree = np.diff(indptr)
-    sums = np.concatenate([[0], np.cumsum(degree[indices])])
-    return sums[indptr[1:]] - sums[indptr[:-1]]
 
 
 def _wedge_rest(orbits: Orbits):
@@ -249,83 +245,3 @@ def _one_hop(indptr, indices, reverse, triangles, common_ptr, common, rest, r, s
             for f in range(indptr[x], indptr[x + 1]):
                 near[indices[f]] = 0
                 inside[indices[f]] = 0
-
-
-@numba.njit(cache=True, nogil=True)
-def _further(indptr, indices, reverse, triangles, common_ptr, common, rest, kind, begin, end, sizes, starts, columns, values):
-    """Count the entries of rows of the key FURTHER[kind], or fill them in where ``starts`` says where."""
-    n = len(indptr) - 1
-    place = np.full(n, -1, np.int64)
-    near, inside, other, far = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
-    touched, reached = np.empty(n, np.int32), np.empty(n, np.int32)
-    for u in range(begin, end):
-        for e in range(indptr[u], indptr[u + 1]):
-            place[indices[e]] = e
-        count = 0
-        for e in range(indptr[u], indptr[u + 1]):
-            x = indices[e]
-            for f in range(indptr[x], indptr[x + 1]):
-                v = indices[f]
-                if place[v] < 0 and v != u:
-                    if near[v] == 0:
-                        touched[count] = v
-                        count += 1
-                    near[v] += 1
-                    if kind == 2 or kind >= 5:
-                        other[v] += triangles[f]
-                    elif kind == 4:
-                        other[v] += rest[f]
-                    if kind == 5:
-                        far[v] += rest[e]
-                elif kind > 0 and x < v and v != u:
-                    for at in range(common_ptr[f], common_ptr[f + 1]):
-                        if place[common[at]] < 0:
-                            inside[common[at]] += 1
-        number = count
-        if kind == 6:
-            number = 0
-            for i in range(count):
-                for f in range(indptr[touched[i]], indptr[touched[i] + 1]):
-                    v = indices[f]
-                    if place[v] < 0 and v != u:
-                        if far[v] == 0:
-                            reached[number] = v
-                            number += 1
-                        far[v] += near[touched[i]]
-        listed = reached if kind == 6 else touched
-        if len(starts) > 0:
-            listed[:number].sort()
-        at, size = starts[u] if len(starts) > 0 else 0, 0
-        for i in range(number):
-            v = listed[i]
-            value = _value(kind, near[v], inside[v], other[v], far[v])
-            if value != 0:
-                if len(starts) > 0:
-                    columns[at + size], values[at + size] = v, value
-                size += 1
-        sizes[u] = size
-        for i in range(number):
-            far[listed[i]] = 0
-        for i in range(count):
-            near[touched[i]], inside[touched[i]], other[touched[i]], far[touched[i]] = 0, 0, 0, 0
-        inside[u] = 0
-        for e in range(indptr[u], indptr[u + 1]):
-            place[indices[e]] = -1
-
-
-@numba.njit(cache=True, nogil=True)
-def _value(kind, near, inside, other, far):
-    if kind == 0:
-        return near
-    if kind == 1:
-        return inside
-    if kind == 2:
-        return other - 2 * inside
-    square = near * (near - 1) // 2 - inside
-    if kind == 3:
-        return square
-    if kind == 4:
-        return other - 2 * square
-    if kind == 5:
-        return far - near - (other - 2 * inside)
-    return far - (other - 2 * inside)

@@ -37,6 +37,14 @@ class Embedder(Method):
         raise NotImplementedError
 
 
+class Counter(Method):
+    """Graph -> whole numbers."""
+
+    def count(self, dataset: GraphDataset) -> dict[str, numpy.ndarray]:
+        """Return (n,) int64 columns by name; row i belongs to node i of ``dataset.graph``."""
+        raise NotImplementedError
+
+
 class Clusterer(Method):
     """Graph and seeds -> a set of nodes."""
 

@@ -46,6 +46,19 @@ def test_formats_hold_the_same_matrix(count, kind):
         np.testing.assert_array_equal(_read(f"out/{name}.{kind}", kind), expected)
 
 
+def test_a_matrix_too_large_is_left_out_and_the_folder_says_so(count, tmp_path):
+    code, out, err = count("orbit-adjacency", "barabasi:n=200,m=2", "--orbits", "2:1-1,3:4-4,1:3-3", "--max-memory", "0.0002", "-o", "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert code == 2 and err.count("\n") == 1 and "left out: 3:4-4; the other 2 are in out" in err and "3:4-4" not in out
+    assert [row["orbits"] for row in summary["matrices"]] == ["2:1-1", "1:3-3"] and summary["refused"] == ["3:4-4"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"ids.tsv", "summary.json", "2-1-1.npz", "1-3-3.npz"}
+
+
+def test_the_matrices_of_a_graphlet(count):
+    code, out, _ = count("orbit-adjacency", "karate", "--orbits", "G4,1:7-6", "-o", "out", "--json")
+    assert code == 0 and [row["orbits"] for row in json.loads(out)] == ["1:6-7", "2:6-6", "1:7-6"]
+
+
 def _read(path, kind):
     if kind == "npz":
         return scipy.sparse.load_npz(path).toarray()
@@ -92,7 +105,7 @@ def test_the_reduction_is_announced_once(count, tmp_path):
         (["orbits", "karate", "-o", "x.foo"], 2, "found the ending '.foo'"),
         (["orbits", "karate", "--edges", "paw.txt", "-o", "x.tsv"], 2, "DATASET karate: found with --dataset or --edges"),
         (["orbits", "-o", "x.tsv"], 2, "--dataset and --edges: found neither"),
-        (["orbit-adjacency", "karate", "--orbits", "1:8-9", "-o", "x"], 2, "--orbits 1:8-9: found '1:8-9', expected all or some of 1:0-0"),
+        (["orbit-adjacency", "karate", "--orbits", "1:8-9", "-o", "x"], 2, "found '1:8-9', expected all, G0 to G8 or some of 1:0-0"),
         (["orbit-adjacency", "karate", "-o", "paw.txt"], 2, "-o paw.txt: found a file, expected a folder"),
         (["orbit-adjacency", "karate", "--max-memory", "0.00001", "-o", "x"], 2, "--max-memory: the counts of edges takes"),
     ],

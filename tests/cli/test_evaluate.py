@@ -72,6 +72,35 @@ def test_wrong_options_end_in_one_line(vectors):
             run("embedding", folder / "v.npy", "--dataset", "karate", "--train-ratio", ratio)
 
 
+def test_folds_and_the_choice_among_files(vectors):
+    _, table, folder = vectors
+    embeddings.write(folder / "good.npy", table)
+    embeddings.write(folder / "noise.npy", np.random.default_rng(1).normal(size=(34, 4)).astype(np.float32))
+    shared = ["--dataset", "karate", "--folds", 4, "--shuffles", 2, "--json"]
+    alone = json.loads(run("embedding", folder / "good.npy", *shared))
+    assert alone["protocol"] == "stratified-folds" and alone["folds"] == 4 and "train_ratio" not in alone
+    assert len(alone["metrics"]["micro_f1"]["values"]) == 8 and alone["metrics"]["micro_f1"]["mean"] > 0.9
+    found = json.loads(run("embedding", folder / "noise.npy", folder / "good.npy", *shared))
+    assert found["files"] == [str(folder / "noise.npy"), str(folder / "good.npy")]
+    assert len(found["chosen"]) == 8 and found["chosen"].count(str(folder / "good.npy")) >= 6
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--protocol", "clustering"], "found 2 files, expected one with --protocol clustering"),
+        ([], "--train-ratio 0.1,0.5,0.9: found 3 shares, expected one, or --folds, with several files"),
+        (["--folds", "35"], "--folds is 35, expected 2 to 34"),
+    ],
+)
+def test_several_files_ask_for_one_kind_of_split(vectors, words, text):
+    _, table, folder = vectors
+    embeddings.write(folder / "v.npy", table)
+    embeddings.write(folder / "w.npy", table)
+    with pytest.raises(UsageError, match=text):
+        run("embedding", folder / "v.npy", folder / "w.npy", "--dataset", "karate", *words)
+
+
 def test_hidden_edges_round_trip(tmp_path):
     """What hide writes is the training graph that the link protocol of the same seed expects."""
     from graphkit.evaluation.hidden import hide_edges

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from graphkit.errors import UsageError
+from graphkit.kernels import orbit_rows
 from graphkit.kernels import orbits as kernel
-from graphkit.methods.structure.topo import symmetric_matrix
+from graphkit.kernels.orbit_keys import FURTHER, keys_of
+from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
 SHAPES = {(2, 1, 1): {1: 0}, (3, 2, 2): {1: 1, 2: 2}, (3, 3, 2): {2: 3}, (4, 3, 2): {1: 4, 2: 5}, (4, 3, 3): {1: 6, 3: 7},
@@ -109,6 +111,40 @@ def test_totals_and_symmetry_with_hubs():
     np.testing.assert_array_equal(walks, found[1, 3, 3] + found[2, 1, 1])
 
 
+@pytest.mark.parametrize("size", [1, 500, 10**9])
+@pytest.mark.parametrize("p", [0.03, 0.3])
+def test_pieces_of_several_keys_are_rows_of_each(size, p, monkeypatch):
+    monkeypatch.setattr(orbit_rows, "PIECE", size)
+    graph = networkx.gnp_random_graph(90, p, seed=4)
+    prepared = kernel.prepare(symmetric_matrix(np.array(graph.edges), 90))
+    for keys in (FURTHER, FURTHER[3:5], FURTHER[:1], FURTHER[6:]):
+        rows, found = [0], {key: [] for key in keys}
+        for begin, end, some in orbit_rows.pieces(prepared, keys):
+            assert begin == rows[-1] and set(some) == set(keys)
+            rows.append(end)
+            for key, part in some.items():
+                found[key].append(part)
+        assert rows[-1] == 90 and (len(rows) > 80) == (size == 1)
+        for key, parts in found.items():
+            whole = kernel.adjacency_of(prepared, key)
+            for expected, column in zip((np.diff(whole.indptr), whole.indices, whole.data), zip(*parts)):
+                np.testing.assert_array_equal(np.concatenate(column), expected)
+
+
+def test_transposes():
+    prepared = kernel.prepare(symmetric_matrix(np.array(networkx.gnp_random_graph(40, 0.2, seed=5).edges), 40))
+    for h, a, b in kernel.KEYS:
+        found = kernel.adjacency_of(prepared, (h, b, a)).toarray()
+        np.testing.assert_array_equal(found, kernel.adjacency_of(prepared, (h, a, b)).toarray().T)
+
+
+def test_words_for_keys():
+    assert keys_of("all") == list(kernel.KEYS) and len(set(keys_of("all", transposes=True))) == 28
+    assert keys_of("G3, 2:5-4") == [(1, 4, 5), (1, 5, 5), (2, 4, 5), (3, 4, 4), (2, 5, 4)]
+    sizes = [len(keys_of(f"G{k}", transposes=True)) for k in range(9)]
+    assert sizes == [1, 3, 1, 6, 3, 2, 7, 4, 1] and sum(sizes) == 28
+
+
 def test_closed_forms():
     n = 500
     nodes = count(networkx.star_graph(n))[1]  # node 0 is the hub
@@ -146,5 +182,5 @@ def test_a_count_beyond_63_bits_is_refused():
 def test_a_matrix_too_large_is_refused():
     matrix = symmetric_matrix(np.array([(0, v) for v in range(1, 200)]), 200)
     prepared = kernel.prepare(matrix, max_bytes=100_000)
-    with pytest.raises(UsageError, match=r"--max-memory: 2:1-1 of 39,402 entries takes 0\.000473 GB, expected at most 0\.0001 GB"):
+    with pytest.raises(UsageError, match=r"--max-memory: 2:1-1 of 39,402 entries or more takes 0\.000473 GB, expected at most 0\.0001 GB"):
         kernel.adjacency_of(prepared, (2, 1, 1))

@@ -43,7 +43,7 @@ class LocalGraph:
         """
         import scipy.sparse
 
-        from graphkit.methods.structure.simple import simple_matrix
+        from graphkit.kernels.simple import simple_matrix
 
         if not dataset.weighted:
             matrix = simple_matrix(dataset)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from graphkit.config import Config, option
 from graphkit.errors import DataError
+from graphkit.kernels.simple import symmetric_matrix
 from graphkit.lazy import np
 from graphkit.methods.base import Analysis
 
 if TYPE_CHECKING:
     import numpy
-    import scipy.sparse
 
     from graphkit.datasets.base import GraphDataset
 
@@ -125,20 +125,6 @@ class Topo(Analysis):
             defined = (degrees[part] > 0) & (degree > (1 if part == "train" else 0))
             columns[f"atc_{part}"] = _where(defined, product.astype(np.float64))
         return columns
-
-
-def symmetric_matrix(pairs: numpy.ndarray, num_nodes: int) -> scipy.sparse.csr_array:
-    """(n, n) symmetric 0/1 matrix of (P, 2) edges, without loops."""
-    import scipy.sparse
-
-    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    ends = np.concatenate([pairs, pairs[:, ::-1]]).T
-    matrix = scipy.sparse.csr_array((np.ones(ends.shape[1], np.int64), (ends[0], ends[1])), shape=(num_nodes, num_nodes))
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    matrix.indptr = matrix.indptr.astype(np.int64)
-    return matrix
 
 
 def _where(defined, values, otherwise: float = float("nan")) -> numpy.ndarray:

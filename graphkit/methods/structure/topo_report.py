@@ -28,7 +28,7 @@ def judge(learner, dataset, part: str, limit: int | None, repeats: bool, seed: i
 
     limit: so many random ones of them. repeats: links of earlier parts are candidates too. The model sees the training graph.
     """
-    from graphkit.methods.structure.topo import symmetric_matrix
+    from graphkit.kernels.simple import symmetric_matrix
 
     n = dataset.num_nodes
     targets = symmetric_matrix(getattr(dataset.split, part).pos, n)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from graphkit.datasets.build import distinct
 from graphkit.errors import DataError
 from graphkit.lazy import np
-from graphkit.methods.structure.topo import symmetric_matrix
 
 if TYPE_CHECKING:
+    import numpy
     import scipy.sparse
 
     from graphkit.datasets.base import GraphDataset
@@ -39,4 +39,18 @@ def simple_matrix(dataset: GraphDataset) -> scipy.sparse.csr_array:
     left_out = [name for name, found in differences.items() if found]
     if left_out:
         log.info("%s: read as a simple undirected graph: %s", dataset.name, ", ".join(left_out))
+    return matrix
+
+
+def symmetric_matrix(pairs: numpy.ndarray, num_nodes: int) -> scipy.sparse.csr_array:
+    """(n, n) symmetric 0/1 matrix of (P, 2) edges, without loops."""
+    import scipy.sparse
+
+    pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    ends = np.concatenate([pairs, pairs[:, ::-1]]).T
+    matrix = scipy.sparse.csr_array((np.ones(ends.shape[1], np.int64), (ends[0], ends[1])), shape=(num_nodes, num_nodes))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    matrix.indptr = matrix.indptr.astype(np.int64)
     return matrix
