@@ -29,13 +29,18 @@ class EventVectorsConfig(LearnerConfig):
 class EventVectorsLearner(StreamLearner):
     """A stream learner that scores (u, v) by an MLP of the two nodes' vectors at the time of the event.
 
-    A subclass says in ``parts`` what vectors are made of. A batch is scored from what earlier batches left, in TGN's words with messages
-    that wait and neighbours that were met before the batch; those that an earlier event of the same batch would add are not seen, where
-    the published codes see such neighbours. Node features are used where there are some, and event features likewise.
+    A subclass says in ``parts`` what vectors are made of. A batch is scored from what earlier batches left: messages that wait, and
+    neighbours that were met before the batch, or with ``within`` before the time of the very event. Node features are used where
+    there are some, and event features likewise.
     """
 
     def parts(self) -> dict:
-        """Return ``embedding`` (attention, sum, time, identity), ``memory`` (options of the update, or None), ``uniform``, ``back``."""
+        """Return what vectors are made of.
+
+        embedding: attention, sum, time or identity. memory: options of :class:`graphkit.nn.node_memory.MemoryUpdate`, or None.
+        last: whether a node's last message of a batch is its only one. uniform: draw neighbours from all of the past. back: a
+        neighbour stands at the moment when it was met. within: neighbours met in the same batch, before, are known.
+        """
         raise NotImplementedError
 
     def build(self) -> None:
@@ -58,10 +63,10 @@ class EventVectorsLearner(StreamLearner):
             batch = max(config.batch_size, config.eval_batch_size)
             last = parts["last"]
             self.held = NodeMemory(self.memory, self.store, n, config.memory_dim, self.device, last=last, batch=batch)
-        self.depth, self.back = 0, parts.get("back", False)
+        self.depth, self.back, self.within = 0, parts.get("back", False), parts.get("within", False)
         if embedding in ("attention", "sum"):
             self.depth = config.num_layers
-            if self.back or parts["uniform"]:
+            if self.back or self.within or parts["uniform"]:
                 options = {"uniform": parts["uniform"], "seed": self.seed}
                 self.finder = PastNeighbours(self.memory, self.store, n, config.neighbours, **options)
             else:
@@ -97,6 +102,11 @@ class EventVectorsLearner(StreamLearner):
 
         count, src, dst = len(events), self.store.src[events], self.store.dst[events]
         nodes, moments = np.concatenate([src, dst, negatives]), np.tile(events, 3)
+        if self.finder is not None and self.within:
+            self.finder.take_in(src, dst, events)
+            # A moment is the first event at its time: lists are searched for what came before it, simultaneous events left out.
+            known = self.store.time[: self.store.count]
+            moments = torch.searchsorted(known, known[torch.from_numpy(moments).to(self.device)]).cpu().numpy()
         draw = int(self.memory["epoch"]) if self.model.training else 0
         hops = neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
         vectors, held = self._present(hops.nodes)
@@ -105,7 +115,7 @@ class EventVectorsLearner(StreamLearner):
             ends, numbers = torch.from_numpy(np.stack([src, dst])), torch.from_numpy(events)
             places = torch.from_numpy(hops.at[0][: 2 * count]).view(2, count)
             self.held.take_in(ends, numbers, places, *held)
-        if self.finder is not None:
+        if self.finder is not None and not self.within:
             self.finder.take_in(src, dst, events)
         return logits[0], logits[1]
 

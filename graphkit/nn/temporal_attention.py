@@ -13,6 +13,8 @@ from torch import nn
 
 from graphkit.errors import UsageError
 
+BLOCK = 1024  # links at a time in the gradient: the vectors of their rows stay in the cache
+
 
 class Merge(nn.Module):
     """W1 relu(W0 [a | b] + b0) + b1."""
@@ -29,6 +31,41 @@ class Merge(nn.Module):
 def link_graph(row: torch.Tensor, rows: int):
     """Block of L sources, the links, each with one edge to its row of ``rows``; row: (L,) int64."""
     return dgl.create_block((torch.arange(len(row), device=row.device), row), num_src_nodes=len(row), num_dst_nodes=rows)
+
+
+class _Attend(torch.autograd.Function):
+    """(heads, R, |x|) sums of what links see (L, |x|), weighted by the softmax of their products with (heads, R, |x|) vectors of the rows.
+
+    stays: (L, heads) factors of the weights, dropout's, or None. Both directions are DGL's kernels on the graph of links; the gradient of
+    a link is taken from its only row, for which DGL's own gradient would fill an (L, |x|) array for each head and product.
+    """
+
+    @staticmethod
+    def forward(ctx, inputs, asked, graph, row, stays):
+        scores = torch.cat([dgl.ops.u_dot_v(graph, inputs, of_head) for of_head in asked], 1)
+        weight = dgl.ops.edge_softmax(graph, scores)
+        ctx.graph = graph
+        ctx.save_for_backward(inputs, asked, row, weight, stays)
+        used = weight if stays is None else weight * stays
+        return torch.stack([dgl.ops.u_mul_e_sum(graph, inputs, of_head[:, None]) for of_head in used.unbind(1)])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        inputs, asked, row, weight, stays = ctx.saved_tensors
+        graph, gradient = ctx.graph, gradient.contiguous()
+        slope = torch.cat([dgl.ops.u_dot_v(graph, inputs, of_head) for of_head in gradient], 1)
+        used = weight if stays is None else weight * stays
+        slope = slope if stays is None else slope * stays
+        slope = weight * (slope - dgl.ops.copy_e_sum(graph, weight * slope)[row])
+        to_asked = torch.stack([dgl.ops.u_mul_e_sum(graph, inputs, of_head[:, None]) for of_head in slope.unbind(1)])
+        if not ctx.needs_input_grad[0]:
+            return None, to_asked, None, None, None
+        factors, of_rows = torch.cat([used, slope], 1)[:, None], torch.cat([gradient, asked]).transpose(0, 1).contiguous()
+        to_inputs = torch.empty_like(inputs)
+        for start in range(0, len(row), BLOCK):
+            part = slice(start, start + BLOCK)
+            to_inputs[part] = torch.bmm(factors[part], of_rows[row[part]])[:, 0]
+        return to_inputs, to_asked, None, None, None
 
 
 class TemporalAttention(nn.Module):
@@ -56,9 +93,8 @@ class TemporalAttention(nn.Module):
         query = self.query(torch.cat([own, present.expand(rows, -1)], 1)).view(rows, self.heads, self.width) / self.width**0.5
         asked = torch.einsum("rhc,hcd->hrd", query, self.key.weight.view(self.heads, self.width, -1))
         graph = link_graph(row, rows)
-        scores = torch.cat([dgl.ops.u_dot_v(graph, inputs, of_head) for of_head in asked], 1)
-        weight = self.dropout(dgl.ops.edge_softmax(graph, scores))
-        summed = torch.stack([dgl.ops.u_mul_e_sum(graph, inputs, of_head[:, None]) for of_head in weight.unbind(1)])
+        stays = self.dropout(torch.ones(len(row), self.heads, device=own.device)) if self.training else None
+        summed = _Attend.apply(inputs, asked, graph, row, stays)
         attended = torch.einsum("hrd,hcd->rhc", summed, self.value.weight.view(self.heads, self.width, -1))
         return self.merge(attended.reshape(rows, self.heads * self.width), own)
 
@@ -103,12 +139,13 @@ class TemporalLayers(nn.Module):
         """
         current = [vectors[places] for places in at]
         present = self.time(torch.zeros(1, dtype=torch.float64, device=vectors.device))
-        fixed = [torch.cat([*([] if feat is None else [feat]), self.time(age)], 1) for _, _, age, feat in links]
+        fixed = [self.time(age) if feat is None else torch.cat([feat, self.time(age)], 1) for _, _, age, feat in links]
         for depth, layer in enumerate(self.layers):
             step = []
             for hop in range(len(links) - depth):
                 row, column = links[hop][:2]
-                seen = torch.cat([current[hop + 1][column], fixed[hop]], 1)
+                near = current[hop + 1]
+                seen = torch.cat([near[column], fixed[hop]], 1) if near.shape[1] else fixed[hop]
                 step.append(layer(current[hop], present, seen, row))
             current = step
         return current[0]

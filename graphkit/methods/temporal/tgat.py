@@ -17,6 +17,7 @@ class TGATConfig(EventVectorsConfig):
     heads: int = option(2, "attention heads", min=1)
     neighbours: int = option(20, "past events that a node looks at in each layer", min=1)
     neighbour_choice: str = option("uniform", "some of all of the past, drawn evenly, or the last events", choices=("recent", "uniform"))
+    within_batch: bool = option(False, "know the neighbours met earlier in the same batch too, as the published codes do")
     dropout: float = option(0.1, "dropout of the attention weights", min=0, max=0.99)
 
 
@@ -34,4 +35,6 @@ class TGAT(EventVectorsLearner):
 
     def parts(self) -> dict:
         """Attention alone, back in time."""
-        return {"embedding": "attention", "memory": None, "uniform": self.config.neighbour_choice == "uniform", "back": True}
+        config = self.config
+        return {"embedding": "attention", "memory": None, "uniform": config.neighbour_choice == "uniform", "back": True,
+                "within": config.within_batch}  # fmt: skip

@@ -26,6 +26,7 @@ class TGNConfig(EventVectorsConfig):
     heads: int = option(2, "attention: heads", min=1)
     neighbours: int = option(10, "attention, sum: past events that a node looks at", min=1)
     neighbour_choice: str = option("recent", "attention, sum: the last events, or some of all of the past", choices=("recent", "uniform"))
+    within_batch: bool = option(False, "know the neighbours met earlier in the same batch too, as the published codes do")
     dropout: float = option(0.1, "attention: dropout of its weights", min=0, max=0.99)
 
 
@@ -49,4 +50,4 @@ class TGN(EventVectorsLearner):
             raise UsageError(f"--embedding {config.embedding} is of the memory alone, expected attention or sum with --no-node-memory")
         update = {"updater": config.updater, "message": config.message, "message_dim": config.message_dim}
         return {"embedding": config.embedding, "memory": update if config.node_memory else None, "last": config.aggregator == "last",
-                "uniform": config.neighbour_choice == "uniform"}  # fmt: skip
+                "uniform": config.neighbour_choice == "uniform", "within": config.within_batch}  # fmt: skip

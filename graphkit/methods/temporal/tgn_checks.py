@@ -96,7 +96,7 @@ class Plain:
         return self.memory(u)[0] + (0 if self.node_feat is None else self.p["features.weight"] @ feat)
 
     def met(self, u: int, moment: int) -> list[tuple[int, int]]:
-        """(other end, event) of the last k events of u before a moment that have been taken in."""
+        """(other end, event) of the last k known events of u before a moment."""
         src, dst = self.store.src, self.store.dst
         own = [k for k in self.past if k < moment and u in (src[k], dst[k])][-self.learner.config.neighbours :]
         return [(int(dst[k] if src[k] == u else src[k]), k) for k in own]
@@ -138,12 +138,14 @@ class Plain:
 
     def score(self, u: int, v: int, moment: int) -> float:
         """Logit of a pair at the time of an event."""
+        if self.parts.get("within"):
+            moment = next(k for k in range(moment + 1) if self.time(k) == self.time(moment))
         return float(self.merge("scorer", self.vector(u, moment), self.vector(v, moment))[0])
 
     def take_in(self, events) -> None:
         """Take in a batch: vectors as they were before it, then a message to each end of each event, in order."""
         ends = [(k, int(self.store.src[k]), int(self.store.dst[k])) for k in events.tolist()]
-        self.past += [k for k, _, _ in ends]
+        self.past = sorted({*self.past, *events.tolist()})
         if self.parts["memory"] is None:
             return
         before = {u: self.memory(u) for _, *pair in ends for u in pair}
@@ -166,6 +168,7 @@ def compare(learner, size: int, seed: int = 0, count: int | None = None) -> floa
             numbers = np.arange(start, min(start + size, len(stream)))
             negatives = rng.integers(0, learner.dataset.num_nodes, len(numbers))
             ends = (stream.dst[numbers], negatives)
+            plain.past += numbers.tolist() if plain.parts.get("within") else []
             wanted = [[plain.score(int(u), int(v), int(k)) for u, v, k in zip(stream.src[numbers], end, numbers)] for end in ends]
             found = learner.score_batch(numbers, negatives)
             worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(found, wanted)))

@@ -23,6 +23,8 @@ VECTORS = {
     "tgn-identity": ("tgn", {**MEMORY, "embedding": "identity"}),
     "tgat": ("tgat", {**SMALL, **ATTENTION}),
     "tgat-recent": ("tgat", {**SMALL, **ATTENTION, "neighbour_choice": "recent"}),
+    "tgat-within": ("tgat", {**SMALL, **ATTENTION, "within_batch": True}),
+    "tgn-within": ("tgn", {**MEMORY, **ATTENTION, "within_batch": True}),
     "jodie": ("jodie", MEMORY),
 }
 NAT = {"cache": (6, 5), "self_dim": 8, "slot_dim": 3, "pos_dim": 4, "batch_size": BATCH, "eval_batch_size": BATCH}

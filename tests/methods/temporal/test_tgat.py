@@ -20,7 +20,8 @@ def learner_on(stream, seed=0, **options):
 
 @pytest.mark.parametrize("options", [
     {"neighbour_choice": "recent"}, {"neighbour_choice": "recent", "num_layers": 3}, {"neighbour_choice": "recent", "rich": True},
-    {"num_layers": 1, "neighbours": 200}, {"neighbours": 30, "rich": True, "heads": 3},
+    {"num_layers": 1, "neighbours": 200}, {"neighbour_choice": "recent", "within_batch": True},
+    {"neighbours": 30, "rich": True, "heads": 3},
 ], ids=str)  # fmt: skip
 @pytest.mark.parametrize("seed", range(2))
 def test_scores_are_those_of_the_plain_model(options, seed, with_features):

@@ -24,7 +24,9 @@ def learner_on(stream, seed=0, **options):
 @pytest.mark.parametrize("options", [
     {}, {"aggregator": "mean"}, {"message": "mlp"}, {"aggregator": "mean", "message": "mlp", "updater": "rnn"}, {"embedding": "sum"},
     {"embedding": "time"}, {"embedding": "identity"}, {"num_layers": 2}, {"num_layers": 2, "embedding": "sum", "heads": 3},
-    {"neighbour_choice": "uniform", "neighbours": 200}, {"node_memory": False}, {"rich": True}, {"rich": True, "aggregator": "mean",
+    {"neighbour_choice": "uniform", "neighbours": 200}, {"node_memory": False}, {"within_batch": True},
+    {"within_batch": True, "num_layers": 2, "neighbours": 2},
+    {"rich": True}, {"rich": True, "aggregator": "mean",
     "num_layers": 2}, {"rich": True, "node_memory": False},
 ], ids=str)  # fmt: skip
 def test_scores_and_memories_are_those_of_the_plain_model(options, with_features):
