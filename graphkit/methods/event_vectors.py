@@ -109,18 +109,18 @@ class EventVectorsLearner(StreamLearner):
             moments = torch.searchsorted(known, known[torch.from_numpy(moments).to(self.device)]).cpu().numpy()
         draw = int(self.memory["epoch"]) if self.model.training else 0
         hops = neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
-        vectors, held = self._present(hops.nodes)
-        logits = self.model.score(self._embed(hops, vectors, held), count)
+        vectors, reading = self._present(hops.nodes)
+        logits = self.model.score(self._embed(hops, vectors, reading), count)
         if self.held is not None:
             ends, numbers = torch.from_numpy(np.stack([src, dst])), torch.from_numpy(events)
             places = torch.from_numpy(hops.at[0][: 2 * count]).view(2, count)
-            self.held.take_in(ends, numbers, places, *held)
+            self.held.take_in(ends, numbers, places, *reading)
         if self.finder is not None and not self.within:
             self.finder.take_in(src, dst, events)
         return logits[0], logits[1]
 
     def _present(self, nodes):
-        """What (U,) nodes are without neighbours, (U, d), and what the memory gave for them: vectors and when they last changed."""
+        """What (U,) nodes are without neighbours, (U, d), and what was read from the memory: their vectors and when those last changed."""
         rows = torch.from_numpy(nodes)
         feat = None if self.node_feat is None else self.node_feat[rows.to(self.device)]
         if self.held is None:
@@ -129,7 +129,7 @@ class EventVectorsLearner(StreamLearner):
         whole = vectors if feat is None else vectors + self.model.features(feat)
         return whole, (vectors, changed)
 
-    def _embed(self, hops, vectors, held) -> torch.Tensor:
+    def _embed(self, hops, vectors, reading) -> torch.Tensor:
         """(R, d) vectors of the rows of hop 0 at their moments."""
         model, store = self.model, self.store
         at = [torch.from_numpy(places).to(self.device) for places in hops.at]
@@ -138,7 +138,7 @@ class EventVectorsLearner(StreamLearner):
             if model.projection is None:
                 return own
             now = store.time[torch.from_numpy(hops.moments[0]).to(self.device)]
-            return model.projection(own, now - held[1][at[0]])
+            return model.projection(own, now - reading[1][at[0]])
         links = []
         for (row, column, event), moments in zip(hops.links, hops.moments):
             row, column, event, moment = (torch.from_numpy(part).to(self.device) for part in (row, column, event, moments[row]))
