@@ -48,7 +48,7 @@ class StreamLearner(Learner):
     memory is built anew over all events before the test, as nothing else knows of those nodes.
 
     A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch``. ``memory`` maps names to tensors that are changed
-    in place; copies of them are in checkpoints and in the saved model.
+    in place, or replaced by longer ones; copies of them are in checkpoints and in the saved model. They are looked up by name.
     """
 
     memory: dict[str, torch.Tensor]
@@ -108,8 +108,7 @@ class StreamLearner(Learner):
         if len(parts.masked):
             self._replay(np.arange(parts.before))
         found = self._judge(parts.test, parts.test_neg)
-        for name, value in kept.items():
-            self.memory[name].copy_(value)
+        self._put_back(kept)
         return found
 
     def start_stream(self, after: str) -> None:
@@ -164,6 +163,16 @@ class StreamLearner(Learner):
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Restore what :meth:`state_dict` returned."""
         self.model.load_state_dict({name[6:]: value for name, value in state.items() if name.startswith("model.")})
-        for name, value in self.memory.items():
-            value.copy_(state[f"memory.{name}"])
+        self._put_back({name: state[f"memory.{name}"] for name in self.memory})
         self.taken = int(state["taken"])
+
+    def _put_back(self, saved: dict[str, torch.Tensor]) -> None:
+        """Set the memory to saved values; a tensor that has grown since, or had grown then, is replaced."""
+        for name, value in saved.items():
+            own = self.memory[name]
+            if own.shape == value.shape:
+                own.copy_(value)
+            elif own.shape[1:] == value.shape[1:] and own.dim() == value.dim():
+                self.memory[name] = value.to(own.device, own.dtype, copy=True)
+            else:
+                raise ValueError(f"memory {name}: shape {tuple(value.shape)}, expected {tuple(own.shape)}")

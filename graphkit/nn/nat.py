@@ -5,18 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-
-class TimeEncoding(nn.Module):
-    """cos(t w + b) with learned w, from 1 down to 10^-9, and b, from 0 (Xu et al., 2020)."""
-
-    def __init__(self, dim: int):
-        super().__init__()
-        self.frequency = nn.Parameter(10 ** -torch.linspace(0, 9, dim))
-        self.phase = nn.Parameter(torch.zeros(dim))
-
-    def forward(self, time: torch.Tensor) -> torch.Tensor:
-        """(R,) float64 times to (R, dim); the product is taken in float64, where float32 would lose seconds of large times."""
-        return torch.cos(time[:, None] * self.frequency.double() + self.phase.double()).float()
+from graphkit.nn.time_encoding import TimeEncoding
 
 
 class NATNetwork(nn.Module):

@@ -17,11 +17,21 @@ RNG = np.random.default_rng(0)
 ROWS = [(f"p{u}", f"q{(3 * u + v) % 8}", t) for t, (u, v) in enumerate(RNG.integers(0, (8, 2), (160, 2)).tolist())]
 
 
+SMALL = ["--epochs", "1", "--eval-batch-size", "1", "--time-dim", "4"]
+TRAINED = {
+    "edgebank": ["--batch-size", "1"],
+    "nat": ["--epochs", "1", "--self-dim", "8", "--cache", "4,3"],
+    "tgn": [*SMALL, "--memory-dim", "6", "--hidden-dim", "6"],
+    "tgat": [*SMALL, "--hidden-dim", "6", "--neighbours", "4"],
+    "jodie": [*SMALL, "--memory-dim", "6"],
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("events")
     (folder / "my.csv").write_text("from,to,time\n" + "".join(f"{u},{v},{t}\n" for u, v, t in ROWS))
-    for name, options in (("edgebank", ["--batch-size", "1"]), ("nat", ["--epochs", "1", "--self-dim", "8", "--cache", "4,3"])):
+    for name, options in TRAINED.items():
         with pytest.raises(SystemExit) as stop:
             main(["train", name, "--edges", str(folder / "my.csv"), *options, "--out", str(folder / name), "--save-predictions", "-q"])
         assert stop.value.code == 0
@@ -47,11 +57,12 @@ def test_ids_and_times_come_back_as_they_were(predict, folder):
     assert [f"{row['score']:.6g}" for row in found] == [row[3] for row in rows]
 
 
-def test_the_events_of_the_test_are_scored_as_the_run_scored_them(predict, folder):
-    split, scores = load_run("edgebank").restore()[1].split, np.load(folder / "edgebank" / "predictions.npz")["y_pred_pos"]
+@pytest.mark.parametrize("name", ["edgebank", "tgn", "tgat", "jodie"])
+def test_the_events_of_the_test_are_scored_as_the_run_scored_them(predict, folder, name):
+    split, scores = load_run(name).restore()[1].split, np.load(folder / name / "predictions.npz")["y_pred_pos"]
     (folder / "test.csv").write_text("".join(f"{u},{v},{t}\n" for u, v, t in (ROWS[k] for k in split.test)))
-    out = predict("edgebank", "--events", "test.csv", "--after", "valid")[1]
-    assert [float(line.split("\t")[3]) for line in out.splitlines()[1:]] == scores.tolist()
+    out = predict(name, "--events", "test.csv", "--after", "valid")[1]
+    assert [float(line.split("\t")[3]) for line in out.splitlines()[1:]] == pytest.approx(scores.tolist(), rel=1e-4, abs=1e-5)
 
 
 def test_a_consumer_follows_the_stream_live(folder):

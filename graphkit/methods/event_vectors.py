@@ -1,0 +1,146 @@
+"""What TGN, TGAT and JODIE share: a node's vector at a time is made of a memory, of whom it met, or both; a pair is scored by its two."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from graphkit.config import option
+from graphkit.lazy import np, torch
+from graphkit.methods.base import LearnerConfig
+from graphkit.methods.streams import StreamLearner
+
+if TYPE_CHECKING:
+    import numpy
+
+
+@dataclass(frozen=True)
+class EventVectorsConfig(LearnerConfig):
+    """Options of all learners of vectors in time."""
+
+    epochs: int = option(50, "passes over the training events", min=0)
+    patience: int = option(5, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
+    time_dim: int = option(100, "frequencies of the encoding of time", min=1)
+    lr: float = option(1e-4, "learning rate of Adam", min=0)
+    batch_size: int = option(200, "events per step", min=1)
+    eval_batch_size: int = option(200, "events judged before they are taken in", min=1)
+
+
+class EventVectorsLearner(StreamLearner):
+    """A stream learner that scores (u, v) by an MLP of the two nodes' vectors at the time of the event.
+
+    A subclass says in ``parts`` what vectors are made of. A batch is scored from what earlier batches left: messages that wait, and
+    neighbours that were met before the batch, or with ``within`` before the time of the very event. Node features are used where
+    there are some, and event features likewise.
+    """
+
+    def parts(self) -> dict:
+        """Return what vectors are made of.
+
+        embedding: attention, sum, time or identity. memory: options of :class:`graphkit.nn.node_memory.MemoryUpdate`, or None.
+        last: whether a node's last message of a batch is its only one. uniform: draw neighbours from all of the past. back: a
+        neighbour stands at the moment when it was met. within: neighbours met in the same batch, before, are known.
+        """
+        raise NotImplementedError
+
+    def build(self) -> None:
+        """Make the network, the node memory and the finder of neighbours, as the parts say."""
+        from graphkit.nn.event_vectors import EventVectors
+        from graphkit.nn.node_memory import NodeMemory
+        from graphkit.sampling.past_neighbours import PastNeighbours, RecentNeighbours
+
+        config, n, parts = self.config, self.dataset.num_nodes, self.parts()
+        self.node_feat = self.dataset.features
+        if self.node_feat is not None:
+            self.node_feat = self.node_feat.float().to(self.device)
+        widths = [0 if feat is None else feat.shape[1] for feat in (self.store.feat, self.node_feat)]
+        embedding, memory = parts["embedding"], parts["memory"]
+        self.model = EventVectors(config, *widths, memory=memory, embedding=embedding, gaps=self._gaps()).to(self.device)
+        self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
+        self.memory = {"epoch": torch.zeros((), dtype=torch.int64)}
+        self.held = self.finder = None
+        if memory is not None:
+            batch = max(config.batch_size, config.eval_batch_size)
+            last = parts["last"]
+            self.held = NodeMemory(self.memory, self.store, n, config.memory_dim, self.device, last=last, batch=batch)
+        self.depth, self.back, self.within = 0, parts.get("back", False), parts.get("within", False)
+        if embedding in ("attention", "sum"):
+            self.depth = config.num_layers
+            if self.back or self.within or parts["uniform"]:
+                options = {"uniform": parts["uniform"], "seed": self.seed}
+                self.finder = PastNeighbours(self.memory, self.store, n, config.neighbours, **options)
+            else:
+                self.finder = RecentNeighbours(self.memory, n, config.neighbours)
+        self.mark = np.full(n, -1, dtype=np.int64)
+
+    def _gaps(self) -> tuple[float, float]:
+        """Mean and standard deviation of the time between a node's training events, the first counted from the start."""
+        train, events = self.dataset.split.train, self.dataset.events
+        nodes = np.concatenate([events.src[train], events.dst[train]])
+        times = np.tile(events.time[train] - self.store.origin, 2)
+        order = np.lexsort([times, nodes])
+        nodes, times = nodes[order], times[order]
+        before = np.where(np.r_[False, nodes[1:] == nodes[:-1]], np.r_[0.0, times[:-1]], 0.0)
+        gaps = times - before
+        return float(gaps.mean()), float(gaps.std()) or 1.0
+
+    def empty_memory(self) -> None:
+        """Forget all events."""
+        self.memory["epoch"].zero_()
+        for part in (self.held, self.finder):
+            if part is not None:
+                part.empty()
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Forget all events; draws of neighbours are new ones each epoch."""
+        super().on_epoch_start(epoch)
+        self.memory["epoch"].fill_(epoch + 1)
+
+    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
+        """Return (B,) logits of the events and of their negatives; then take the events, but not the negatives, in."""
+        from graphkit.sampling.past_neighbours import neighbourhoods
+
+        count, src, dst = len(events), self.store.src[events], self.store.dst[events]
+        nodes, moments = np.concatenate([src, dst, negatives]), np.tile(events, 3)
+        if self.finder is not None and self.within:
+            self.finder.take_in(src, dst, events)
+            # A moment is the first event at its time: lists are searched for what came before it, simultaneous events left out.
+            known = self.store.time[: self.store.count]
+            moments = torch.searchsorted(known, known[torch.from_numpy(moments).to(self.device)]).cpu().numpy()
+        draw = int(self.memory["epoch"]) if self.model.training else 0
+        hops = neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
+        vectors, reading = self._present(hops.nodes)
+        logits = self.model.score(self._embed(hops, vectors, reading), count)
+        if self.held is not None:
+            ends, numbers = torch.from_numpy(np.stack([src, dst])), torch.from_numpy(events)
+            places = torch.from_numpy(hops.at[0][: 2 * count]).view(2, count)
+            self.held.take_in(ends, numbers, places, *reading)
+        if self.finder is not None and not self.within:
+            self.finder.take_in(src, dst, events)
+        return logits[0], logits[1]
+
+    def _present(self, nodes):
+        """What (U,) nodes are without neighbours, (U, d), and what was read from the memory: their vectors and when those last changed."""
+        rows = torch.from_numpy(nodes)
+        feat = None if self.node_feat is None else self.node_feat[rows.to(self.device)]
+        if self.held is None:
+            return (torch.empty(len(nodes), 0, device=self.device) if feat is None else feat), None
+        vectors, changed = self.held.read(rows, self.model.update)
+        whole = vectors if feat is None else vectors + self.model.features(feat)
+        return whole, (vectors, changed)
+
+    def _embed(self, hops, vectors, reading) -> torch.Tensor:
+        """(R, d) vectors of the rows of hop 0 at their moments."""
+        model, store = self.model, self.store
+        at = [torch.from_numpy(places).to(self.device) for places in hops.at]
+        if model.layers is None:
+            own = vectors[at[0]]
+            if model.projection is None:
+                return own
+            now = store.time[torch.from_numpy(hops.moments[0]).to(self.device)]
+            return model.projection(own, now - reading[1][at[0]])
+        links = []
+        for (row, column, event), moments in zip(hops.links, hops.moments):
+            row, column, event, moment = (torch.from_numpy(part).to(self.device) for part in (row, column, event, moments[row]))
+            links.append((row, column, store.time[moment] - store.time[event], None if store.feat is None else store.feat[event]))
+        return model.layers(vectors, at, links)
