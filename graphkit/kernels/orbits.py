@@ -114,18 +114,18 @@ def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray |
         matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
-    sizes, parts, entries = [np.zeros(1, np.int64)], [], 0
+    sizes, columns, values, entries = [np.zeros(1, np.int64)], np.empty(0, np.int32), np.empty(0, np.int64), 0
     for _, _, found in orbit_rows.pieces(orbits, [key], report):
         rows, *part = found[key]
-        entries += len(part[0])
+        begin, entries = entries, entries + len(part[0])
         require_room(f"{name_of(key)} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
         sizes.append(rows)
-        parts.append(part)
-    columns, values, at = np.empty(entries, np.int32), np.empty(entries, np.int64), 0
-    for k, (some, numbers) in enumerate(parts):
-        columns[at : at + len(some)], values[at : at + len(some)] = some, numbers
-        at += len(some)
-        parts[k] = ()  # as the whole fills up, the parts go
+        for whole, piece in zip((columns, values), part):
+            if entries > len(whole):  # in place: the system moves the pages of a large array, and nothing is held twice
+                whole.resize(entries + entries // 16, refcheck=False)
+            whole[begin:entries] = piece
+    for whole in (columns, values):
+        whole.resize(entries, refcheck=False)
     return scipy.sparse.csr_array((values, columns, np.cumsum(np.concatenate(sizes))), shape=(n, n))
 
 
