@@ -11,6 +11,9 @@ edge, so that the work is the number of wedges plus the number of diamonds; key 
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numba
@@ -19,7 +22,7 @@ import scipy.sparse
 
 from graphkit.errors import UsageError
 from graphkit.kernels import orbit_rows
-from graphkit.kernels.orbit_keys import KEYS, ONE_HOP, name_of
+from graphkit.kernels.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
 from graphkit.kernels.threads import in_threads
 
 EDGE_ORBITS = ONE_HOP[1:]
@@ -114,18 +117,30 @@ def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray |
         matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
-    sizes, parts, entries = [np.zeros(1, np.int64)], [], 0
-    for _, _, found in orbit_rows.pieces(orbits, [key], report):
-        rows, *part = found[key]
-        entries += len(part[0])
-        require_room(f"{name_of(key)} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
-        sizes.append(rows)
-        parts.append(part)
-    columns, values, at = np.empty(entries, np.int32), np.empty(entries, np.int64), 0
-    for k, (some, numbers) in enumerate(parts):
-        columns[at : at + len(some)], values[at : at + len(some)] = some, numbers
-        at += len(some)
-        parts[k] = ()  # as the whole fills up, the parts go
+    return sum_of(orbits, [key], counts, report)
+
+
+def sum_of(orbits: Orbits, keys: Sequence[tuple[int, int, int]], counts: np.ndarray | None = None, report=lambda done, total: None):
+    """The sum of :func:`adjacency_of` of some keys, without the matrices of :data:`FURTHER` one by one; raises :class:`TooLarge`."""
+    further = [key for key in keys if key in FURTHER]
+    wholes = [adjacency_of(orbits, key, counts) for key in keys if key not in FURTHER]
+    if not further:
+        return functools.reduce(operator.add, wholes)
+    n, name = len(orbits.indptr) - 1, " + ".join(map(name_of, keys))
+    sizes, columns, values, entries = [np.zeros(1, np.int64)], np.empty(0, np.int32), np.empty(0, np.int64), 0
+    for first, last, found in orbit_rows.pieces(orbits, further, report):
+        shape = last - first, n
+        parts = (scipy.sparse.csr_array((v, c, np.append(0, np.cumsum(rows))), shape=shape) for rows, c, v in found.values())
+        piece = functools.reduce(operator.add, [*parts, *(whole[first:last] for whole in wholes)])
+        begin, entries = entries, entries + piece.nnz
+        require_room(f"{name} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
+        sizes.append(np.diff(piece.indptr))
+        for whole, part in zip((columns, values), (piece.indices, piece.data)):
+            if entries > len(whole):  # in place: the system moves the pages of a large array, and nothing is held twice
+                whole.resize(entries + entries // 16, refcheck=False)
+            whole[begin:entries] = part
+    for whole in (columns, values):
+        whole.resize(entries, refcheck=False)
     return scipy.sparse.csr_array((values, columns, np.cumsum(np.concatenate(sizes))), shape=(n, n))
 
 

@@ -54,15 +54,17 @@ def _krylov(matrix, count: int, symmetric: bool, seed: int, tolerance: float):
     block = min(BLOCK, *matrix.shape)
     start = np.random.default_rng(seed).standard_normal((matrix.shape[1], block))
     basis, images = np.empty((matrix.shape[0], 0)), np.empty((matrix.shape[1], 0))
-    following, previous = forward(start), None
+    following, previous, gram = forward(start), None, np.empty((0, 0))  # gram: W' W
     for number in range(1, WIDEST + 1):
         following = _orthonormal(following, basis)
         basis = np.hstack([basis, following])
         image = backward(following)
         images = np.hstack([images, image])
+        cross = images.T @ image
+        gram = np.block([[gram, cross[:-block]], [cross[:-block].T, cross[-block:]]])
         enough = basis.shape[1] >= min(count + block, *matrix.shape)
         if enough or number == WIDEST:
-            squares, rotation = np.linalg.eigh(images.T @ images)
+            squares, rotation = np.linalg.eigh(gram)
             values, rotation = np.sqrt(np.maximum(squares[::-1], 0))[:count], rotation[:, ::-1][:, :count]
             settled = previous is not None and np.abs(values - previous).max() <= tolerance**2 * values[0]
             if settled or basis.shape[1] + block > min(matrix.shape):

@@ -131,6 +131,15 @@ def test_pieces_of_several_keys_are_rows_of_each(size, p, monkeypatch):
                 np.testing.assert_array_equal(np.concatenate(column), expected)
 
 
+def test_a_sum_is_the_sum():
+    prepared = kernel.prepare(symmetric_matrix(np.array(networkx.gnp_random_graph(50, 0.2, seed=6).edges), 50))
+    counts = kernel.one_hop(prepared)
+    for keys in (keys_of("all", transposes=True), [(1, 0, 0), (1, 5, 4)], [(2, 5, 4), (2, 8, 8), (3, 4, 4)]):
+        found = kernel.sum_of(prepared, keys, counts)
+        assert found.has_sorted_indices and (found.data > 0).all()
+        np.testing.assert_array_equal(found.toarray(), sum(kernel.adjacency_of(prepared, key, counts).toarray() for key in keys))
+
+
 def test_transposes():
     prepared = kernel.prepare(symmetric_matrix(np.array(networkx.gnp_random_graph(40, 0.2, seed=5).edges), 40))
     for h, a, b in kernel.KEYS:

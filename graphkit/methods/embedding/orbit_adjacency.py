@@ -82,14 +82,15 @@ class OrbitAdjacency(Embedder):
 
         counted: what :meth:`count` returned for the matrix, where several methods share it.
         """
-        from graphkit.kernels import pmi
+        from graphkit.kernels import orbits, pmi
 
         config = self.config
         if config.source == "walks":
             found, what = pmi.walk_pmi(matrix, config.window, config.shift, self._room), f"--window {config.window}"
         else:
             what = f"--orbits {config.orbits}"
-            counts = self._sum(*(counted or self.count(matrix)))
+            prepared, edges = counted or self.count(matrix)
+            counts = orbits.sum_of(prepared, config.wanted(), edges)
             if not counts.nnz:
                 raise DataError(f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what there is")
             found = pmi.positive_pmi(counts, config.shift)
@@ -116,16 +117,6 @@ class OrbitAdjacency(Embedder):
 
         prepared = orbits.prepare(matrix, int(self.config.max_memory * 1e9))
         return prepared, orbits.one_hop(prepared) if any(hops == 1 for hops, _, _ in self.config.wanted()) else None
-
-    def _sum(self, prepared, counts) -> scipy.sparse.csr_array:
-        """(n, n) int64 sum of the orbit adjacencies of the keys."""
-        from graphkit.kernels import orbits
-
-        total = None
-        for key in self.config.wanted():
-            found = orbits.adjacency_of(prepared, key, counts)
-            total = found if total is None else total + found
-        return total
 
     def _room(self, entries: int) -> None:
         from graphkit.kernels.orbits import require_room
