@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell}
+
 
 class MemoryUpdate(nn.Module):
     """What turns the raw messages of a node and its vector s_i into its next vector.
@@ -15,8 +17,6 @@ class MemoryUpdate(nn.Module):
     Reference: Rossi et al. 2020, section 3.1.
     """
 
-    CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell}  # noqa: RUF012
-
     def __init__(self, time: nn.Module, time_dim: int, memory_dim: int, edge_dim: int, *, updater: str, message: str = "identity",
                  message_dim: int = 0, own: bool = True, sides: int = 1):  # fmt: skip
         super().__init__()
@@ -26,7 +26,7 @@ class MemoryUpdate(nn.Module):
         if message == "mlp":
             self.message = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, message_dim))
             width = message_dim
-        self.cells = nn.ModuleList([self.CELLS[updater](width, memory_dim) for _ in range(sides)])
+        self.cells = nn.ModuleList([CELLS[updater](width, memory_dim) for _ in range(sides)])
 
     def forward(self, state, owner, other, gap, feat, side) -> torch.Tensor:
         """(P, d) next vectors of nodes with vectors ``state`` (P, d) and at least one message each.
@@ -56,6 +56,8 @@ class MessageLog:
     time gap and the side; of every node where its messages start and how many they are.
     """
 
+    ENTRY = ("other", "event", "gap", "side")
+
     def __init__(self, memory: dict[str, torch.Tensor], num_nodes: int, dim: int, entries: int, device: str):
         self.memory = memory
         memory["log_other"] = torch.zeros(entries, dim, device=device)
@@ -65,8 +67,6 @@ class MessageLog:
         memory["log_end"] = torch.zeros((), dtype=torch.int64)
         memory["log_start"] = torch.zeros(num_nodes, dtype=torch.int64)
         memory["log_count"] = torch.zeros(num_nodes, dtype=torch.int64)
-
-    ENTRY = ("other", "event", "gap", "side")
 
     def empty(self) -> None:
         """Forget all messages."""

@@ -158,13 +158,13 @@ class Plain:
                 self.waiting[own].append((before[other][0], k, self.time(k) - before[own][1], side))
 
 
-def compare(learner, size: int, seed: int = 0, count: int | None = None) -> float:
+def compare(learner, size: int, seed: int = 0) -> float:
     """Stream the learner's data through it in batches and through :class:`Plain`; return the largest difference of scores and states."""
     stream, worst, rng = learner.dataset.events, 0.0, np.random.default_rng(seed)
     learner.model.eval()
     plain = Plain(learner)
     with torch.no_grad():
-        for start in range(0, len(stream) if count is None else count, size):
+        for start in range(0, len(stream), size):
             numbers = np.arange(start, min(start + size, len(stream)))
             negatives = rng.integers(0, learner.dataset.num_nodes, len(numbers))
             ends = (stream.dst[numbers], negatives)
