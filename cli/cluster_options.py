@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphkit import registry
-from graphkit.cli.options import compose, config_options, given, load_dataset, prepare_machine
+from graphkit.cli.options import compose, config_options, given, load_dataset, prepare_machine, take_argument
 from graphkit.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
     from graphkit.methods.local.graph import LocalGraph
 
     prepare_machine(values)
-    if values["data"] is not None:
-        if values["dataset"] or values["edges"]:
-            raise UsageError(f"DATASET {values['data']}: found with --dataset or --edges, expected one of them")
-        values["dataset"] = values["data"]
+    take_argument(values)
     dataset = load_dataset(values)
     graph = LocalGraph.of(dataset)
     if not graph.volume:
@@ -180,13 +177,14 @@ def _check(values: dict[str, Any], config, needs_seeds: bool) -> None:
         raise UsageError("--positives and --negatives: expected both")
     if len(sources) > 1:
         raise UsageError(f"{', '.join(f'--{key}' for key in sources)}: expected one source of noisy labels")
-    known_target = values["target"] or values["target_file"]
+    if "seeds" not in values:  # evaluate, which has several methods and all classes for targets
+        return
     for key in ("samples", "accuracy"):
-        if values[key] is not None and not known_target and needs_seeds:
+        if values[key] is not None and not (values["target"] or values["target_file"]):
             raise UsageError(f"--{key} needs --target or --target-file, which it draws from")
-    if needs_seeds and config.weighted and not sources:
+    if config.weighted and not sources:
         raise UsageError(f"weighted methods need noisy labels: expected one of {', '.join(f'--{key}' for key in SOURCES)}")
-    if needs_seeds and sources and not config.weighted:
+    if sources and not config.weighted:
         raise UsageError(f"--{sources[0]}: found with a method that reads no labels, expected a weighted-... method")
 
 

@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from graphkit.cli import progress
-from graphkit.cli.options import compose, data_options, echo_json, load_dataset, machine_options, output_options, prepare_machine, table
+from graphkit.cli.options import (
+    compose,
+    data_options,
+    echo_json,
+    load_dataset,
+    machine_options,
+    output_options,
+    prepare_machine,
+    table,
+    take_argument,
+)
 from graphkit.errors import UsageError
 from graphkit.sparse_files import FORMATS
 
@@ -116,10 +126,7 @@ def _count(values: dict[str, Any], one_hop: bool = True):
     from graphkit.kernels.orbits import prepare
     from graphkit.kernels.simple import simple_matrix
 
-    if values["data"] is not None:
-        if values["dataset"] or values["edges"]:
-            raise UsageError(f"DATASET {values['data']}: found with --dataset or --edges, expected one of them")
-        values["dataset"] = values["data"]
+    take_argument(values)
     prepare_machine(values)
     dataset = load_dataset(values)
     prepared = prepare(simple_matrix(dataset), int(values["max_memory"] * 1e9))

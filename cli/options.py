@@ -116,6 +116,17 @@ READ_FIELDS = (
 )
 
 
+def take_argument(values: dict[str, Any]) -> None:
+    """Let the argument DATASET, where there is one, stand for --dataset; raises :class:`UsageError` where both are there."""
+    from graphkit.errors import UsageError
+
+    argument = values.pop("data", None)
+    if argument is not None:
+        if values["dataset"] or values["edges"]:
+            raise UsageError(f"DATASET {argument}: found with --dataset or --edges, expected one of them")
+        values["dataset"] = argument
+
+
 def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0):
     """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
     from graphkit import datasets

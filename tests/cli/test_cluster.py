@@ -109,6 +109,7 @@ def test_noise_marks_the_regime(cluster):
         (("--seeds", "n1", "--volume", "9", "-o", "out.png"), 2, "expected a name that ends in .txt"),
         (("--seeds", "n1", "--target-file", "six.txt", "--method", "weighted-flow", "--samples", "3"), 3, "no node features"),
         (("--all-seeds", "3"), 2, "--all-seeds needs --target"),
+        (("--all-seeds", "3", "--target-file", "six.txt", "--method", "weighted-flow"), 2, "weighted methods need noisy labels"),
         (("--seeds", "n1", "--target-file", "six.txt", "--accuracy", "2,0", "--method", "weighted-flow"), 2, "found 2, expected numbers"),
     ],
 )
