@@ -143,7 +143,7 @@ def classes(**values):
     """Classes of all nodes from a few known ones: a diffusion a class, and each node to the one that reaches it most.
 
     All classes get the same --volume, by default the graph's over the number of classes. Where the data have labels, the nodes
-    that were not known are compared with them.
+    that were not known are compared with them; one that no diffusion reaches counts as wrong.
 
     \b
     Examples:

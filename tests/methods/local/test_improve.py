@@ -92,6 +92,17 @@ def test_sets_that_cannot_be_improved_are_named():
         methods.improve(graph, np.array([0, 1]))
 
 
+@pytest.mark.parametrize("method", methods.METHODS)
+def test_an_edge_and_a_star_have_nothing_better(method):
+    edge = LocalGraph.of_matrix(scipy.sparse.csr_array(np.array([[0.0, 1.0], [1.0, 0.0]])), weighted=False)
+    assert methods.improve(edge, np.array([0]), method).nodes.tolist() == [0]
+    star = np.zeros((6, 6))
+    star[0, 1:] = star[1:, 0] = 1
+    graph = LocalGraph.of_matrix(scipy.sparse.csr_array(star), weighted=False)
+    assert methods.improve(graph, np.array([0]), method).nodes.tolist() == [0]
+    assert methods.improve(graph, np.array([2, 4]), method).score == 1
+
+
 def test_profile_is_the_least_of_all_sweeps():
     rng = np.random.default_rng(0)
     upper = np.triu(rng.random((40, 40)) < 0.1, 1) | np.eye(40, k=1, dtype=bool)
