@@ -24,12 +24,13 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
 @click.option("--node", metavar="ID", help="With --top-k: of this node (all nodes are candidates), not of the graph.")
 @click.option("--events", metavar="FILE|-", help="Events: score these as they come, lines of source, target, time [and features].")
 @click.option("--after", type=click.Choice(["valid", "test"]), help="With --events: they follow this part of the data.  [default: test]")
+@click.option("--new-nodes", is_flag=True, help="With --events: take nodes in that the run does not know, without a past.")
 @click.option("--explain", metavar="FILE|-", help="Also write which neighbours each score pools, with their probability.")
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
 @click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the predictions go, as tsv.")
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, events, after, explain, seed, output, as_json, **values):
+def command(run, pairs, top_k, node, events, after, new_nodes, explain, seed, output, as_json, **values):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
     A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
@@ -61,8 +62,8 @@ def command(run, pairs, top_k, node, events, after, explain, seed, output, as_js
     if (task == "events") != (events is not None):
         method = found.settings["method"]
         raise UsageError(f"{run}: a run of {method}: " + ("needs --events" if task == "events" else "takes no --events"))
-    if after is not None and events is None:
-        raise UsageError("--after needs --events")
+    if events is None and (after is not None or new_nodes):
+        raise UsageError(f"{'--new-nodes' if after is None else '--after'} needs --events")
     if task == "link":
         if other:
             raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
@@ -73,7 +74,7 @@ def command(run, pairs, top_k, node, events, after, explain, seed, output, as_js
         raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
     if task == "events":
-        _stream(found.restore(seed, device=device), events, after or "test", output, as_json)
+        _stream(found.restore(seed, device=device), events, after or "test", new_nodes, output, as_json)
         return
     if task == "link":
         header, rows, why = _links(run, found.restore(seed, device=device), links)
@@ -86,11 +87,11 @@ def command(run, pairs, top_k, node, events, after, explain, seed, output, as_js
         echo_json([dict(zip(header, row)) for row in rows])
 
 
-def _stream(restored, events: str, after: str, output: str, as_json: bool) -> None:
+def _stream(restored, events: str, after: str, new_nodes: bool, output: str, as_json: bool) -> None:
     from graphkit import predict_events
 
     learner, dataset = restored
-    rows, header = predict_events.score_events(learner, dataset, events, after), predict_events.HEADER
+    rows, header = predict_events.score_events(learner, dataset, events, after, new_nodes), predict_events.HEADER
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
     elif output != "-":

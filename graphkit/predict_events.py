@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from graphkit.datasets.id_lists import find_node, read_rows
+from graphkit.datasets.id_lists import find_node, numbers_of, read_rows
 from graphkit.errors import DataError
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
 
+log = logging.getLogger("graphkit")
 HEADER = ("source", "target", "time", "score")
 
 
-def score_events(learner, dataset: GraphDataset, path: str, after: str = "test") -> Iterator[tuple[Any, Any, str, float]]:
+def score_events(
+    learner, dataset: GraphDataset, path: str, after: str = "test", new_nodes: bool = False
+) -> Iterator[tuple[Any, Any, str, float]]:
     """Yield (source, target, time as it is written, score) of every line of a file or, for ``-``, of stdin, before the next is read.
 
     Columns are source, target, time and, where the data have them, the features of the event. A first line that names neither nodes
-    nor a time is a header. The stream follows the part ``after`` of the run's data. Raises :class:`DataError` with the line for an
-    unknown node, a time that is no number or before the last event, and missing features.
+    nor a time is a header. The stream follows the part ``after`` of the run's data. With ``new_nodes`` a node that the run does not know
+    is taken in, without a past and with features of 0. Raises :class:`DataError` with the line for an unknown node otherwise, a time
+    that is no number or before the last event, and missing features.
     """
     learner.start_stream(after)
     known = dataset.events.time[: dataset.split.before] if after == "valid" else dataset.events.time
-    number, ids = {str(node): place for place, node in enumerate(dataset.ids().tolist())}, dataset.ids()
+    number, ids, added = numbers_of(dataset), dataset.ids().tolist(), 0
     width = 0 if dataset.events.feat is None else dataset.events.feat.shape[1]
     latest, first = float(known[-1]), True
     for line, cells in read_rows(path):
@@ -40,11 +45,24 @@ def score_events(learner, dataset: GraphDataset, path: str, after: str = "test")
         for cell, value, what in zip(cells[2:], values, ["time", *["feature"] * width]):
             if value is None or not math.isfinite(value):
                 raise DataError(f"{place}: {what} {cell!r}, expected a finite number")
-        src, dst = (find_node(number, cell, place) for cell in cells[:2])
+        for cell in cells[:2]:
+            if new_nodes and cell not in number:
+                number[cell], added = learner.add_node(), added + 1
+                ids.append(cell)
+                if added == 1:
+                    log.info("%s: %r is new to the run and taken in without a past; later ones are not named", place, cell)
+        src, dst = (_known(number, cell, place) for cell in cells[:2])
         if values[0] < latest:
             raise DataError(f"{place}: time {cells[2]} comes after {latest:.12g}, the last so far; expected events in order of time")
         latest = values[0]
         yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, latest, values[1:] if width else None)
+
+
+def _known(number: dict[str, int], cell: str, place: str) -> int:
+    try:
+        return find_node(number, cell, place)
+    except DataError as problem:
+        raise DataError(f"{problem}; --new-nodes takes such nodes in") from None
 
 
 def _number(cell: str) -> float | None:

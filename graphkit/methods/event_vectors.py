@@ -49,10 +49,7 @@ class EventVectorsLearner(StreamLearner):
         from graphkit.nn.node_memory import NodeMemory
         from graphkit.sampling.past_neighbours import PastNeighbours, RecentNeighbours
 
-        config, n, parts = self.config, self.dataset.num_nodes, self.parts()
-        self.node_feat = self.dataset.features
-        if self.node_feat is not None:
-            self.node_feat = self.node_feat.float().to(self.device)
+        config, n, parts = self.config, self.nodes, self.parts()
         widths = [0 if feat is None else feat.shape[1] for feat in (self.store.feat, self.node_feat)]
         embedding, memory = parts["embedding"], parts["memory"]
         self.model = EventVectors(config, *widths, memory=memory, embedding=embedding, gaps=self._gaps()).to(self.device)
@@ -72,6 +69,15 @@ class EventVectorsLearner(StreamLearner):
             else:
                 self.finder = RecentNeighbours(self.memory, n, config.neighbours)
         self.mark = np.full(n, -1, dtype=np.int64)
+
+    def empty_rows(self) -> dict[str, int]:
+        """What the node memory and the finder hold of a node without a past."""
+        return {name: value for part in (self.held, self.finder) if part is not None for name, value in part.EMPTY_ROWS.items()}
+
+    def make_room(self, room: int) -> None:
+        """Lengthen the memory and the scratch that numbers nodes."""
+        super().make_room(room)
+        self.mark = np.full(room, -1, dtype=np.int64)
 
     def _gaps(self) -> tuple[float, float]:
         """Mean and standard deviation of the time between a node's training events, the first counted from the start."""
@@ -97,18 +103,13 @@ class EventVectorsLearner(StreamLearner):
         self.memory["epoch"].fill_(epoch + 1)
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
-        """Return (B,) logits of the events and of their negatives; then take the events, but not the negatives, in."""
-        from graphkit.sampling.past_neighbours import neighbourhoods
-
-        count, src, dst = len(events), self.store.src[events], self.store.dst[events]
-        nodes, moments = np.concatenate([src, dst, negatives]), np.tile(events, 3)
+        """Return logits of the events and of their negatives; then take the events, but not the negatives, in."""
+        count, src, dst, several = len(events), self.store.src[events], self.store.dst[events], None
         if self.finder is not None and self.within:
             self.finder.take_in(src, dst, events)
-            # A moment is the first event at its time: lists are searched for what came before it, simultaneous events left out.
-            known = self.store.time[: self.store.count]
-            moments = torch.searchsorted(known, known[torch.from_numpy(moments).to(self.device)]).cpu().numpy()
-        draw = int(self.memory["epoch"]) if self.model.training else 0
-        hops = neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
+        if negatives.ndim == 2:
+            several, negatives = self.score_several(events, negatives), dst
+        hops = self._hops(np.concatenate([src, dst, negatives]), np.tile(self._moments(events), 3))
         vectors, reading = self._present(hops.nodes)
         logits = self.model.score(self._embed(hops, vectors, reading), count)
         if self.held is not None:
@@ -117,7 +118,32 @@ class EventVectorsLearner(StreamLearner):
             self.held.take_in(ends, numbers, places, *reading)
         if self.finder is not None and not self.within:
             self.finder.take_in(src, dst, events)
-        return logits[0], logits[1]
+        return logits[0], logits[1] if several is None else several
+
+    def score_pairs(self, src: numpy.ndarray, dst: numpy.ndarray, moments: numpy.ndarray):
+        """Return (P,) logits of pairs; a node that comes twice at one moment is worked out once."""
+        n, moments = self.room, self._moments(moments)
+        codes, place = np.unique(np.tile(moments, 2) * n + np.concatenate([src, dst]), return_inverse=True)
+        hops = self._hops(codes % n, codes // n)
+        first, second = torch.from_numpy(place.ravel()).to(self.device).view(2, -1)
+        vectors = self._embed(hops, *self._present(hops.nodes))
+        return self.model.scorer(vectors[first], vectors[second]).view(-1)
+
+    def _moments(self, events):
+        """The events whose past is looked at: they themselves, or the first event at the time of each.
+
+        The latter where lists are searched for what came before, simultaneous events left out.
+        """
+        if self.finder is None or not self.within:
+            return events
+        known = self.store.time[: self.store.count]
+        return torch.searchsorted(known, known[torch.from_numpy(events).to(self.device)]).cpu().numpy()
+
+    def _hops(self, nodes, moments):
+        from graphkit.sampling.past_neighbours import neighbourhoods
+
+        draw = int(self.memory["epoch"]) if self.model.training else 0
+        return neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
 
     def _present(self, nodes):
         """What (U,) nodes are without neighbours, (U, d), and what was read from the memory: their vectors and when those last changed."""

@@ -11,6 +11,8 @@ from graphkit.methods.base import Learner
 if TYPE_CHECKING:
     import numpy
 
+PAIRS = 8192  # pairs that are scored at a time where an event has several negatives
+
 
 class EventStore:
     """Events by number as a learner looks them up: those of a data set, and more that come one by one.
@@ -47,8 +49,9 @@ class StreamLearner(Learner):
     with an empty memory each epoch; validation goes on from there, and the test from the validation. Where the split masks nodes the
     memory is built anew over all events before the test, as nothing else knows of those nodes.
 
-    A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch``. ``memory`` maps names to tensors that are changed
-    in place, or replaced by longer ones; copies of them are in checkpoints and in the saved model. They are looked up by name.
+    A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch`` and ``score_pairs``. ``memory`` maps names to
+    tensors that are changed in place, or replaced by longer ones; copies of them are in checkpoints and in the saved model. They are
+    looked up by name.
     """
 
     memory: dict[str, torch.Tensor]
@@ -58,18 +61,42 @@ class StreamLearner(Learner):
         """Make ``model``, ``optimizers`` and ``memory`` for ``dataset``; torch's generator is seeded."""
         raise NotImplementedError
 
+    def empty_rows(self) -> dict[str, int]:
+        """Names of the memory's tensors with a row for each node, and what a row holds of a node without a past."""
+        raise NotImplementedError
+
     def empty_memory(self) -> None:
         """Put ``memory`` in its state before the first event, in place."""
         raise NotImplementedError
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
-        """Return (B,) logits of these events and of (source, negative), and take the events in."""
+        """Return logits of these events, (B,), and of (source, negative), shaped like the negatives, and take the events in.
+
+        negatives: (B,) nodes, or (B, K) with -1 where an event has fewer, whose logits are -inf; see :meth:`score_several`.
+        """
         raise NotImplementedError
+
+    def score_pairs(self, src: numpy.ndarray, dst: numpy.ndarray, moments: numpy.ndarray):
+        """Return (P,) logits of pairs at the times of the events ``moments`` (P,); nothing is taken in."""
+        raise NotImplementedError
+
+    def score_several(self, events: numpy.ndarray, negatives: numpy.ndarray):
+        """Return (B, K) logits of several destinations of each event, -inf where there is none; what is taken in stays as it is."""
+        found = torch.full(negatives.shape, float("-inf"), device=self.device)
+        rows, columns = np.nonzero(negatives >= 0)
+        for start in range(0, len(rows), PAIRS):
+            row, column = rows[start : start + PAIRS], columns[start : start + PAIRS]
+            found[row, column] = self.score_pairs(self.store.src[events[row]], negatives[row, column], events[row])
+        return found
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Build the model, with an empty memory."""
         self.dataset, self.device, self.seed, self.taken = dataset, device, seed, 0
         self.store = EventStore(dataset.events, device)
+        self.nodes = self.room = dataset.num_nodes
+        self.node_feat = dataset.graph.ndata.get("feat")
+        if self.node_feat is not None:
+            self.node_feat = self.node_feat.float().to(device)
         self.build()
         self.empty_memory()
 
@@ -95,7 +122,7 @@ class StreamLearner(Learner):
         return entropy(positive, torch.ones_like(positive)) + entropy(negative, torch.zeros_like(negative))
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
-        """Score the events of a split and their random destinations; the memory stands at the end of the validation after either."""
+        """Score the events of a split and their negatives; the memory stands at the end of the validation after either."""
         parts = self.dataset.split
         if split == "valid":
             if self.taken != len(parts.train):
@@ -122,9 +149,25 @@ class StreamLearner(Learner):
             return
         self._finish_validation()
         if after == "test":
-            self._judge(split.test, split.test_neg)
+            self._judge(split.test, self.dataset.events.dst[split.test])
         else:
             self.store.count = split.before
+
+    def add_node(self) -> int:
+        """Return the number of a new node, without a past and with features of 0, which events may name from now on."""
+        if self.nodes == self.room:
+            self.make_room(max(2 * self.room, 1024))
+        self.nodes += 1
+        return self.nodes - 1
+
+    def make_room(self, room: int) -> None:
+        """Lengthen all that has a row for each node to ``room`` rows."""
+        more, self.room = room - self.room, room
+        for name, value in self.empty_rows().items():
+            held = self.memory[name]
+            self.memory[name] = torch.cat([held, torch.full_like(held[:1], value).expand(more, *held.shape[1:])])
+        if self.node_feat is not None:
+            self.node_feat = torch.cat([self.node_feat, self.node_feat.new_zeros(more, self.node_feat.shape[1])])
 
     def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
         """Return the logit of an event between two nodes, later than all before it, then take it in."""

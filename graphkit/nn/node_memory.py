@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 
@@ -116,6 +118,8 @@ class NodeMemory:
     its nodes, detached, and replaces their messages by the batch's own. ``last``: only a node's last message of a batch counts; else their
     mean. Its tensors are in ``memory``: ``state`` (n, d), ``changed`` (n,) float64 time of the last event worked in, and the log.
     """
+
+    EMPTY_ROWS: ClassVar[dict[str, int]] = {"state": 0, "changed": 0, "log_start": 0, "log_count": 0}
 
     def __init__(self, memory: dict[str, torch.Tensor], store, num_nodes: int, dim: int, device: str, *, last: bool, batch: int):
         self.memory, self.store, self.last, self.device = memory, store, last, device

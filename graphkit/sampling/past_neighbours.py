@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ class RecentNeighbours:
     however long the past is. Its tensors are put in ``memory``, where they are read at every call.
     """
 
+    EMPTY_ROWS: ClassVar[dict[str, int]] = {"ring_node": past_events.NONE, "ring_event": past_events.NONE, "ring_count": 0}
+
     def __init__(self, memory: dict[str, torch.Tensor], num_nodes: int, k: int):
         self.memory, self.k = memory, k
         memory["ring_node"] = torch.empty(num_nodes, k, dtype=torch.int64)
@@ -37,8 +40,8 @@ class RecentNeighbours:
 
     def empty(self) -> None:
         """Forget all events."""
-        for array, value in zip(self._arrays(), (past_events.NONE, past_events.NONE, 0)):
-            array.fill(value)
+        for name, value in self.EMPTY_ROWS.items():
+            self.memory[name].fill_(value)
 
     def take_in(self, src: np.ndarray, dst: np.ndarray, events: np.ndarray) -> None:
         """Add (B,) events, in order."""
@@ -58,6 +61,8 @@ class PastNeighbours:
     its room, so that an event costs O(1) on average. O(n + E) memory; its tensors are in ``memory``. Draws depend on seed, ``draw``,
     node and moment alone.
     """
+
+    EMPTY_ROWS: ClassVar[dict[str, int]] = {"past_room": 0, "past_start": 0, "past_count": 0}
 
     def __init__(self, memory: dict[str, torch.Tensor], store, num_nodes: int, k: int, *, uniform: bool, seed: int):
         self.memory, self.store, self.k, self.uniform, self.seed = memory, store, k, uniform, seed

@@ -46,6 +46,7 @@ class _Progress:
     step: int = 0
     loss_sum: float = 0.0
     evaluations_without_gain: int = 0
+    gained_from: float | None = None
     lowest_loss: float = float("inf")
     stopped: bool = False
     seconds: float = 0.0
@@ -144,12 +145,13 @@ class _Loop:
         progress = self.progress
         valid = self._score("valid")
         progress.curve.append({"epoch": epoch, **valid})
-        better = self._better(valid)
+        better, value = self._better(valid)
         test = self._score("test") if better else {}
         for name in better:
             progress.best[name] = {"epoch": epoch, "valid": valid[name], "test": test[name]}
         if self.dataset.metric in better:
             progress.best_state = {k: v.detach().cpu().clone() for k, v in self.learner.state_dict().items()}
+        if self.dataset.metric in better and self._gains(value):
             progress.evaluations_without_gain = 0
         else:
             progress.evaluations_without_gain += 1
@@ -165,21 +167,29 @@ class _Loop:
             predictions = self.learner.predict(split)
         return metrics.evaluate(self.dataset, predictions, split)
 
-    def _better(self, valid: dict[str, float]) -> list[str]:
-        """The metrics whose best epoch this is: each by its own value, or all by the learner's own validation loss."""
+    def _better(self, valid: dict[str, float]) -> tuple[list[str], float]:
+        """The metrics whose best epoch this is, each by its own value or all by the learner's own validation loss; what selects."""
         progress, loss = self.progress, self.learner.validation_loss()
         if loss is None:
-            return [name for name in valid if self._improves(name, valid[name])]
+            return [name for name in valid if self._improves(name, valid[name])], valid[self.dataset.metric]
         if progress.best and not loss < progress.lowest_loss:
-            return []
+            return [], loss
         progress.lowest_loss = loss if loss == loss else float("inf")
-        return list(valid)
+        return list(valid), loss
 
     def _improves(self, name: str, value: float) -> bool:
         if name not in self.progress.best:
             return True
         best = self.progress.best[name]["valid"]
         return value < best if metrics.better(name) == "min" else value > best
+
+    def _gains(self, value: float) -> bool:
+        """Whether a new best is one for the patience too: small gains add up, as each is measured from the last that counted."""
+        start = self.progress.gained_from
+        if start is not None and np.isfinite(start) and not abs(value - start) > self.learner.config.min_gain * abs(start):
+            return False
+        self.progress.gained_from = value
+        return True
 
     def _seconds(self) -> float:
         return self.progress.seconds + time.monotonic() - self.started

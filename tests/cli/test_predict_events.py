@@ -81,7 +81,20 @@ def test_a_consumer_follows_the_stream_live(folder):
         assert process.stdout.read() == b"" and process.wait(60) == 0
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_new_nodes_are_taken_in_where_they_may_come(predict, folder, name):
+    (folder / "new.tsv").write_text("p1\tzoe\t200\np1\tzoe\t201\nyan\tzoe\t202\np1\tq3\t203\n")
+    code, _, err = predict(name, "--events", "new.tsv")
+    assert code == 3 and err.splitlines()[-1].endswith("line 1: 'zoe' is not a node of the graph; --new-nodes takes such nodes in")
+    code, out, err = predict(name, "--events", "new.tsv", "--new-nodes")
+    rows = [line.split("\t") for line in out.splitlines()[1:]]
+    assert code == 0 and [row[:2] for row in rows] == [["p1", "zoe"], ["p1", "zoe"], ["yan", "zoe"], ["p1", "q3"]]
+    assert "new.tsv, line 1: 'zoe' is new to the run" in err and "yan" not in err
+    assert rows[0][3] != rows[1][3]  # a node is known once it has been met
+
+
 @pytest.mark.parametrize("words, text, code, message", [
+    (["links", "--top-k", "3", "--new-nodes"], "", 2, "--new-nodes needs --events"),
     (["nat"], "", 2, "nat: a run of nat: needs --events"),
     (["links", "--events", "bad.txt"], "", 2, "links: a run of cn: takes no --events"),
     (["links", "--top-k", "3", "--after", "test"], "", 2, "--after needs --events"),

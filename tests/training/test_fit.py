@@ -83,6 +83,14 @@ def test_patience_counts_evaluations_without_gain():
     assert found.epochs == 3 and found.best["hits@1"]["valid"] == pytest.approx(0.3)
 
 
+def test_small_gains_count_once_they_add_up():
+    """Gains of 1 % are none where 5 % are asked for, each alone; four of them together are one. The best epoch is the best."""
+    found = fit(scripted([0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56], patience=3, min_gain=0.05), dataset())
+    assert found.epochs == 7  # epoch 4 is 6 % above the first: the count begins anew
+    found = fit(scripted([0.50, 0.51, 0.52, 0.52, 0.9], patience=3, min_gain=0.05), dataset())
+    assert found.epochs == 4 and found.best["hits@1"]["epoch"] == 3
+
+
 def test_zero_epochs_evaluate_once():
     learner = Scripted(epochs=0)
     learner.script = [0.7]

@@ -44,12 +44,15 @@ class EdgeBank(Learner):
             raise DataError(f"{dataset.name}: the validation period has no length; expected --time-window, a length of time")
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
-        """Score the events of a split and their random destinations, batch by batch."""
+        """Score the events of a split and their negatives, batch by batch; -inf where an event has fewer negatives than others."""
         events, part = self.dataset.events, getattr(self.dataset.split, split)
         start = part[np.arange(len(part)) // self.config.batch_size * self.config.batch_size]
         negatives, stored = getattr(self.dataset.split, f"{split}_neg"), self.dataset.split.history(split)
-        ends = {"y_pred_pos": events.dst[part], "y_pred_neg": negatives}
-        return {name: torch.from_numpy(self._known(events.src[part], dst, start, stored)) for name, dst in ends.items()}
+        found = {"y_pred_pos": self._known(events.src[part], events.dst[part], start, stored)}
+        row, *column = np.nonzero(negatives >= 0)
+        found["y_pred_neg"] = np.full(negatives.shape, -np.inf)
+        found["y_pred_neg"][(row, *column)] = self._known(events.src[part][row], negatives[(row, *column)], start[row], stored)
+        return {name: torch.from_numpy(scores) for name, scores in found.items()}
 
     def _known(self, src, dst, start, stored) -> numpy.ndarray:
         """(P,) float64: whether a pair is among the stored events with a number below ``start``, and recently enough."""
@@ -70,6 +73,12 @@ class EdgeBank(Learner):
         """Fill the memory with the events up to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event` goes on."""
         events, stored = self.dataset.events, self.dataset.split.history(after)
         self.last = dict(zip(zip(events.src[stored].tolist(), events.dst[stored].tolist()), events.time[stored].tolist()))
+        self.nodes = self.dataset.num_nodes
+
+    def add_node(self) -> int:
+        """Return the number of a new node, which events may name from now on."""
+        self.nodes += 1
+        return self.nodes - 1
 
     def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
         """Return 1 for a pair in memory and 0 elsewhere, then take the event in; events come in order of time, one by one."""

@@ -25,6 +25,7 @@ class NATConfig(LearnerConfig):
 
     epochs: int = option(50, "passes over the training events", min=0)
     patience: int = option(3, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
+    min_gain: float = option(1e-3, "a better score by less than this share of the best one does not reset the patience", min=0)
     hops: int = option(2, "tables of neighbours: of direct ones, and of theirs (ngh_dim hops)", min=0, max=HOPS)
     cache: tuple[int, ...] = option((32, 16), "slots of a node for each hop (n_degree)", min=1)
     alpha: float = option(0.9, "probability that a newcomer takes a slot with another key (replace_prob)", min=0, max=1)
@@ -63,13 +64,10 @@ class NAT(StreamLearner):
         if len(config.cache) < config.hops:
             raise UsageError(f"--cache has {len(config.cache)} numbers, expected one for each of {config.hops} hops")
         self.sizes = (1, *config.cache[: config.hops])
-        self.node_feat = self.dataset.graph.ndata.get("feat")
-        if self.node_feat is not None:
-            self.node_feat = self.node_feat.float().to(self.device)
         widths = [0 if feat is None else feat.shape[1] for feat in (self.store.feat, self.node_feat)]
         self.model = NATNetwork(config, *widths).to(self.device)
         self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
-        n = self.dataset.num_nodes
+        n = self.nodes
         self.memory = {
             "self": torch.zeros(n, config.self_dim, device=self.device),
             "other": torch.full((n,), -1, dtype=torch.int64),
@@ -82,26 +80,48 @@ class NAT(StreamLearner):
             self.memory[f"slot{hop}"] = torch.zeros(n, size, config.slot_dim, device=self.device)
         self.owner = np.empty(n * max(self.sizes), dtype=np.int64)
 
+    def empty_rows(self) -> dict[str, int]:
+        """Keys, events and other ends are -1 in an empty row, vectors 0."""
+        return {name: -1 if name.startswith(("key", "event", "other")) else 0 for name in self.memory if name != "writes"}
+
     def empty_memory(self) -> None:
         """Empty all tables and vectors."""
-        for name, value in self.memory.items():
-            value.fill_(-1 if name.startswith(("key", "event", "other")) else 0)
+        for name, value in {"writes": 0, **self.empty_rows()}.items():
+            self.memory[name].fill_(value)
+
+    def make_room(self, room: int) -> None:
+        """Lengthen the tables and the scratch of their writes."""
+        super().make_room(room)
+        self.owner = np.empty(room * max(self.sizes), dtype=np.int64)
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
-        """Return (B,) logits of the events and of their negatives; then write the events, but not the negatives, to the tables."""
-        store, count = self.store, len(events)
+        """Return logits of the events and of their negatives; then write the events, but not the negatives, to the tables."""
+        store, count, several = self.store, len(events), None
         src, dst = store.src[events], store.dst[events]
+        if negatives.ndim == 2:
+            several, negatives = self.score_several(events, negatives), dst
         nodes = np.concatenate([src, dst, negatives])
         now = store.time[torch.from_numpy(np.tile(events, 3)).to(self.device)]
         own = self._own_vectors(nodes, now)
         keys, slots = self._slots(nodes, now)
-        both = [np.concatenate([keys[:count], keys[place : place + count]], axis=1) for place in (count, 2 * count)]
-        pairs = [torch.cat([slots[:count], slots[place : place + count]], 1) for place in (count, 2 * count)]
-        pooled = self._pool(np.concatenate(both), torch.cat(pairs))
-        first = torch.cat([own[:count], own[:count]])
-        logits = self.model.score(pooled, first, own[count:])
+        logits = self._score_rows(own, keys, slots, np.tile(np.arange(count), 2), np.arange(count, 3 * count))
         self._take_in(events, src, dst, own[: 2 * count].detach(), keys[: 2 * count], slots[: 2 * count].detach())
-        return logits[:count], logits[count:]
+        return logits[:count], logits[count:] if several is None else several
+
+    def score_pairs(self, src: numpy.ndarray, dst: numpy.ndarray, moments: numpy.ndarray):
+        """Return (P,) logits of pairs; a node is read once where its state does not depend on the moment."""
+        n, nodes = self.room, np.concatenate([src, dst])
+        aged = self.config.time_input == "age"
+        codes, place = np.unique(np.tile(moments, 2) * n + nodes if aged else nodes, return_inverse=True)
+        nodes, moments = (codes % n, codes // n) if aged else (codes, np.full(len(codes), moments[0]))
+        now = self.store.time[torch.from_numpy(moments).to(self.device)]
+        return self._score_rows(self._own_vectors(nodes, now), *self._slots(nodes, now), *place.ravel().reshape(2, -1))
+
+    def _score_rows(self, own, keys, slots, first, second) -> torch.Tensor:
+        """(P,) logits of pairs of rows that were read: own vectors (R, self_dim), keys (R, S) and slots (R, S, slot_dim)."""
+        a, b = (torch.from_numpy(rows).to(self.device) for rows in (first, second))
+        pooled = self._pool(np.concatenate([keys[first], keys[second]], axis=1), torch.cat([slots[a], slots[b]], 1))
+        return self.model.score(pooled, own[a], own[b])
 
     def _own_vectors(self, nodes, now) -> torch.Tensor:
         """(R, self_dim) own vectors, brought up to date by each node's last event; zero for a node without one."""

@@ -1,5 +1,8 @@
 """What holds for every learner of events: nothing from the future, runs that are cut and go on, streams, masked and new nodes."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -28,7 +31,7 @@ VECTORS = {
     "jodie": ("jodie", MEMORY),
 }
 NAT = {"cache": (6, 5), "self_dim": 8, "slot_dim": 3, "pos_dim": 4, "batch_size": BATCH, "eval_batch_size": BATCH}
-EVERY = {**VECTORS, "nat": ("nat", NAT), "edgebank": ("edgebank", {"batch_size": BATCH})}
+EVERY = {**VECTORS, "nat": ("nat", NAT), "nat-age": ("nat", {**NAT, "time_input": "age"}), "edgebank": ("edgebank", {"batch_size": BATCH})}
 
 
 def method(case, **options):
@@ -68,6 +71,52 @@ def test_shuffling_the_future_leaves_no_trace(case, seed):
         torch.testing.assert_close(found[name][:middle], other[name][:middle], rtol=1e-5, atol=1e-6)
         assert torch.equal(found[name][:BATCH], other[name][:BATCH])
     assert not torch.allclose(found["y_pred_pos"], other["y_pred_pos"])
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("rich", [False, True])
+def test_several_negatives_are_judged_as_each_alone_would_be(case, rich, with_features, monkeypatch):
+    monkeypatch.setattr("graphkit.methods.streams.PAIRS", 7)  # pieces end within an event
+    stream = random_stream(30, 300, 3)
+    stream = with_features(stream) if rich else stream
+    split, several = stream.split, {}
+    for part in ("valid", "test"):
+        table = np.random.default_rng(1).integers(30, size=(len(getattr(split, part)), 3))
+        table[1::2, 2] = -1
+        table[4] = [-1, 5, -1]
+        several[f"{part}_neg"] = table
+    learner = learner_on(stream.renamed(split=replace(split, **several)), case)
+    found = {part: learner.predict(part) for part in ("valid", "test")}
+    for column in range(3):
+        alone = {name: np.maximum(table[:, column], 0) for name, table in several.items()}
+        plain = learner_on(stream.renamed(split=replace(split, **alone)), case)
+        for part in ("valid", "test"):
+            expected, there = plain.predict(part), several[f"{part}_neg"][:, column] >= 0
+            torch.testing.assert_close(found[part]["y_pred_pos"], expected["y_pred_pos"], rtol=1e-5, atol=1e-6)
+            column_scores = found[part]["y_pred_neg"][:, column]
+            torch.testing.assert_close(column_scores[there], expected["y_pred_neg"][there], rtol=1e-5, atol=1e-6)
+            assert (column_scores[~there] == -np.inf).all()
+
+
+@pytest.mark.parametrize("case", EVERY)
+@pytest.mark.parametrize("rich", [False, True])
+def test_nodes_that_are_added_are_as_if_they_had_been_there_without_events(case, rich, with_features):
+    stream = random_stream(20, 200, 2)
+    stream = with_features(stream) if rich else stream
+    graph = copy.copy(stream.graph)
+    graph.add_nodes(5)  # DGL gives them features of 0
+    known = learner_on(stream.renamed(graph=graph), case)
+    grown = learner_on(stream, case)
+    if known.model is not None:
+        grown.model.load_state_dict(known.model.state_dict())
+    known.start_stream("test")
+    grown.start_stream("test")
+    assert [grown.add_node() for _ in range(5)] == [20, 21, 22, 23, 24]
+    rng = np.random.default_rng(0)
+    for time in range(1000, 1040):
+        src, dst = rng.integers(25, size=2).tolist()
+        feat = rng.normal(size=2).tolist() if rich else None
+        assert grown.score_event(src, dst, time, feat) == pytest.approx(known.score_event(src, dst, time, feat), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("case", VECTORS)
