@@ -193,4 +193,5 @@ def result_table(result: dict[str, Any]) -> str:
     if result.get("selection"):
         head += f"\nprotocol {result['protocol']}: {result['selection']}; epoch {result['best_epochs'][0]}"
     tail = f"{result['parameters']:,} parameters, {result['seconds']:.1f} s, peak {result['peak_rss_mb']:.0f} MB"
-    return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), tail])
+    more = [f"{name}: {value:.4g}" for name, value in result.get("report", {}).items()]
+    return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), *more, tail])

@@ -181,6 +181,7 @@ def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop,
     return {
         "best": found.best, "epochs": found.epochs, "seconds": found.seconds, "parameters": learner.parameter_count(),
         **({"curve": found.curve} if folds.by_mean_curve(dataset) else {}),
+        **({"report": said} if (said := learner.report(found.state)) else {}),
     }  # fmt: skip
 
 
@@ -217,11 +218,17 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
         "valid": metrics[dataset.metric]["valid"], "test": metrics[dataset.metric]["test"], "metrics": metrics,
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],
         "seconds": sum(run["seconds"] for run in runs), "peak_rss_mb": round(peak_rss_mb(), 1),
-        "parameters": runs[0]["parameters"], "config": config.to_dict(),
+        "parameters": runs[0]["parameters"], **_mean_report(runs), "config": config.to_dict(),
         "dataset_version": dataset.source.version, "dataset_checksum": checksum,
         "versions": versions(), "revision": revision(), "command": shlex.join(["graphkit", *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
+
+
+def _mean_report(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """{"report": name -> mean over the seeds} where the method reports anything; runs of before it did have none."""
+    reports = [run["report"] for run in runs if "report" in run]
+    return {"report": {name: float(np.mean([one[name] for one in reports])) for name in reports[0]}} if reports else {}
 
 
 def revision() -> str | None:

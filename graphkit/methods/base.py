@@ -127,6 +127,10 @@ class Learner(Method):
         """Number of learned values, over all stages."""
         return 0 if self.model is None else sum(p.numel() for p in self.model.parameters())
 
+    def report(self, state: dict[str, torch.Tensor]) -> dict[str, float]:
+        """Return what a result says beside the metrics of a model with this state, e.g. how full its tables are."""
+        return {}
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Return all that prediction needs; a method adds state that outlives a batch."""
         return {} if self.model is None else self.model.state_dict()

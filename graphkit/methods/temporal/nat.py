@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from graphkit.methods.streams import StreamLearner
 if TYPE_CHECKING:
     import numpy
 
-log = logging.getLogger("graphkit")
 HOPS = 2
 
 
@@ -223,18 +221,12 @@ class NAT(StreamLearner):
         chosen = torch.from_numpy(np.flatnonzero(keep)).to(values.device)
         memory[f"slot{hop}"][rows.to(values.device), columns.to(values.device)] = values[chosen]
 
-    def table_report(self) -> list[dict[str, float]]:
-        """For each hop: the share of slots in use, of writes that met another key, and of writes that were dropped."""
-        found = []
-        for hop in range(len(self.sizes)):
-            tried, met, dropped = self.memory["writes"][hop].tolist()
-            load = float((self.memory[f"key{hop}"] >= 0).double().mean())
-            found.append({"hop": hop, "load": load, "met": met / max(tried, 1), "dropped": dropped / max(tried, 1)})
-        return found
-
-    def predict(self, split: str) -> dict[str, torch.Tensor]:
-        """Score as :class:`StreamLearner` does, and say how full the tables are."""
-        found = super().predict(split)
-        for hop in self.table_report():
-            log.debug("hop {hop}: {load:.1%} of the slots used, {met:.1%} of writes met another key, {dropped:.1%} dropped".format(**hop))
+    def report(self, state: dict[str, torch.Tensor]) -> dict[str, float]:
+        """For hops from 1 on: the share of slots in use, of writes that met another key, and of writes that were dropped."""
+        found = {}
+        for hop in range(1, len(self.sizes)):
+            tried, met, dropped = state["memory.writes"][hop].tolist()
+            shares = {"slots in use": float((state[f"memory.key{hop}"] >= 0).double().mean())}
+            shares.update({"writes that met another key": met / max(tried, 1), "writes dropped": dropped / max(tried, 1)})
+            found.update({f"hop {hop}, {name}": value for name, value in shares.items()})
         return found

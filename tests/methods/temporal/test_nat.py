@@ -263,6 +263,23 @@ def test_a_run_that_is_cut_inside_an_epoch_ends_as_if_it_had_not_been(tmp_path, 
 
 
 @pytest.mark.slow
+def test_the_report_says_how_full_the_tables_are():
+    stream = random_stream(15, 96, 1)
+    for alpha in (0.0, 1.0):
+        learner = learner_on(stream, alpha=alpha)
+        learner._replay(np.arange(96))
+        found, plain = learner.report(learner.state_dict()), Dictionaries(learner.sizes, alpha, 0, "paper")
+        for start in range(0, 96, 16):
+            numbers = np.arange(start, start + 16)
+            plain.take_in(stream.events.src[numbers], stream.events.dst[numbers], numbers)
+        assert plain.differences(learner.memory) == 0
+        for hop, size in ((1, 6), (2, 5)):
+            held = int((learner.memory[f"key{hop}"] >= 0).sum())
+            assert found[f"hop {hop}, slots in use"] == pytest.approx(held / (15 * size)) and held
+            met, dropped = (found[f"hop {hop}, {what}"] for what in ("writes that met another key", "writes dropped"))
+            assert met > 0 and dropped == (0 if alpha else met)
+
+
 def test_a_plain_recurrence_is_learned():
     rng = np.random.default_rng(0)
     src = rng.integers(0, 20, 900)
