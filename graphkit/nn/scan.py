@@ -12,8 +12,8 @@ BACKENDS = ("numba", "chunked", "loop")
 DISCRETIZATIONS = ("euler", "zoh")
 
 CHUNK = 16
-# Numbers that one chunk may hold in a tensor; more sequences are taken in turns.
-CHUNK_NUMBERS = 2**24
+# Numbers that the chunks worked on together may hold in a tensor, of one sequence or of several; the rest is taken in turns.
+CHUNK_NUMBERS = 2**20
 CHUNK_NUMBERS_CUDA = 2**27
 
 
@@ -35,7 +35,7 @@ def selective_scan(
     Computed in float64 where an argument is, else in float32; y has the type of u. All arguments receive gradients.
 
     backend: ``numba``, the kernels of :mod:`graphkit.kernels.selective_scan` on the CPU; ``chunked``, plain torch on any device,
-    memory for one chunk's (16, 16, e, N) decays at a time; ``loop``, a step after the other, all states kept, the reference.
+    memory for some chunks' (16, 16, e, N) decays at a time; ``loop``, a step after the other, all states kept, the reference.
     Default: numba on the CPU, chunked elsewhere.
 
     Raises :class:`UsageError` for an unknown backend or discretisation, or numba off the CPU; ValueError for shapes that do
@@ -120,31 +120,51 @@ def _chunked(u, dt, A, B, C, D, zoh) -> torch.Tensor:
     if u.shape[1] == 0:  # splitting nothing gives one piece of no steps
         return D * u
     limit = CHUNK_NUMBERS_CUDA if u.device.type == "cuda" else CHUNK_NUMBERS
-    rows = max(1, limit // (CHUNK * CHUNK * max(1, A.numel())))
-    pieces = [_chunked_rows(*part, A, zoh) for part in zip(*(value.split(rows) for value in (u, dt, B, C)))]
+    chunk = CHUNK * CHUNK * max(1, A.numel())
+    rows = max(1, limit // chunk)
+    pieces = []
+    for part in zip(*(value.split(rows) for value in (u, dt, B, C))):
+        pieces.append(_chunked_rows(*part, A, zoh, max(1, limit // (chunk * max(1, len(part[0]))))))
     return (torch.cat(pieces) if pieces else torch.zeros_like(u)) + D * u
 
 
-def _chunked_rows(u, dt, B, C, A, zoh) -> torch.Tensor:
-    h, out = u.new_zeros(u.shape[0], *A.shape), []
-    for part in zip(*(value.split(CHUNK, dim=1) for value in (u, dt, B, C))):
-        # Recomputed in backward, so that one chunk's decays are alive at a time and the carried states are all that is kept.
-        y, h = checkpoint(_one_chunk, *part, A, h, zoh, use_reentrant=False, preserve_rng_state=False)
-        out.append(y)
-    return torch.cat(out, 1) if out else torch.zeros_like(u)
+def _chunked_rows(u, dt, B, C, A, zoh, together: int) -> torch.Tensor:
+    h, out, length = u.new_zeros(u.shape[0], *A.shape), [], u.shape[1]
+    # Steps of size 0 change no state: they fill the last chunk up.
+    full = [torch.nn.functional.pad(value, (0, 0, 0, -length % CHUNK)) for value in (u, dt, B, C)]
+    for part in zip(*(value.unflatten(1, (-1, CHUNK)).split(together, dim=1) for value in full)):
+        # Recomputed in backward, so that some chunks' decays are alive at a time and the carried states are all that is kept.
+        y, h = checkpoint(_some_chunks, *part, A, h, zoh, use_reentrant=False, preserve_rng_state=False)
+        out.append(y.flatten(1, 2))
+    return torch.cat(out, 1)[:, :length]
 
 
-def _one_chunk(u, dt, B, C, A, h, zoh):
-    """Return y (Bt, T, e) without D u, and the states (Bt, e, N) after the chunk.
+def _some_chunks(u, dt, B, C, A, h, zoh):
+    """Return y (Bt, G, T, e) of G chunks of T steps without D u, and the states (Bt, e, N) after them.
 
     The decay from step j to i is exp((S_i - S_j) A) with S the running sum of dt inside the chunk: every factor is at most 1
     where A < 0. Dividing two running products instead would give 0/0 after a few hundred steps.
     """
-    total = dt.cumsum(1)
-    steps = dt.shape[1]
+    total = dt.cumsum(2)
+    steps = dt.shape[2]
     later = torch.ones(steps, steps, dtype=torch.bool, device=u.device).tril()
-    gap = (total.unsqueeze(2) - total.unsqueeze(1)).masked_fill(~later[..., None], 0.0)
-    pushed = _input_weight(dt, A, zoh) * B.unsqueeze(2) * u.unsqueeze(-1)  # (Bt, T, e, N)
-    decay = torch.exp(gap.unsqueeze(-1) * A).masked_fill(~later[..., None, None], 0.0)  # (Bt, T, T, e, N)
-    states = torch.einsum("bijen,bjen->bien", decay, pushed) + torch.exp(total.unsqueeze(-1) * A) * h.unsqueeze(1)
-    return (states * C.unsqueeze(2)).sum(-1), states[:, -1]
+    gap = (total.unsqueeze(3) - total.unsqueeze(2)).masked_fill(~later[..., None], 0.0)
+    pushed = _input_weight(dt, A, zoh) * B.unsqueeze(3) * u.unsqueeze(-1)  # (Bt, G, T, e, N)
+    decay = torch.exp(gap.unsqueeze(-1) * A).masked_fill(~later[..., None, None], 0.0)  # (Bt, G, T, T, e, N)
+    since = torch.exp(total.unsqueeze(-1) * A)  # the decay of what a chunk begins with
+    states = torch.einsum("bgijen,bgjen->bgien", decay, pushed)
+    before, h = _carry(since[:, :, -1], states[:, :, -1], h)
+    states = states + since * before.unsqueeze(2)
+    return (states * C.unsqueeze(3)).sum(-1), h
+
+
+def _carry(decay, added, h):
+    """The states before each of G chunks (Bt, G, e, N), and after the last, where each makes decay * h + added of h; in log G steps."""
+    shift = 1
+    while shift < decay.shape[1]:
+        # After this a chunk stands for the 2 shift chunks up to it, or for all where they are fewer.
+        added = torch.cat([added[:, :shift], added[:, shift:] + decay[:, shift:] * added[:, :-shift]], 1)
+        decay = torch.cat([decay[:, :shift], decay[:, shift:] * decay[:, :-shift]], 1)
+        shift *= 2
+    after = added + decay * h.unsqueeze(1)
+    return torch.cat([h.unsqueeze(1), after[:, :-1]], 1), after[:, -1]
