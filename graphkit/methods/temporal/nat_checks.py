@@ -92,23 +92,3 @@ def tables(dataset: GraphDataset) -> dict[str, float]:
     bits: numpy.ndarray = np.array([1, 2, 4, 8, 16, 32])
     _, code, _ = join_keys(np.array([[0, 7, -1, 1, 7, -1]]), bits)  # node 7 is a neighbour of both 0 and 1
     return {"wrong_slots": float(wrong), "evicted_at_0": float(evicted[0.0]), "code_of_a_common_neighbour": float(code.max())}
-
-
-def permuted_times(dataset: GraphDataset) -> dict[str, float]:
-    """Test AP of NAT after 5 epochs on the training events as they are, ``ordered``, and with their times permuted, ``permuted``.
-
-    Validation and test are the same for both, and so is what the tables hold before them but for its order.
-    """
-    from graphkit.datasets.events import in_order
-    from graphkit.methods.temporal.nat import NAT
-    from graphkit.training import fit
-
-    events, split = dataset.events, dataset.split
-    order = np.arange(len(events))
-    order[split.train] = np.random.default_rng(0).permutation(split.train)
-    more = {key: None if value is None else value[order] for key, value in vars(events).items() if key in ("weight", "label", "feat")}
-    shuffled = dataset.renamed(events=in_order(events.src[order], events.dst[order], events.time, **more))
-    found = {}
-    for name, stream in (("ordered", dataset), ("permuted", shuffled)):
-        found[name] = fit(NAT(epochs=5), stream, seed=0).best["ap"]["test"]
-    return found
