@@ -55,6 +55,26 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
     assert not list(out.rglob("*.part")), "half-written files were left"
 
 
+@pytest.mark.parametrize("method, options", [("nat", []), ("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"])])
+def test_a_learner_of_events_goes_on_inside_an_epoch(tmp_path, method, options):
+    """The memory of past events is in the checkpoint: the rest of the epoch is scored with it."""
+    command = [sys.executable, "-m", "graphkit.cli.main", "train", method, "--dataset", "repeats:n=60,events=6000", "--epochs", "3",
+               "--patience", "0", "--batch-size", "10", "--threads", "1", *options, "--out"]  # fmt: skip
+    found = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    out = tmp_path / "cut"
+    process = subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True)
+    deadline, log = time.monotonic() + 300, out / "metrics.jsonl"
+    while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
+        time.sleep(0.02)
+    time.sleep(0.2)  # into the second epoch
+    process.send_signal(signal.SIGTERM)
+    assert "stopped by SIGTERM in epoch 2" in process.communicate(timeout=300)[1] and process.returncode == 143
+    finished = subprocess.run([*command, str(out), "--resume"], capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+    assert metrics_of(out) == metrics_of(tmp_path / "whole")
+
+
 def test_resume_with_other_options_is_refused(tmp_path, unbroken):
     out = tmp_path / "run"
     assert run(out, "--epochs", "1").returncode == 0
