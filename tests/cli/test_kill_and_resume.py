@@ -58,7 +58,7 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
 @pytest.mark.parametrize("method, options", [("nat", []), ("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"])])
 def test_a_learner_of_events_goes_on_inside_an_epoch(tmp_path, method, options):
     """The memory of past events is in the checkpoint: the rest of the epoch is scored with it."""
-    command = [sys.executable, "-m", "graphkit.cli.main", "train", method, "--dataset", "repeats:n=60,events=6000", "--epochs", "3",
+    command = [sys.executable, "-m", "graphkit.cli.main", "train", method, "--dataset", "repeats:n=60,events=3000", "--epochs", "2",
                "--patience", "0", "--batch-size", "10", "--threads", "1", *options, "--out"]  # fmt: skip
     found = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
