@@ -55,7 +55,10 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
     assert not list(out.rglob("*.part")), "half-written files were left"
 
 
-@pytest.mark.parametrize("method, options", [("nat", []), ("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"])])
+@pytest.mark.parametrize("method, options", [
+    ("nat", []),
+    pytest.param("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"], marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_learner_of_events_goes_on_inside_an_epoch(tmp_path, method, options):
     """The memory of past events is in the checkpoint: the rest of the epoch is scored with it."""
     command = [sys.executable, "-m", "graphkit.cli.main", "train", method, "--dataset", "repeats:n=60,events=3000", "--epochs", "2",
