@@ -94,7 +94,7 @@ def _fetch_benchmark(entry: Entry, progress: Progress | None, force: bool) -> Pa
         facts = master(entry.name)
         if facts.get("is hetero") == "True":
             raise DataError(f"data set {entry.name!r} is heterogeneous (several types of nodes); this is not supported")
-        url, wanted = facts["url"], ""
+        url, wanted = facts["url"], "raw"
     else:
         from graphkit.datasets.tgb import facts_of
 
@@ -115,17 +115,18 @@ def _fetch_benchmark(entry: Entry, progress: Progress | None, force: bool) -> Pa
 def _unpack(archive: Path, target: Path, wanted: str) -> Path:
     """Unpack a zip as the folder ``target``; its members may lie in one folder, whatever its name, or at the top.
 
-    wanted: a file that must be there; raises :class:`DataError` where it is not, and where the zip is damaged.
+    wanted: a file or folder that must be there; raises :class:`DataError` where it is not, and where the zip is damaged.
     """
     unpacked = target.with_name(f".{target.name}.part")
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(unpacked)  # extractall drops "..", so members stay inside
-        members = [path for path in unpacked.iterdir() if path.name != "__MACOSX"]
-        root = members[0] if len(members) == 1 and members[0].is_dir() else unpacked
-        if wanted and not (root / wanted).exists():
-            raise DataError(f"{archive}: found {', '.join(sorted(path.name for path in root.iterdir())[:5])}, expected {wanted} in it")
+        places = [unpacked, *sorted(path for path in unpacked.iterdir() if path.is_dir())]
+        root = next((path for path in places if (path / wanted).exists()), None)
+        if root is None:
+            found = ", ".join(sorted(str(path.relative_to(unpacked)) for place in places for path in place.iterdir())[:5])
+            raise DataError(f"{archive}: found {found or 'nothing'}, expected {wanted} in it")
         shutil.rmtree(target, ignore_errors=True)
         root.replace(target)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as problem:  # RuntimeError: a password
