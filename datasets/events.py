@@ -70,7 +70,7 @@ def finish_events(
     """
     name, given = name or CHRONO, given or {}
     if name in given:
-        return dataset.renamed(task="events", split=given[name](), split_name=name, metric=metric, seed=seed, splitter=None)
+        return dataset.renamed(task="events", split=given[name](), split_name=name, metric=metric or "mrr", seed=seed, splitter=None)
     chrono, inductive = parse_fractions(name, "chrono"), parse_fractions(name, "inductive")
     if (fractions := inductive or chrono) is None:
         known = [*given, CHRONO, INDUCTIVE]
