@@ -85,9 +85,8 @@ def list_datasets(task: str | None, available: bool, as_json: bool):
 def _is_here(entry: Any) -> bool:
     from graphkit.datasets import folders
 
-    if entry.name.startswith("ogb"):
-        name = entry.name.replace("-", "_")
-        return (folders.find(name) or folders.find(f"ogb/{name}")) is not None
+    if folders.benchmark(entry.name):
+        return folders.find_benchmark(entry.name) is not None
     return all(folders.find(file.path) is not None for file in entry.data_files())
 
 

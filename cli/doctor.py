@@ -14,6 +14,7 @@ EXTRAS = {
     "deepwalk": ("gensim", "deepwalk and node2vec"),
     "tune": ("optuna", "--tune"),
     "flow": ("igraph", "cluster improve"),
+    "tgb": ("tgb", "temporal data sets of TGB"),
 }
 
 

@@ -97,10 +97,11 @@ class Events:
 
 @dataclass(frozen=True)
 class EventSplit:
-    """Numbers of the events of each part, int64 ascending, and one random destination for each that is judged.
+    """Numbers of the events of each part, int64 ascending, and wrong destinations for each that is judged.
 
     before: number of events before the test period. A store of the past is rebuilt from all of them before the inductive test.
-    valid_neg, test_neg: (P,) int64 destinations in place of the true ones, one an event.
+    valid_neg, test_neg: int64 destinations in place of the true ones: (P,) one random one an event, or (P, K) given ones, at least
+        one an event and -1 at the end of a row where an event has fewer than K.
     masked: nodes that training must not see, ascending; empty where the split is transductive.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,13 @@ def reading(path: str | os.PathLike, kind: str) -> Iterator[None]:
     except Exception as problem:  # binary parsers raise nearly every class there is on a flipped bit
         reason = " ".join(str(problem).split())[:200] or type(problem).__name__
         raise DataError(f"{path}: cannot be read as {kind}: {reason}") from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Benchmarks' packages print and draw progress bars; the library does neither."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def check(condition: Any, path: str | os.PathLike, found: str, expected: str) -> None:

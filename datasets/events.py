@@ -5,12 +5,13 @@ Names of splits:
         times stay together. Every event is judged (transductive).
     ``inductive-a/b/c``: the same cuts. A tenth of all nodes, drawn per seed among those active after the first cut, are masked: an event
         with one of them neither trains nor validates, and the test judges only events with at least one of them.
+    ``tgb``: the parts of ``chrono-0.7/0.15/0.15`` with the negatives that TGB gives, see :mod:`graphkit.datasets.tgb`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from graphkit.datasets.base import Events, EventSplit, GraphDataset
 from graphkit.datasets.build import check, compact, graph_of, integer_table, plain_ids
@@ -60,12 +61,19 @@ def static_graph(events: Events, num_nodes: int):
     return graph
 
 
-def finish_events(dataset: GraphDataset, name: str | None, metric: str | None, seed: int) -> GraphDataset:
-    """Return the data set with the split of its events of this name and seed, :data:`CHRONO` where there is none."""
-    name = name or CHRONO
+def finish_events(
+    dataset: GraphDataset, name: str | None, metric: str | None, seed: int, given: Mapping[str, Callable[[], Any]] | None = None
+) -> GraphDataset:
+    """Return the data set with the split of its events of this name and seed, :data:`CHRONO` where there is none.
+
+    given: name -> function without arguments that returns an :class:`EventSplit`, the same for every seed.
+    """
+    name, given = name or CHRONO, given or {}
+    if name in given:
+        return dataset.renamed(task="events", split=given[name](), split_name=name, metric=metric or "mrr", seed=seed, splitter=None)
     chrono, inductive = parse_fractions(name, "chrono"), parse_fractions(name, "inductive")
     if (fractions := inductive or chrono) is None:
-        known = [CHRONO, INDUCTIVE]
+        known = [*given, CHRONO, INDUCTIVE]
         raise DataError(f"data set {dataset.name!r}: unknown split of events {name!r}{did_you_mean(name, known)}"
                         f"; expected {' or '.join(known)}, or other fractions")  # fmt: skip
     split = split_events(dataset, fractions, seed, inductive=inductive is not None)

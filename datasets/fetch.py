@@ -38,8 +38,8 @@ def fetch(name: str, progress: Progress | None = None, force: bool = False) -> l
     its address and the place to put it, or where a checksum is wrong.
     """
     entry = catalogue.entry(name)
-    if name.startswith("ogb"):
-        return [_fetch_ogb(entry, progress, force)]
+    if folders.benchmark(name):
+        return [_fetch_benchmark(entry, progress, force)]
     paths, files = [], entry.data_files()
     for number, file in enumerate(files):
         found = folders.find(file.path)
@@ -83,33 +83,54 @@ def _also_missing(others: Sequence[DataFile]) -> str:
     return f"; also missing below {folders.cache_folder()}: {', '.join(missing)}" if missing else ""
 
 
-def _fetch_ogb(entry: Entry, progress: Progress | None, force: bool) -> Path:
-    """Download and unpack OGB's zip; OGB publishes no checksum, the zip's own CRCs are checked."""
-    from graphkit.datasets.ogb import master
-
-    name = entry.name.replace("-", "_")
-    found = folders.find(name) or folders.find(f"ogb/{name}")
+def _fetch_benchmark(entry: Entry, progress: Progress | None, force: bool) -> Path:
+    """Download and unpack the zip of OGB or TGB; neither publishes a checksum, the zip's own CRCs are checked."""
+    found = folders.find_benchmark(entry.name)
     if found is not None and not force:
         return found
-    facts = master(entry.name)
-    if facts.get("is hetero") == "True":
-        raise DataError(f"data set {entry.name!r} is heterogeneous (several types of nodes); this is not supported")
-    target = folders.cache_folder() / name
+    if folders.benchmark(entry.name) == "ogb":
+        from graphkit.datasets.ogb import master
+
+        facts = master(entry.name)
+        if facts.get("is hetero") == "True":
+            raise DataError(f"data set {entry.name!r} is heterogeneous (several types of nodes); this is not supported")
+        url, wanted = facts["url"], "raw"
+    else:
+        from graphkit.datasets.tgb import facts_of
+
+        facts = facts_of(entry.name)
+        url, wanted = facts.url, facts.edges
+    name = entry.name.replace("-", "_")
     own = None if force else folders.find(f"{name}.zip")  # what somebody without a network put there, and keeps
     archive = own or folders.cache_folder() / f"{name}.zip"
     if own is None:
-        _download(facts["url"], archive, progress)
-    unpacked = folders.cache_folder() / f".{name}.part"
+        _download(url, archive, progress)
+    try:
+        return _unpack(archive, folders.cache_folder() / name, wanted)
+    finally:
+        if own is None:
+            archive.unlink(missing_ok=True)
+
+
+def _unpack(archive: Path, target: Path, wanted: str) -> Path:
+    """Unpack a zip as the folder ``target``; its members may lie in one folder, whatever its name, or at the top.
+
+    wanted: a file or folder that must be there; raises :class:`DataError` where it is not, and where the zip is damaged.
+    """
+    unpacked = target.with_name(f".{target.name}.part")
     shutil.rmtree(unpacked, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(unpacked)  # extractall drops "..", so members stay inside
+        places = [unpacked, *sorted(path for path in unpacked.iterdir() if path.is_dir())]
+        root = next((path for path in places if (path / wanted).exists()), None)
+        if root is None:
+            found = ", ".join(sorted(str(path.relative_to(unpacked)) for place in places for path in place.iterdir())[:5])
+            raise DataError(f"{archive}: found {found or 'nothing'}, expected {wanted} in it")
         shutil.rmtree(target, ignore_errors=True)
-        (unpacked / facts["download_name"]).replace(target)
+        root.replace(target)
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as problem:  # RuntimeError: a password
         raise DataError(f"{archive}: cannot be unpacked: {problem}") from None
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
-        if own is None:
-            archive.unlink(missing_ok=True)
     return target

@@ -28,6 +28,17 @@ def find(relative: str) -> Path | None:
     return None
 
 
+def benchmark(name: str) -> str | None:
+    """The benchmark that a data set comes from as a folder of its own, by its name: ``"ogb"``, ``"tgb"``, or None."""
+    return next((word for word in ("ogb", "tgb") if name.startswith(word)), None)
+
+
+def find_benchmark(name: str) -> Path | None:
+    """Return the folder of such a data set, ``ogbl_ddi`` or ``ogb/ogbl_ddi`` below a data folder, or None."""
+    folder = name.replace("-", "_")
+    return find(folder) or find(f"{benchmark(name)}/{folder}")
+
+
 def require(relative: str, dataset: str) -> Path:
     """Return the path of a file of a data set; raises :class:`DataError` that says where it was looked for."""
     path = find(relative)

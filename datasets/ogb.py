@@ -6,12 +6,10 @@ its table of data sets are used without them. Split files go through the restric
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gzip
 import importlib
 import importlib.util
-import io
 import logging
 import sys
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphkit.datasets import folders
 from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit, Source
-from graphkit.datasets.build import check, check_ids, reading, set_features
+from graphkit.datasets.build import check, check_ids, quiet, reading, set_features
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.splits import Loaded, as_tensor, unique_pairs
 from graphkit.datasets.unpickle import load_npz, load_torch
@@ -47,15 +45,8 @@ def import_ogb(module: str = "ogb") -> Any:
             del sys.modules["outdated"]
             if before is not missing:
                 sys.modules["outdated"] = before
-    with _quiet():
+    with quiet():
         return importlib.import_module(module)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """ogb prints and draws progress bars; the library does neither."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
 
 
 @functools.cache
@@ -78,8 +69,7 @@ def load(entry: Entry, *, name: str) -> Loaded:
     facts = master(name)
     if facts.get("is hetero") == "True":
         raise DataError(f"data set {name!r} is heterogeneous (several types of nodes); this is not supported")
-    folder = name.replace("-", "_")
-    root = folders.find(folder) or folders.find(f"ogb/{folder}") or folders.require(folder, name)
+    root = folders.find_benchmark(name) or folders.require(name.replace("-", "_"), name)
     return _load(root, name, facts)
 
 
@@ -158,7 +148,7 @@ def _raw_graphs(root: Path, facts: dict[str, str]) -> list[dict]:
     if not file.exists():
         raise DataError(f"{file}: not found, expected the edges of an OGB folder")
     reader = import_ogb("ogb.io.read_graph_raw")
-    with reading(raw, "OGB's raw files"), _quiet():
+    with reading(raw, "OGB's raw files"), quiet():
         if binary:
             _check_npz(file)
             return reader.read_binary_graph_raw(str(raw))

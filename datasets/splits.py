@@ -7,7 +7,7 @@ Names:
     ``shchur``: 20 nodes a class to train, 30 to validate, the rest to test, drawn per seed (Shchur et al., 2018).
     ``random-a/b/c``: those fractions of the labelled nodes, or of the edges, drawn per seed.
     ``heart-a/b/c``: edges, drawn once with seed 0 (Li et al., 2023, the small graphs of HeaRT).
-    ``chrono-a/b/c``, ``inductive-a/b/c``: events, see :mod:`graphkit.datasets.events`.
+    ``chrono-a/b/c``, ``inductive-a/b/c``, ``tgb``: events, see :mod:`graphkit.datasets.events`.
     ``time-a/b/c``: edges, cut at quantiles of their first times; the negatives are drawn per seed.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit
+from graphkit.datasets.base import EdgeSet, EventSplit, GraphDataset, GraphSplit, LinkSplit, NodeSplit
 from graphkit.datasets.build import graph_of
 from graphkit.errors import DataError, did_you_mean
 from graphkit.lazy import dgl, np, torch
@@ -40,12 +40,14 @@ class Loaded:
 
     given: name -> NodeSplit or GraphSplit, a list of them (a family, chosen by seed), or a function without
         arguments that returns either.
+    given_events: name -> function without arguments that returns an EventSplit.
     links: the official link split, whose training edges are the graph, or None.
     defaults: task -> (split name, metric).
     """
 
     dataset: GraphDataset
     given: dict[str, Any] = field(default_factory=dict)
+    given_events: dict[str, Callable[[], EventSplit]] = field(default_factory=dict)
     links: LinkSplit | None = None
     links_name: str = "official"
     defaults: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
@@ -72,7 +74,9 @@ def finish(loaded: Loaded, task: str | None, split: str | None, seed: int) -> Gr
     if task == "events":
         from graphkit.datasets.events import finish_events
 
-        return finish_events(dataset, split or default, metric, seed)
+        if split not in (None, default):
+            metric = None  # the default metric belongs to the default split
+        return finish_events(dataset, split or default, metric, seed, loaded.given_events)
     if task == "link":
         return _finish_links(loaded, split or default, metric, seed)
     return _finish_given(loaded, task, split or default, metric, seed)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import struct
 import zipfile
 from collections import OrderedDict, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphkit.datasets.build import check, reading
 from graphkit.errors import DataError
@@ -47,6 +48,13 @@ class _Sparse:
 def _new_array(subtype, shape, typecode):
     # The declared shape is ignored: __setstate__ gives the true one and checks it against the bytes that are there.
     return np.ndarray.__new__(np.ndarray, (0,), np.int8)
+
+
+def _from_buffer(data, kind, shape, order, axes=None):
+    # How protocol 5 writes an array.
+    flat = np.frombuffer(data, dtype=kind)
+    array = flat.reshape(shape, order=order) if order != "K" else flat.reshape(shape).transpose(axes)
+    return array.copy()
 
 
 def _dtype(code, align=False, copy=True):
@@ -107,6 +115,7 @@ def _allowed(module: str, name: str) -> Any:
         ("numpy", "dtype"): _dtype,
         ("numpy.core.multiarray", "_reconstruct"): _new_array,
         ("numpy.core.multiarray", "scalar"): _scalar,
+        ("numpy.core.numeric", "_frombuffer"): _from_buffer,
         ("scipy.sparse.csr", "csr_matrix"): _Sparse,
         ("scipy.sparse._csr", "csr_matrix"): _Sparse,
         ("collections", "defaultdict"): defaultdict,
@@ -126,12 +135,24 @@ def _allowed(module: str, name: str) -> Any:
 # The Python form of the unpickler keeps its memo in a dict; the C form takes an array as long as the largest index
 # that the file names, so that one flipped bit asks for 64 GB.
 class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)
+
     def __init__(self, file, storages=None):
         super().__init__(file, encoding="latin1")
         self.storages = storages
 
     def find_class(self, module, name):
         return _allowed(module, name)
+
+    def load_bytearray8(self):
+        # The library's own takes memory of the declared length before it reads.
+        (size,) = struct.unpack("<Q", self.read(8))
+        data = self.read(size)
+        if len(data) != size:
+            raise pickle.UnpicklingError(f"truncated: found {len(data)} of {size} bytes")
+        self.append(bytearray(data))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def persistent_load(self, pid):
         if self.storages is None or not isinstance(pid, tuple) or pid[0] != "storage":

@@ -36,6 +36,8 @@ _RULES = (
      "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test"),
     ("hidden-edges", ("connected-",), ("link",),
      "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC"),
+    ("tgb-links", ("tgb",), ("events",),
+     "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at their mean rank; MRR"),
     ("temporal-transductive", ("chrono-",), ("events",),
      "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's"),
     ("temporal-inductive", ("inductive-",), ("events",),

@@ -19,12 +19,14 @@ class Command:
         return (__import__("os").system, ("touch /tmp/graphkit-was-here",))
 
 
-@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_arrays_and_matrices_come_back(tmp_path, protocol):
     matrix = sp.random(7, 5, 0.4, "csr", random_state=0, dtype=np.float32)
-    value = {"a": np.arange(6.0).reshape(2, 3), "m": matrix, "b": np.array([True, False]), 3: [1, 2], "s": np.float64(2.5)}
+    fortran = np.asfortranarray(np.arange(6).reshape(2, 3))
+    value = {"a": np.arange(6.0).reshape(2, 3), "f": fortran, "m": matrix, "b": np.array([True, False]), 3: [1, 2], "s": np.float64(2.5)}
     (tmp_path / "v.pkl").write_bytes(pickle.dumps(value, protocol=protocol))
     got = load_pickle(tmp_path / "v.pkl")
+    assert np.array_equal(got["f"], value["f"]) and got["a"].flags.writeable
     assert np.array_equal(got["a"], value["a"]) and got["b"].tolist() == [True, False] and got[3] == [1, 2]
     assert (got["m"] != matrix).nnz == 0 and got["m"].dtype == np.float32 and got["s"] == 2.5
 
@@ -99,3 +101,16 @@ def test_a_pickle_with_a_huge_memo_index_takes_no_memory(tmp_path):
     out.write(b"\x80\x02K\x01r" + struct.pack("<I", 0xFFFFFFF0) + b".")
     (tmp_path / "memo.pkl").write_bytes(out.getvalue())
     assert load_pickle(tmp_path / "memo.pkl") == 1
+
+
+def test_a_pickle_that_declares_a_huge_buffer_takes_no_memory(tmp_path):
+    path = tmp_path / "buffer.pkl"
+    path.write_bytes(b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"abc.")
+    with pytest.raises(DataError, match=r"truncated: found 4 of 1099511627776 bytes"):
+        load_pickle(path)
+    # An array of a buffer that is a number, which bytes() would take as a size.
+    call = b"\x80\x05cnumpy.core.numeric\n_frombuffer\n(J\xff\xff\xff\x7f"
+    call += b"cnumpy\ndtype\nX\x02\x00\x00\x00u1\x85RK\x01\x85X\x01\x00\x00\x00Ct"
+    path.write_bytes(call + b"R.")
+    with pytest.raises(DataError, match="a bytes-like object is required"):
+        load_pickle(path)
