@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import datasets
+from graphkit import datasets, registry
 from graphkit.datasets import catalogue, fetch, folders
 from graphkit.errors import DataError, MissingExtraError
 from graphkit.evaluation import protocols, temporal
+from graphkit.training import fit
 
 RNG = np.random.default_rng(0)
 EVENTS = 300
@@ -264,3 +265,23 @@ def test_ranks_against_given_negatives_agree_with_tgb_and_with_brute_force():
     official = evaluator.eval({"y_pred_pos": positive, "y_pred_neg": negative, "eval_metric": ["mrr"]})
     assert found["mrr"] == pytest.approx(float(official["mrr"]), rel=1e-5)
     assert found["hits@10"] == pytest.approx(float(official["hits@10"]), rel=1e-5)
+
+
+def test_edgebank_is_ranked_as_a_dictionary_says(make):
+    _, rows, given = make("tgbl-wiki")
+    found = fit(registry.method("edgebank")(batch_size=1), datasets.load("tgbl-wiki", task="events"))
+    ranks = []
+    for p in parts()["test"]:
+        (u, v), t = rows[ORDER[p]], TIME[ORDER[p]]
+        past = {rows[k] for k in ORDER[:p]}
+        own, others = (u, v) in past, [(u, int(w)) in past for w in given["test"][u, v, t]]
+        ranks.append(1 + (sum(other > own for other in others) + sum(other >= own for other in others)) / 2)
+    assert found.best["mrr"]["test"] == pytest.approx(np.mean(1 / np.array(ranks)))
+
+
+@pytest.mark.parametrize("method", ["nat", "tgn", "tgat", "jodie"])
+def test_learners_are_trained_and_judged_by_given_negatives(make, method):
+    make("tgbl-wiki")
+    dataset = datasets.load("tgbl-wiki", task="events")
+    found = fit(registry.method(method)(epochs=1), dataset)
+    assert 0 < found.best["mrr"]["test"] <= 1 and {"mrr", "hits@10", "ap", "auc"} <= set(found.best)
