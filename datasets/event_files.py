@@ -1,8 +1,8 @@
 """The user's own events: a row is an interaction with its source, destination and time, in any order of time.
 
 Text or Parquet, as for edges. The columns are those of ``--columns src,dst,time[,weight[,label[,feature...]]]``, by name or number
-from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three. Repeated
-pairs and self-loops are events like any other and stay.
+from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three. JODIE's
+files are known by their header, see :mod:`graphkit.datasets.jodie_files`. Repeated pairs and self-loops are events like any other.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from graphkit.datasets import jodie_files
 from graphkit.datasets.events import in_order, static_graph
 from graphkit.datasets.tables import (
     SOURCES,
@@ -64,8 +65,13 @@ def _from_text(blob: Blob, options: ReadOptions):
     words = _words(options)
     named = any(not word.isdigit() for word in words) and options.header is not False
     table = open_table(blob, options.header, options.delimiter, KNOWN, named=named)
-    places = _choose(blob, words, options.weight, table.names, table.width)
-    src, dst, _, node_ids, count = read_ids(table, *places["ends"])
+    if not words and options.weight is None and jodie_files.is_jodie(table):
+        table = jodie_files.widened(table)
+        places = jodie_files.places(table)
+        src, dst, node_ids, count = jodie_files.read_ends(table)
+    else:
+        places = _choose(blob, words, options.weight, table.names, table.width)
+        src, dst, _, node_ids, count = read_ids(table, *places["ends"])
 
     def numbers(wanted: dict[int, str]):
         import pyarrow

@@ -42,6 +42,19 @@ def timed_edges(entry: Entry, *, file: str, delimiter: str | None = None, skip: 
     return Loaded(GraphDataset(entry.name, static_graph(events, len(ids)), events=events, node_ids=plain_ids(ids)))
 
 
+def jodie(entry: Entry, *, file: str) -> Loaded:
+    """Interactions of users with items: rows ``user,item,time,label`` of whole numbers, or JODIE's own file, known by its header."""
+    from graphkit.datasets import event_files, jodie_files
+    from graphkit.datasets.files import ReadOptions, read_blob
+
+    path = entry.path(file)
+    with open(path, "rb") as stream:
+        own = stream.readline().strip().lower().endswith(jodie_files.LAST_NAME.encode())
+    if own:
+        return Loaded(event_files.read_events(read_blob(path), ReadOptions(), entry.name))
+    return timed_edges(entry, file=file, delimiter=",", skip=1, labels=True)
+
+
 def in_order(src, dst, time, **more) -> Events:
     """Sort events by time; those at the same time keep their order."""
     order = np.argsort(time, kind="stable")

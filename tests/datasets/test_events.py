@@ -1,5 +1,7 @@
 """Events: read in any order, sorted, cut by time; against loops over the rows."""
 
+import gzip
+
 import numpy as np
 import pandas
 import pytest
@@ -108,7 +110,52 @@ def test_weights_labels_and_features_follow_the_order_of_time(tmp_path):
     assert events.feat.dtype == np.float32 and (events.feat == np.stack([k, -k], 1)).all()
 
 
+JODIE = "user_id,item_id,timestamp,state_label,comma_separated_list_of_features\n"
+
+
+@pytest.mark.parametrize("width", [0, 1, 3])
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+def test_jodies_files_number_items_after_users_and_keep_their_features(tmp_path, width, suffix, caplog):
+    rows = [(k % 5, (2 * k) % 3, 40.5 - k / 2, k % 2, *(k / 4 + f for f in range(width))) for k in range(60)]
+    text = JODIE + "".join(",".join(map(str, row)) + "\n" for row in rows)
+    path = tmp_path / f"own.{suffix}"
+    path.write_bytes(gzip.compress(text.encode()) if suffix.endswith("gz") else text.encode())
+    with caplog.at_level("INFO", logger="graphkit"):
+        dataset = load(path, columns=None)
+    assert "item i is node 5 + i, after the users 0..4" in caplog.text
+    events, expected = dataset.events, sorted(rows, key=lambda row: row[2])
+    assert dataset.num_nodes == 8 and dataset.node_ids is None
+    found = zip(events.src.tolist(), (events.dst - 5).tolist(), events.time.tolist(), events.label.tolist())
+    assert list(found) == [row[:4] for row in expected]
+    assert events.feat is None if width == 0 else (events.feat == np.array([row[4:] for row in expected], dtype=np.float32)).all()
+
+
+def test_users_and_items_that_are_missing_leave_no_nodes(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text(JODIE + "".join(f"{3 * (k % 3)},{2 * (k % 2)},{k},0,1\n" for k in range(30)))
+    assert load(path, columns=None).ids().tolist() == [0, 3, 6, 7, 9]
+
+
+def test_the_catalogue_takes_jodies_own_file_with_its_features(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRAPHKIT_DATA", str(tmp_path))
+    (tmp_path / "temporal/jodie-wikipedia").mkdir(parents=True)
+    path = tmp_path / "temporal/jodie-wikipedia/wikipedia.csv"
+    path.write_text(JODIE + "".join(f"{k % 4},{k % 3},{k}.0,0,{k}.5,{-k}\n" for k in range(60)))
+    dataset = datasets.load("wikipedia", task="events")
+    assert dataset.num_nodes == 7 and dataset.events.feat[:2].tolist() == [[0.5, 0], [1.5, -1]] and dataset.name == "wikipedia"
+    path.write_text("u,i,ts,label\n" + "".join(f"{k % 4},{4 + k % 3},{k},0\n" for k in range(60)))
+    plain = datasets.load("wikipedia", task="events").events
+    assert plain.feat is None and (plain.dst == dataset.events.dst).all() and (plain.time == dataset.events.time).all()
+
+
 @pytest.mark.parametrize("text, options, message", [
+    (JODIE + "0,0,1.0,0,1\n0,x,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' 'x' is text, expected a whole number from 0"),
+    (JODIE + "0,0,1.0,0,1\n0,1.5,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' '1.5' is a number, expected a whole"),
+    (JODIE + "0,0,1.0,0,1\n-1,0,2.0,0,1\n", {"columns": None}, "line 3: negative node id -1 in column 'user_id'"),
+    (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1\n", {"columns": None}, "line 3: found 5 columns, expected 6"),
+    (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1,y\n", {"columns": None}, "line 3: feature 'y' in column 'feature 1', expected a number"),
+    (JODIE + "0,0,1.0\n", {"columns": None}, "line 2: found 3 columns, expected at least 4 (user, item, time, label)"),
+    (JODIE, {"columns": None}, "no rows below the header"),
     ("1 2\n2 3\n", {"columns": None}, "found 2 columns, expected at least 3 (source, destination, time)"),
     ("1 2 x\n", {"columns": None}, "line 1: time 'x' in column 2, expected a number"),
     ("1 2 3\n4 5 nan\n", {"columns": None}, "line 2: time nan in column 2, expected a finite number"),
