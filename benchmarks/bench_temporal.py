@@ -6,7 +6,7 @@ First table: an epoch of training over the stream's first events and the judging
 stream that compiles its kernels. Second: streams of one generator at several lengths; the cost of the last ``--window`` events, by
 training and by judging, once all before them have been taken in. A ratio of 1 says that an event costs the same however long the past
 is; what tgat draws from a longer past overlaps less, up to k^2 links a node, while its last events (tgat recent) overlap as before.
-Third: NAT with tables of several sizes. All methods take events in in batches of one size; edgebank has nothing to train. Seconds are
+Third: NAT with tables of several sizes. Fourth: which share of the training each stage takes. All methods take events in in batches of one size; edgebank has nothing to train. Seconds are
 of the processor, so that a neighbour on the machine counts little; ``--clock wall`` takes the clock's.
 """
 
@@ -17,6 +17,13 @@ import time
 
 METHODS = ("nat", "tgn", "tgat", "tgat recent", "jodie", "edgebank")
 CACHES = ((8, 4), (16, 8), (32, 16), (64, 32), (128, 64))
+# Stage -> the calls of a learner that are its; what none of them covers is "other".
+NAT_STAGES = {"update vectors": ["_own_vectors"], "update slots": ["_slots"], "join, pool": ["_pool"], "score": ["model.score"],
+              "take in": ["_take_in"]}  # fmt: skip
+VECTOR_STAGES = {"find neighbours": ["_hops"], "read memory": ["_present"], "attend": ["_embed"], "score": ["model.score"],
+                 "take in": ["held.take_in", "finder.take_in"]}  # fmt: skip
+ALL_STAGES = ("find neighbours", "read memory", "update vectors", "update slots", "join, pool", "attend", "score", "take in", "backward",
+              "optimiser", "other")  # fmt: skip
 CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
 
 
@@ -107,6 +114,40 @@ def of_the_last(name: str, dataset, window: int, clock, batch: int) -> tuple[flo
     return found[0], found[1]
 
 
+def shares(name: str, dataset, clock, batch: int) -> list[float | None]:
+    """Per cent of an epoch of training that each of ``ALL_STAGES`` takes; None for one that the method has not."""
+    import torch
+
+    learner, spent = learner_on(name, dataset, batch), {}
+
+    def timed(stage, call):
+        def run(*arguments, **named):
+            start = clock()
+            out = call(*arguments, **named)
+            spent[stage] = spent.get(stage, 0.0) + clock() - start
+            return out
+
+        return run
+
+    train(learner, dataset.split.train[: 4 * batch], batch)  # compiles
+    learner.on_epoch_start(0)
+    for stage, calls in (NAT_STAGES if name == "nat" else VECTOR_STAGES).items():
+        for path in calls:
+            *owner, call = path.split(".")
+            holder = getattr(learner, owner[0]) if owner else learner
+            if holder is not None:
+                setattr(holder, call, timed(stage, getattr(holder, call)))
+    for optimizer in learner.optimizers:
+        optimizer.step = timed("optimiser", optimizer.step)
+    backward, torch.Tensor.backward = torch.Tensor.backward, timed("backward", torch.Tensor.backward)
+    try:
+        total = seconds(clock, train, learner, dataset.split.train, batch)
+    finally:
+        torch.Tensor.backward = backward
+    spent["other"] = total - sum(spent.values())
+    return [100 * spent[stage] / total if stage in spent else None for stage in ALL_STAGES]
+
+
 def show(title: str, head: list[str], rows: list[list]) -> None:
     """Print a table with a column of words and columns of numbers."""
     print(f"\n{title}")
@@ -118,7 +159,7 @@ def show(title: str, head: list[str], rows: list[list]) -> None:
 
 
 def main(given) -> None:
-    """Run all three."""
+    """Run all four."""
     from graphkit.machine import set_threads
 
     set_threads(given.threads)
@@ -142,6 +183,9 @@ def main(given) -> None:
     if given.caches:
         rows = [[f"nat {first} {second}", *of_an_epoch("nat", dataset, clock, batch, cache=(first, second))] for first, second in CACHES]
         show("NAT by the slots of its tables", ["slots", f"train {unit}", f"judge {unit}", "state MiB"], rows)
+    if given.profile:
+        rows = [[name, *shares(name, dataset, clock, batch)] for name in given.methods if name != "edgebank"]
+        show("Per cent of the training", ["method", *ALL_STAGES], rows)
 
 
 if __name__ == "__main__":
@@ -154,6 +198,7 @@ if __name__ == "__main__":
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the streams of those lengths")
     parser.add_argument("--window", type=int, default=2000)
     parser.add_argument("--no-caches", dest="caches", action="store_false", help="leave the third table out")
+    parser.add_argument("--no-profile", dest="profile", action="store_false", help="leave the fourth table out")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--clock", choices=CLOCKS, default="processor")
     main(parser.parse_args())
