@@ -6,7 +6,8 @@ First table: an epoch of training over the stream's first events and the judging
 stream that compiles its kernels. Second: streams of one generator at several lengths; the cost of the last ``--window`` events, by
 training and by judging, once all before them have been taken in. A ratio of 1 says that an event costs the same however long the past
 is; what tgat draws from a longer past overlaps less, up to k^2 links a node, while its last events (tgat recent) overlap as before.
-Third: NAT with tables of several sizes. Fourth: which share of the training each stage takes. All methods take events in in batches of one size; edgebank has nothing to train. Seconds are
+Third: NAT with tables of several sizes. Fourth: which share of the training each stage
+takes. All methods take events in in batches of one size; edgebank has nothing to train. Seconds are
 of the processor, so that a neighbour on the machine counts little; ``--clock wall`` takes the clock's.
 """
 
