@@ -226,7 +226,7 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
 
 
 def _mean_report(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """{"report": name -> mean over the seeds} where the method reports anything; runs of before it did have none."""
+    """{"report": name -> mean over the seeds} where the method reports anything; a seed that was run before it did has none."""
     reports = [run["report"] for run in runs if "report" in run]
     return {"report": {name: float(np.mean([one[name] for one in reports])) for name in reports[0]}} if reports else {}
 
