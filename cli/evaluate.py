@@ -228,12 +228,12 @@ def predictions(file, part, task, protocol, seed, as_json, **values):
 
 
 def _task(dataset: str, arrays: dict[str, Any]) -> str:
-    """Links by the names of the arrays; many graphs or one by the catalogue, where the data set is in it."""
+    """Links or events by the names of the arrays and what the catalogue has first; many graphs or one by the catalogue."""
     from graphkit.datasets import catalogue
 
-    if "y_pred_pos" in arrays:
-        return "link"
     entry = catalogue.entries().get(dataset)
+    if "y_pred_pos" in arrays:
+        return next((task for task in (entry.tasks if entry else ()) if task in ("link", "events")), "link")
     return "graph" if "graph" in (entry.tasks if entry else ()) or dataset.startswith("ogbg") else "node"
 
 

@@ -51,15 +51,18 @@ def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part:
             raise DataError(f"{file}: {name}[{place}] is NaN, expected a score ({int(np.isnan(value).sum())} NaN in all)")
     target = getattr(dataset.split, part)
     if "y_pred_pos" in arrays:
-        _check_links(file, arrays, _shapes(dataset, target), f"the {part} split of {dataset.name}")
+        _check_links(file, arrays, _shapes(dataset, target, part), f"the {part} split of {dataset.name}")
+        if dataset.task == "events":  # whatever stands where an event has fewer negatives is no score
+            missing = getattr(dataset.split, f"{part}_neg") < 0
+            arrays["y_pred_neg"] = np.where(missing, -np.inf, arrays["y_pred_neg"]) if missing.any() else arrays["y_pred_neg"]
     else:
         _check_labels(file, arrays, dataset, target, f"the {part} split of {dataset.name}")
 
 
-def _shapes(dataset: GraphDataset, target) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _shapes(dataset: GraphDataset, target, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of the scores of a part's positives and of its negatives."""
-    if dataset.task == "events":  # one random destination an event
-        return (len(target),), (len(target),)
+    if dataset.task == "events":  # one random destination an event, or several given ones
+        return (len(target),), getattr(dataset.split, f"{part}_neg").shape
     own = [given for given in (target.neg_dst, target.neg_src) if given is not None]
     # Head and tail queries of a knowledge graph are rows of their own.
     positives = len(target.pos) * (1 if target.neg is not None else len(own))

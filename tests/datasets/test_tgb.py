@@ -12,7 +12,7 @@ import torch
 from graphkit import datasets, registry
 from graphkit.datasets import catalogue, fetch, folders
 from graphkit.errors import DataError, MissingExtraError
-from graphkit.evaluation import protocols, temporal
+from graphkit.evaluation import metrics, predictions, protocols, temporal
 from graphkit.training import fit
 
 RNG = np.random.default_rng(0)
@@ -285,3 +285,17 @@ def test_learners_are_trained_and_judged_by_given_negatives(make, method):
     dataset = datasets.load("tgbl-wiki", task="events")
     found = fit(registry.method(method)(epochs=1), dataset)
     assert 0 < found.best["mrr"]["test"] <= 1 and {"mrr", "hits@10", "ap", "auc"} <= set(found.best)
+
+
+def test_saved_scores_are_evaluated_again(make, tmp_path):
+    make("tgbl-wiki")
+    dataset = datasets.load("tgbl-wiki", task="events")
+    missing, rng = dataset.split.test_neg < 0, np.random.default_rng(0)
+    assert missing.any()
+    scores = {"y_pred_pos": rng.random(len(missing)), "y_pred_neg": rng.random(missing.shape)}
+    expected = temporal.event_metrics(*(torch.from_numpy(one) for one in (
+        scores["y_pred_pos"], np.where(missing, -np.inf, scores["y_pred_neg"]))))  # fmt: skip
+    predictions.check("scores.npz", scores, dataset, "test")  # what stands in the place of a missing negative does not count
+    assert metrics.evaluate(dataset, scores, "test")["mrr"] == pytest.approx(expected["mrr"])
+    with pytest.raises(DataError, match=r"y_pred_neg has shape \(43,\), expected \(43, 5\) for the test split of tgbl-wiki"):
+        predictions.check("scores.npz", {"y_pred_pos": np.zeros(43), "y_pred_neg": np.zeros(43)}, dataset, "test")
