@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import dgl.nn
 import torch
 from dgl import ops
 from torch import nn
@@ -12,7 +11,8 @@ from torch.nn import functional
 
 from graphkit.nn.heads import pool
 from graphkit.nn.inputs import Dims, EdgeInput, NodeInput
-from graphkit.nn.local_layers import GAT, GIN, SAGE, GatedGCN, activation, normed, targets_of
+from graphkit.nn.local_layers import GAT, GCN, GIN, SAGE, GatedGCN, activation, normed, targets_of
+from graphkit.nn.symmetric import spread
 
 CONVS = ("mlp", "gcn", "sage", "gat", "gin", "gatedgcn", "gcnii")
 # These add vectors of one width and so need the input brought to it first.
@@ -27,41 +27,6 @@ class Linear(nn.Linear):
     def forward(self, graph, h, e):
         """Return the new vectors of the destination nodes."""
         return super().forward(targets_of(graph, h)), e
-
-
-def scales(graph, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
-    """(sources, 1) factors 1/sqrt(d_j) and (destinations, 1) factors of the sum over neighbours in P = D^-1/2 A D^-1/2.
-
-    A sampler's piece carries the degrees d of the whole graph as ``_out_degree`` and ``_in_degree``. Of d_i neighbours it holds
-    k_i, whose sum stands for that of all of them: the second factor is sqrt(d_i) / k_i, which is 1/sqrt(d_i) where all are there.
-    """
-
-    def column(degrees):
-        return degrees.clamp(min=1).unsqueeze(1).to(dtype)
-
-    held = column(graph.in_degrees())
-    if "_in_degree" not in graph.dstdata:
-        return column(graph.out_degrees()).rsqrt(), held.rsqrt()
-    return column(graph.srcdata["_out_degree"]).rsqrt(), column(graph.dstdata["_in_degree"]).sqrt() / held
-
-
-class GCN(nn.Module):
-    """P h W + b with P = D^-1/2 A D^-1/2 of the graph with its own self-loops, on DGL's GraphConv; edge features are not seen.
-
-    Reference: Kipf, Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017.
-    """
-
-    own_residual = False
-
-    def __init__(self, dim: int, out_dim: int):
-        super().__init__()
-        self.conv = dgl.nn.GraphConv(dim, out_dim, norm="none", bias=False, allow_zero_in_degree=True)
-        self.bias = nn.Parameter(torch.zeros(out_dim))
-
-    def forward(self, graph, h, e):
-        """Return the new node vectors, and the edges' as they are."""
-        source, target = scales(graph, h.dtype)
-        return self.conv(graph, h * source) * target + self.bias, e
 
 
 class GCNII(nn.Module):
@@ -81,8 +46,7 @@ class GCNII(nn.Module):
 
     def forward(self, graph, h, e):
         """Return the new node vectors; ``first`` holds h0."""
-        source, target = scales(graph, h.dtype)
-        mixed = (1 - self.alpha) * target * ops.copy_u_sum(graph, h * source) + self.alpha * self.first
+        mixed = (1 - self.alpha) * spread(graph, h) + self.alpha * self.first
         return (1 - self.beta) * mixed + self.beta * mixed @ self.weight, e
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dgl
-import dgl.nn
 import torch
 from torch import nn
 
 from graphkit.nn.lagnn import dropped_linear
+from graphkit.nn.symmetric import spread
 
 
 class Grand(nn.Module):
@@ -26,7 +25,6 @@ class Grand(nn.Module):
         self.order, self.node_dropout, self.input_dropout, self.dropout = order, node_dropout, input_dropout, dropout
         self.first, self.last = nn.Linear(in_dim, hidden), nn.Linear(hidden, out_dim)
         self.norms = nn.ModuleList([nn.BatchNorm1d(in_dim), nn.BatchNorm1d(hidden)]) if norm else None
-        self.spread = dgl.nn.GraphConv(in_dim, in_dim, weight=False, bias=False, allow_zero_in_degree=True)
 
     def drop_nodes(self, x: torch.Tensor) -> torch.Tensor:
         """x with whole rows zeroed in training, scaled by their expectation in evaluation."""
@@ -38,7 +36,7 @@ class Grand(nn.Module):
         """Return the (n, F) mean of A^k x over k = 0..K."""
         total = power = x
         for _ in range(self.order):
-            power = self.spread(graph, power)
+            power = spread(graph, power)
             total = total + power
         return total / (self.order + 1)
 

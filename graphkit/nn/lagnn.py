@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-import dgl.nn
 import numpy as np
 import torch
 from dgl import ops
@@ -15,6 +14,7 @@ from torch.nn import functional
 from graphkit.kernels.splitmix import LEVELS, dropout_level
 from graphkit.nn.gnn import GCNII
 from graphkit.nn.sparse import SparseFeatures
+from graphkit.nn.symmetric import degrees, spread
 
 STACKS = ("gcn", "sage", "gat")
 ACTIVATIONS = {"relu": nn.ReLU, "elu": lambda: nn.ELU(0.2)}  # the official GAT hands its alpha of .2 to ELU
@@ -66,13 +66,12 @@ class ViewConv(nn.Module):
         self.kind = kind
         self.linear = kipf_uniform_(nn.Linear(in_dim, out_dim * (2 if kind == "sage" else 1), bias=False))
         self.bias = nn.Parameter(torch.empty(out_dim).uniform_(-(out_dim**-0.5), out_dim**-0.5))
-        self.spread = dgl.nn.GraphConv(out_dim, out_dim, weight=False, bias=False, allow_zero_in_degree=True)
 
     def forward(self, graph, x: View, dropout: float) -> torch.Tensor:
         """Return (destinations, out_dim) of (sources, in_dim)."""
         h = dropped_linear(self.linear, x, dropout, self.training)
         if self.kind == "gcn":
-            return self.spread(graph, h) + self.bias
+            return spread(graph, h) + self.bias
         own, sent = h.chunk(2, dim=1)
         return own[: graph.num_dst_nodes()] + ops.copy_u_mean(graph, sent) + self.bias
 
@@ -106,11 +105,12 @@ class ViewGAT(nn.Module):
             logits = ops.e_add_v(graph, logits, (values[: graph.num_dst_nodes()] * self.to_target).sum(-1))
         weight = ops.edge_softmax(graph, functional.leaky_relu(logits, 0.2))
         weight = functional.dropout(weight, self.dropout, training=self.training)
+        sources, targets = degrees(graph) if self.symmetric else (None, None)
         if self.symmetric:
-            values = values * graph.out_degrees().clamp(min=1).to(values.dtype).rsqrt().view(-1, 1, 1)
+            values = values * sources.clamp(min=1).to(values.dtype).rsqrt().view(-1, 1, 1)
         out = ops.u_mul_e_sum(graph, values, weight.unsqueeze(-1))
         if self.symmetric:
-            out = out * graph.in_degrees().to(out.dtype).sqrt().view(-1, 1, 1)
+            out = out * targets.to(out.dtype).sqrt().view(-1, 1, 1)
         return (out.mean(1) if self.average else out.flatten(1)) + self.bias
 
 

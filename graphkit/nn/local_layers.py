@@ -13,6 +13,8 @@ from dgl import ops
 from torch import nn
 from torch.nn import functional
 
+from graphkit.nn.symmetric import scales
+
 LOCAL = ("gatedgcn", "gine", "gin", "gcn", "gat", "sage", "pna")
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "elu": nn.ELU, "silu": nn.SiLU}
 
@@ -110,17 +112,23 @@ class GIN(nn.Module):
 
 
 class GCN(nn.Module):
-    """D^-1/2 A D^-1/2 h W with the graph's own self-loops, DGL's GraphConv; edge features are not seen."""
+    """P h W + b with P = D^-1/2 A D^-1/2 of the graph with its own self-loops, on DGL's GraphConv; edge features are not seen.
+
+    Reference: Kipf, Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017.
+    """
 
     own_residual = False
 
     def __init__(self, dim: int, out_dim: int | None = None):
         super().__init__()
-        self.conv = dgl.nn.GraphConv(dim, out_dim or dim, allow_zero_in_degree=True)
+        # DGL's own norm would take the degrees of a sampler's piece for those of the graph.
+        self.conv = dgl.nn.GraphConv(dim, out_dim or dim, norm="none", bias=False, allow_zero_in_degree=True)
+        self.bias = nn.Parameter(torch.zeros(out_dim or dim))
 
     def forward(self, graph, h, e):
         """Return the new node vectors, and the edges' as they are."""
-        return self.conv(graph, h), e
+        source, target = scales(graph, h.dtype)
+        return self.conv(graph, h * source) * target + self.bias, e
 
 
 class SAGE(nn.Module):

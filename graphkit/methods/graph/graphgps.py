@@ -66,6 +66,7 @@ class GraphGPS(SupervisedLearner):
         from graphkit.nn import encodings
         from graphkit.nn.attention import check_size
         from graphkit.nn.gps import check
+        from graphkit.nn.symmetric import keep_degrees
 
         chosen = encodings.parse(self.config.pe)
         check(self.config, chosen)
@@ -73,7 +74,8 @@ class GraphGPS(SupervisedLearner):
         encodings.compute(graphs, chosen, torch.get_num_threads())
         if self.config.local != "gcn":
             return graphs
-        return [dgl.add_self_loop(dgl.remove_self_loop(graph)) for graph in graphs]
+        looped = [dgl.add_self_loop(dgl.remove_self_loop(graph)) for graph in graphs]
+        return looped if self.config.sampler == "full" else [keep_degrees(graph) for graph in looped]
 
     def build(self, dims):
         """Return the model and tell how its parameters spread over its parts."""

@@ -80,9 +80,11 @@ class GNN(SupervisedLearner):
 
     def prepare_graph(self, graph):
         """Add a self-loop to every node where the layer wants one, and the degrees that a sampler's pieces would not show."""
+        from graphkit.nn.symmetric import keep_degrees
+
         config = self.config
         if config.add_loops and config.conv in ("gcn", "gat", "gcnii"):
             graph = dgl.add_self_loop(dgl.remove_self_loop(graph))
         if config.sampler != "full" and config.conv in ("gcn", "gcnii"):
-            graph.ndata["_in_degree"], graph.ndata["_out_degree"] = graph.in_degrees(), graph.out_degrees()
+            return keep_degrees(graph)
         return graph

@@ -83,11 +83,13 @@ class LAGNN(SupervisedLearner):
 
     def prepare_graph(self, graph):
         """The undirected graph with its features; self-loops for all but ``sage``."""
+        from graphkit.nn.symmetric import keep_degrees
+
         made = undirected(graph)
         if self.config.backbone != "sage":
             made = dgl.add_self_loop(made)
         made.ndata["feat"] = raw_features(graph, self.dataset.name)
-        return made
+        return made if self.config.sampler == "full" else keep_degrees(made)
 
     def _sparse_features(self):
         from graphkit.nn.sparse import SparseFeatures

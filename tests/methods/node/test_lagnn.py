@@ -349,10 +349,11 @@ def test_second_stage_runs_in_pieces(sampler, mode):
     assert math.isfinite(found.best["accuracy"]["test"])
 
 
-def test_pieces_have_views_of_their_own_nodes():
+@pytest.mark.parametrize("options", [{"backbone": "sage"}, {"backbone": "gcn"}, {"backbone": "gat", "symmetric_norm": True}])
+def test_pieces_have_views_of_their_own_nodes(options):
     """With all neighbours in the blocks and a generator without noise, a piece says what the whole graph says."""
     dataset = labelled(n=40, count=90)
-    learner = ready(dataset, backbone="sage", sampler="neighbor", fanout=-1, batch_size=5)
+    learner = ready(dataset, **options, sampler="neighbor", fanout=-1, batch_size=5)
     learner.decoder.decoder.weight.data[:, :2] = 0.0  # the noise's weights
     learner.views.forget()
     whole = learner.node_logits()

@@ -262,7 +262,6 @@ def test_a_run_that_is_cut_inside_an_epoch_ends_as_if_it_had_not_been(tmp_path, 
     assert all(torch.equal(value, whole.state[name]) for name, value in rest.state.items())
 
 
-@pytest.mark.slow
 def test_the_report_says_how_full_the_tables_are():
     stream = random_stream(15, 96, 1)
     for alpha in (0.0, 1.0):
@@ -280,6 +279,7 @@ def test_the_report_says_how_full_the_tables_are():
             assert met > 0 and dropped == (0 if alpha else met)
 
 
+@pytest.mark.slow
 def test_a_plain_recurrence_is_learned():
     rng = np.random.default_rng(0)
     src = rng.integers(0, 20, 900)
