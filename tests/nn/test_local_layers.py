@@ -142,7 +142,7 @@ def test_gcn(data):
     for u, v in zip(*(ends.tolist() for ends in graph.edges())):
         adjacency[v, u] += 1
     scale = adjacency.sum(1).rsqrt()
-    expected = scale[:, None] * adjacency * scale @ h @ layer.conv.weight + layer.conv.bias
+    expected = scale[:, None] * adjacency * scale @ h @ layer.conv.weight + layer.bias
     torch.testing.assert_close(layer(graph, h, e)[0], expected, atol=1e-5, rtol=1e-5)
 
 
