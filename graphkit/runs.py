@@ -62,6 +62,16 @@ class RunFolder:
         write_text(self.path / "metrics.jsonl", "")
         return {}
 
+    def leave_if_unused(self) -> None:
+        """Take back config.yaml where nothing was trained, so that a run that was refused does not block the corrected one."""
+        log = self.path / "metrics.jsonl"
+        if any(self.path.rglob("checkpoint.pt")) or (self.path / "partial.json").exists() or (log.exists() and log.stat().st_size):
+            return
+        for file in (self.path / "config.yaml", log):
+            file.unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
     def _check_same(self, description: Mapping[str, Any]) -> None:
         before = read_yaml(self.path / "config.yaml")
         for key in ("method", "dataset", "split", "seeds", "config", "checksum"):
@@ -142,13 +152,18 @@ def execute(
         folder._check_same(settings)
         return _read_result(folder.path / "result.json")
     outcomes = {} if folder is None else folder.start(settings, resume)
-    with StopRequest() as stop:
-        for seed in seeds:
-            if str(seed) not in outcomes:
-                outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
-                                                stop, save_predictions)  # fmt: skip
-                if folder is not None:
-                    folder.finish_seed(seed, outcomes)
+    try:
+        with StopRequest() as stop:
+            for seed in seeds:
+                if str(seed) not in outcomes:
+                    outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
+                                                    stop, save_predictions)  # fmt: skip
+                    if folder is not None:
+                        folder.finish_seed(seed, outcomes)
+    except (UsageError, DataError):
+        if folder is not None:
+            folder.leave_if_unused()
+        raise
     result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"])
     if folder is not None:
         folder.finish(result)

@@ -201,3 +201,13 @@ def test_runs_of_different_protocols_are_not_compared(tmp_path, two_runs):
     (tmp_path / "result.json").write_text(json.dumps({**result, "protocol": "heart-existing", "split": "heart-existing"}))
     with pytest.raises(UsageError, match=f"differ in protocol: found '{result['protocol']}' and 'heart-existing'"):
         CliRunner().invoke(command, ["compare", str(two_runs / "ncn"), str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_refused_run_does_not_block_the_corrected_one(tmp_path):
+    dataset = datasets.load("karate", task="node", split="random-0.4/0.3/0.3", seed=0)
+    out = tmp_path / "run"
+    with pytest.raises(UsageError, match="--heads is 5"):
+        runs.execute("gat", dataset, registry.resolve_config("gat", None, {"heads": 5, "hidden_dim": 8, "epochs": 1}), out=out)
+    assert not out.exists()
+    result = runs.execute("gat", dataset, registry.resolve_config("gat", None, {"heads": 2, "hidden_dim": 8, "epochs": 1}), out=out)
+    assert result["method"] == "gat" and (out / "config.yaml").exists()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from graphkit.errors import DataError
+from graphkit.errors import DataError, UsageError
 
 CLASSES, BINARY, LABELS, ABSOLUTE, SQUARED = "classes", "binary", "labels", "absolute", "squared"
 BINARY_METRICS = ("rocauc", "ap")
@@ -54,14 +54,22 @@ class Targets:
         """Mean loss of (B, out_dim) logits against the (B,) or (B, T) values of the same rows; unknown ones do not count.
 
         class_weights ``batch`` weighs class c by (V - V_c) / V for the classes among the V rows, and others by 0.
+
+        Raises :class:`UsageError` for class_weights where the values are no classes.
         """
+        if class_weights == "batch" and self.kind not in (CLASSES, BINARY):
+            raise UsageError("--class-weights is 'batch', expected none: the labels of this data set are no classes")
         if self.kind == CLASSES:
             weight = _batch_weights(values, self.out_dim) if class_weights == "batch" else None
             return functional.cross_entropy(logits, values, weight=weight, ignore_index=-1)
         logits, known = logits.reshape(values.shape), ~torch.isnan(values)
+        logits, values = logits[known], values[known]
         if self.kind in (BINARY, LABELS):
-            return functional.binary_cross_entropy_with_logits(logits[known], values[known])
-        error = logits[known] - values[known]
+            weight = None if class_weights == "none" else _batch_weights(values.long(), 2)[values.long()]
+            # The mean of the weighted classes, as cross_entropy takes it above.
+            mean = 1.0 if weight is None or not len(weight) else weight.mean()
+            return functional.binary_cross_entropy_with_logits(logits, values, weight=weight) / mean
+        error = logits - values
         return error.abs().mean() if self.kind == ABSOLUTE else error.square().mean()
 
     def predictions(self, logits: torch.Tensor, rows: torch.Tensor) -> dict[str, torch.Tensor]:

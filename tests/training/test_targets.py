@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from graphkit.datasets.base import GraphDataset
-from graphkit.errors import DataError
+from graphkit.errors import DataError, UsageError
 from graphkit.training.targets import Targets
 
 
@@ -49,6 +49,18 @@ def test_rare_classes_of_a_batch_weigh_more():
     assert float(targets.loss(LOGITS, values, "batch")) == pytest.approx(expected, rel=1e-6)
     alone = torch.zeros(4, dtype=torch.int64)
     assert float(targets.loss(LOGITS, alone, "batch")) == pytest.approx(float(targets.loss(LOGITS, alone)), rel=1e-6)
+
+
+def test_the_rarer_of_two_classes_weighs_more():
+    """One logit z is the two logits (0, z): the weighted losses agree."""
+    values, logits = [0, 1, 0, -1, 0], torch.tensor([[0.5], [-1.0], [2.0], [9.0], [0.1]])
+    one, two = Targets.of(nodes(values, "rocauc")), Targets.of(nodes(values, "accuracy"))
+    expected = two.loss(torch.cat([torch.zeros(5, 1), logits], 1), two.values, "batch")
+    torch.testing.assert_close(one.loss(logits, one.values, "batch"), expected)
+    assert float(one.loss(logits, one.values, "batch")) != pytest.approx(float(one.loss(logits, one.values)), rel=1e-3)
+    several = Targets.of(graphs([[1.0, 0.0], [0.0, 1.0]], "ap"))
+    with pytest.raises(UsageError, match="--class-weights is 'batch', expected none"):
+        several.loss(torch.zeros(2, 2), several.values, "batch")
 
 
 @pytest.mark.parametrize("metric", ["rocauc", "ap"])
