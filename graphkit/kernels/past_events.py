@@ -54,7 +54,7 @@ def write_lists(pool, start, count, nodes, numbers):
 
 
 @numba.njit(inline="always")
-def _known(pool, first, held, moment):
+def known_before(pool, first, held, moment):
     """How many of the ``held`` ascending numbers from pool[first] on are below ``moment``."""
     low, high = 0, held
     while low < high:
@@ -72,7 +72,7 @@ def read_latest(pool, start, count, src, dst, rows, moments, found_node, found_e
     size = found_node.shape[1]
     for r in range(len(rows)):
         v = rows[r]
-        known = _known(pool, start[v], count[v], moments[r])
+        known = known_before(pool, start[v], count[v], moments[r])
         for j in range(size):
             if j < known:
                 event = pool[start[v] + known - 1 - j]
@@ -90,7 +90,7 @@ def read_drawn(pool, start, count, src, dst, rows, moments, seed, found_node, fo
     size = found_node.shape[1]
     for r in range(len(rows)):
         v = rows[r]
-        known = _known(pool, start[v], count[v], moments[r])
+        known = known_before(pool, start[v], count[v], moments[r])
         _, state = next_word(seed)
         _, state = next_word(state ^ np.uint64(v))
         _, state = next_word(state ^ np.uint64(moments[r]))

@@ -21,47 +21,40 @@ class WalkSampler:
     A node of a walk is anonymised as how often the walks of either end of the pair have it at each position.
     """
 
-    def __init__(self, dataset: GraphDataset):
-        from graphkit.methods.streams import EventStore
-        from graphkit.sampling.past_neighbours import PastNeighbours
-
-        self.store, self.num_nodes = EventStore(dataset.events, "cpu"), dataset.num_nodes
-        self.past = PastNeighbours({}, self.store, dataset.num_nodes, WALKS, uniform=True, seed=0)
+    def __init__(self, dataset: GraphDataset, seed: int = 0):
+        events = dataset.events
+        self.src, self.dst = (np.asarray(end, dtype=np.int64) for end in (events.src, events.dst))
+        self.state = seed
+        ends = np.stack([self.src, self.dst], axis=1)
+        # A meeting of a node with itself is one event of its list.
+        kept = np.ones(ends.shape, dtype=bool)
+        kept[:, 1] = self.src != self.dst
+        order = np.argsort(ends[kept], kind="stable")
+        self.pool = np.repeat(np.arange(len(ends)), 2).reshape(ends.shape)[kept][order]
+        self.count = np.bincount(ends[kept], minlength=dataset.num_nodes)
+        self.start = np.cumsum(self.count) - self.count
+        self.scratch = np.zeros((dataset.num_nodes, 2, STEPS + 1), dtype=np.int64)
 
     def walks(self, nodes: numpy.ndarray, moments: numpy.ndarray) -> numpy.ndarray:
         """Return (R, WALKS, STEPS + 1) nodes; -1 from where a walk has no event to follow."""
-        self.past.k = WALKS
-        found = [np.repeat(nodes[:, None], WALKS, 1), *self.past.find(nodes, moments)]
-        out, event = [found[0], found[1]], found[2]
-        self.past.k = 1
-        for _ in range(STEPS - 1):
-            alive = np.flatnonzero(event.ravel() >= 0)
-            other, before = self.past.find(out[-1].ravel()[alive], event.ravel()[alive])
-            step, event = np.full((2, event.size), -1)
-            step[alive], event[alive] = other[:, 0], before[:, 0]
-            out.append(step.reshape(found[0].shape))
-            event = event.reshape(found[0].shape)
-        return np.stack(out, axis=2)
+        from graphkit.kernels.anonymous_walks import draw_walks
+
+        out = np.empty((len(nodes), WALKS, STEPS + 1), dtype=np.int64)
+        self.state = draw_walks(self.pool, self.start, self.count, self.src, self.dst, nodes, moments, np.uint64(self.state), out)
+        return out
 
     def anonymous(self, first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
         """Return (P, 2 WALKS, STEPS + 1, 2, STEPS + 1): of each node of both ends' walks, its counts by end and position; 0 for none."""
-        both = np.concatenate([first, second], axis=1)
-        pairs, walks, positions = both.shape
-        place = np.arange(pairs)[:, None, None] * self.num_nodes + both
-        different, node = np.unique(np.where(both >= 0, place, -1), return_inverse=True)
-        side = (np.arange(walks) >= WALKS).astype(np.int64)[None, :, None]
-        code = (node.reshape(both.shape) * 2 + side) * positions + np.arange(positions)
-        counts = np.bincount(code.ravel(), minlength=len(different) * 2 * positions).reshape(-1, 2, positions)
-        if different[0] < 0:
-            counts[0] = 0
-        return counts[node.reshape(both.shape)]
+        from graphkit.kernels.anonymous_walks import count_places
+
+        out = np.empty((len(first), 2 * WALKS, STEPS + 1, 2, STEPS + 1), dtype=np.int64)
+        count_places(first, second, self.scratch, out)
+        return out
 
     def draw(self, numbers: numpy.ndarray, negatives: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """Return the anonymous walks of the events' pairs and of their negatives, then take the events in."""
-        src, dst = self.store.src[numbers], self.store.dst[numbers]
-        drawn = self.walks(np.concatenate([src, dst, negatives]), np.tile(numbers, 3))
-        u, v, w = np.split(drawn, 3)
-        self.past.take_in(src, dst, numbers)
+        """Return the anonymous walks of the events' pairs and of their negatives."""
+        nodes = np.concatenate([self.src[numbers], self.dst[numbers], negatives])
+        u, v, w = np.split(self.walks(nodes, np.tile(numbers, 3)), 3)
         return self.anonymous(u, v), self.anonymous(u, w)
 
 
@@ -80,7 +73,8 @@ def speed(dataset: GraphDataset) -> dict[str, float]:
         learner.optimizers[0].step()
 
     found = {}
-    for name, work in (("trained", train), ("judged", learner._judge), ("walks", sampler.draw)):
+    work_of = {"trained": train, "judged": learner._judge, "walks": sampler.draw}
+    for name, work in work_of.items():
         learner.on_epoch_start(0)
         for start in range(0, EVENTS, BATCH):
             if start == EVENTS // 4:  # all is compiled, and there is a past

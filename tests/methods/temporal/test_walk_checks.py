@@ -9,7 +9,6 @@ from graphkit.methods.temporal.walk_checks import STEPS, WALKS, WalkSampler
 def test_walks_go_back_in_time_and_are_counted_by_end_and_position():
     stream = random_stream(8, 120, 1)
     sampler, events = WalkSampler(stream), stream.events
-    sampler.past.take_in(events.src[:100], events.dst[:100], np.arange(100))
     nodes, moments = np.arange(8).repeat(3), np.tile([5, 40, 100], 8)
     walks = sampler.walks(nodes, moments)
     assert walks.shape == (24, WALKS, STEPS + 1)
@@ -37,3 +36,18 @@ def test_walks_go_back_in_time_and_are_counted_by_end_and_position():
                 node = both[walk // WALKS][walk % WALKS, position]
                 expected = [[0 if node < 0 else int((end[:, k] == node).sum()) for k in range(STEPS + 1)] for end in both]
                 assert counts[pair, walk, position].tolist() == expected
+
+
+def test_steps_are_drawn_evenly_and_with_replacement():
+    """Among the events of a node before a moment each is as likely: chi-square over many walks, also where there are fewer than WALKS."""
+    stream = random_stream(6, 60, 2)
+    sampler, events = WalkSampler(stream), stream.events
+    rounds, node, moment = 200, 3, 30
+    walks = sampler.walks(np.full(rounds, node), np.full(rounds, moment))
+    other = [d if s == node else s for s, d in zip(events.src[:moment].tolist(), events.dst[:moment].tolist()) if node in (s, d)]
+    assert 2 < len(other) < WALKS and (walks[:, :, 1] >= 0).all()
+    found = np.bincount(walks[:, :, 1].ravel(), minlength=6) / (rounds * WALKS)
+    expected = np.bincount(other, minlength=6) / len(other)
+    sigma = np.sqrt(expected * (1 - expected) / (rounds * WALKS))
+    assert (np.abs(found - expected) <= 4.5 * sigma + 1e-12).all()
+    assert not np.array_equal(walks[0], walks[1])
