@@ -53,11 +53,13 @@ def read_ends(table: TextTable) -> tuple[numpy.ndarray, numpy.ndarray, Any, int]
         users, items = (column.to_numpy() for column in table.read({0: pyarrow.int64(), 1: pyarrow.int64()}))
     except ConversionError:
         for number in (0, 1):
-            if (wrong := table.find_cell(number, lambda text: not text.strip().isdigit())) is not None:
-                what = "a number" if is_number(wrong[1]) else "text"
+            if (wrong := table.find_cell(number, lambda text: not text.strip().isdigit() or int(text) >= 1 << 63)) is not None:
+                what = "beyond 64 bits" if wrong[1].strip().isdigit() else "a number" if is_number(wrong[1]) else "text"
                 raise table.blob.error(f"{table.title(number)} {wrong[1]!r} is {what}, expected a whole number from 0", wrong[0]) from None
         raise
     refuse_negative(table, (0, 1), (users, items))
     first = int(users.max()) + 1
+    if first + int(items.max()) >= 1 << 63:
+        raise table.blob.error(f"item {items.max()} after {first} users is beyond 64 bits, expected smaller numbers")
     log.info("%s: JODIE's form: item i is node %d + i, after the users 0..%d", table.blob.name, first, first - 1)
     return number_integers(users, items + first)

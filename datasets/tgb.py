@@ -111,6 +111,8 @@ def _events(table, feat, path: Path, name: str) -> Events:
         feat = weight[:, None]
     elif name in WEIGHT_LAST:
         feat = np.concatenate([feat, weight[:, None]], 1)
+    largest = np.abs(feat).max(initial=0)
+    check(largest <= np.finfo(np.float32).max, path, f"the feature {largest:g}", "numbers within float32")
     feat = feat.astype(np.float32) if feat.shape[1] else None
     weight = None if (weight == 1).all() else weight
     return in_order(src.astype(np.int64), dst.astype(np.int64), np.trunc(time), weight=weight, feat=feat)

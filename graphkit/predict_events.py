@@ -41,14 +41,16 @@ def score_events(
         header = first and values[0] is None and not (cells[0] in number or cells[1] in number)
         first = False
         if header:
+            log.info("%s is taken for a header: %s", place, ", ".join(cells[:3]))
             continue
         for cell, value, what in zip(cells[2:], values, ["time", *["feature"] * width]):
             if value is None or not math.isfinite(value):
                 raise DataError(f"{place}: {what} {cell!r}, expected a finite number")
         for cell in cells[:2]:
             if new_nodes and cell not in number:
+                _check_new(cell, ids, place)
                 number[cell], added = learner.add_node(), added + 1
-                ids.append(cell)
+                ids.append(int(cell) if isinstance(ids[0], int) else cell)
                 if added == 1:
                     log.info("%s: %r is new to the run and taken in without a past; later ones are not named", place, cell)
         src, dst = (_known(number, cell, place) for cell in cells[:2])
@@ -56,6 +58,14 @@ def score_events(
             raise DataError(f"{place}: time {cells[2]} comes after {latest:.12g}, the last so far; expected events in order of time")
         latest = values[0]
         yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, latest, values[1:] if width else None)
+
+
+def _check_new(cell: str, ids: list, place: str) -> None:
+    """Raise :class:`DataError` for what is no name of a new node: nothing, or where all nodes are whole numbers another form."""
+    if not cell.strip():
+        raise DataError(f"{place}: an empty cell, expected a node")
+    if ids and isinstance(ids[0], int) and (not cell.isdecimal() or str(int(cell)) != cell):
+        raise DataError(f"{place}: node {cell!r}, expected a whole number from 0, as the nodes of the run are")
 
 
 def _known(number: dict[str, int], cell: str, place: str) -> int:

@@ -45,6 +45,7 @@ def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part:
 
     Scores of shape (P, 1) become (P,), in place.
     """
+    _mask_missing(arrays, dataset, part)
     for name, value in arrays.items():
         if name != "y_true" and value.dtype.kind == "f" and np.isnan(value).any():
             place = ", ".join(map(str, np.argwhere(np.isnan(value))[0]))
@@ -52,11 +53,18 @@ def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part:
     target = getattr(dataset.split, part)
     if "y_pred_pos" in arrays:
         _check_links(file, arrays, _shapes(dataset, target, part), f"the {part} split of {dataset.name}")
-        if dataset.task == "events":  # whatever stands where an event has fewer negatives is no score
-            missing = getattr(dataset.split, f"{part}_neg") < 0
-            arrays["y_pred_neg"] = np.where(missing, -np.inf, arrays["y_pred_neg"]) if missing.any() else arrays["y_pred_neg"]
     else:
         _check_labels(file, arrays, dataset, target, f"the {part} split of {dataset.name}")
+
+
+def _mask_missing(arrays: dict[str, np.ndarray], dataset: GraphDataset, part: str) -> None:
+    """Put -inf where an event has fewer negatives: whatever stands there, NaN too, is no score."""
+    scores = arrays.get("y_pred_neg")
+    if dataset.task != "events" or scores is None:
+        return
+    missing = getattr(dataset.split, f"{part}_neg") < 0
+    if missing.any() and missing.shape == scores.shape:
+        arrays["y_pred_neg"] = np.where(missing, -np.inf, scores)
 
 
 def _shapes(dataset: GraphDataset, target, part: str) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -93,6 +93,20 @@ def test_new_nodes_are_taken_in_where_they_may_come(predict, folder, name):
     assert rows[0][3] != rows[1][3]  # a node is known once it has been met
 
 
+def test_a_new_node_of_numbered_ones_is_a_number(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [(int(u[1:]), 8 + int(v[1:]), t) for u, v, t in ROWS]
+    (tmp_path / "my.csv").write_text("from,to,time\n" + "".join(f"{u},{v},{t}\n" for u, v, t in rows))
+    assert command("train", "edgebank", "--edges", "my.csv", "--out", "run", "-q")[0] == 0
+    (tmp_path / "new.tsv").write_text("1\t99\t200\n1\t99\t201\n")
+    code, out, _ = command("predict", "run", "--events", "new.tsv", "--new-nodes", "--json")
+    assert code == 0 and [(row["source"], row["target"], row["score"]) for row in json.loads(out)] == [(1, 99, 0.0), (1, 99, 1.0)]
+    for cell in ("01", "1.0", "-4", "x"):
+        (tmp_path / "new.tsv").write_text(f"1\t99\t200\n{cell}\t99\t201\n")
+        code, _, err = command("predict", "run", "--events", "new.tsv", "--new-nodes")
+        assert code == 3 and f"new.tsv, line 2: node '{cell}', expected a whole number from 0" in err
+
+
 @pytest.mark.parametrize("words, text, code, message", [
     (["links", "--top-k", "3", "--new-nodes"], "", 2, "--new-nodes needs --events"),
     (["nat"], "", 2, "nat: a run of nat: needs --events"),
@@ -104,6 +118,7 @@ def test_new_nodes_are_taken_in_where_they_may_come(predict, folder, name):
     (["nat", "--events", "bad.txt"], "p1 q3 2x0\np1 q3 201\n", 3, "bad.txt, line 1: time '2x0', expected a finite number"),
     (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 nan\n", 3, "bad.txt, line 2: time 'nan', expected a finite number"),
     (["nat", "--events", "bad.txt"], "p1 q3 200\np1 q3 199\n", 3, "time 199 comes after 200, the last so far; expected events in"),
+    (["nat", "--events", "bad.txt", "--new-nodes"], "p1,,200\n", 3, "bad.txt, line 1: an empty cell, expected a node"),
     (["nat", "--events", "bad.txt"], "p1 q3 10\n", 3, "line 1: time 10 comes after 159, the last so far; expected events in"),
     (["nat", "--events", "bad.txt"], b"p1 q3 200\n\xff\xfe q3 201\n", 3, "bad.txt, line 2: is not UTF-8, expected text"),
 ], ids=str)  # fmt: skip

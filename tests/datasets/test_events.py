@@ -151,6 +151,8 @@ def test_the_catalogue_takes_jodies_own_file_with_its_features(tmp_path, monkeyp
 @pytest.mark.parametrize("text, options, message", [
     (JODIE + "0,0,1.0,0,1\n0,x,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' 'x' is text, expected a whole number from 0"),
     (JODIE + "0,0,1.0,0,1\n0,1.5,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' '1.5' is a number, expected a whole"),
+    (JODIE + "0,0,1.0,0,1\n0,99999999999999999999,2.0,0,1\n", {"columns": None}, "'99999999999999999999' is beyond 64 bits"),
+    (JODIE + "1,0,1.0,0,1\n0,9223372036854775806,2.0,0,1\n", {"columns": None}, "item 9223372036854775806 after 2 users is beyond 64 bits"),
     (JODIE + "0,0,1.0,0,1\n-1,0,2.0,0,1\n", {"columns": None}, "line 3: negative node id -1 in column 'user_id'"),
     (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1\n", {"columns": None}, "line 3: found 5 columns, expected 6"),
     (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1,y\n", {"columns": None}, "line 3: feature 'y' in column 'feature 1', expected a number"),
