@@ -53,6 +53,13 @@ def test_memory_is_that_of_a_dictionary(split, batch_size, part):
     assert 0 < np.mean(found[0]) < 1
 
 
+def test_pieces_change_nothing(monkeypatch):
+    dataset = stream(3)
+    expected = scores_of(dataset, "test", batch_size=7)
+    monkeypatch.setattr("graphkit.methods.temporal.edgebank.PAIRS", 8)
+    assert scores_of(dataset, "test", batch_size=7) == expected == list(reference(dataset, "test", 7))
+
+
 def test_a_window_of_zero_is_that_of_the_validation_period():
     dataset = stream(1)
     period = dataset.events.time[dataset.split.valid]
