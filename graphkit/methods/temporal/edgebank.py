@@ -32,7 +32,9 @@ class EdgeBank(Learner):
     """Score 1 for a pair (source, destination) that is in memory, and 0 for every other.
 
     The memory holds the events before the batch of the event that is judged, of the window before the batch's first time where there is
-    one. It takes O(E log E) time, O(log E) a pair, and O(E) memory beside the scores. Reference: Poursafaei, Huang, Pelrine, Rabbany 2022, section 4.
+    one. It takes O(E log E) time, O(log E) a pair, and O(E) memory beside the scores.
+
+    Reference: Poursafaei, Huang, Pelrine, Rabbany 2022, section 4.
     """
 
     Config = EdgeBankConfig
