@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class RunFolder:
             return
         for file in (self.path / "config.yaml", log):
             file.unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
+        with suppress(OSError):  # it holds other files, or is where the user stands
             self.path.rmdir()
 
     def _check_same(self, description: Mapping[str, Any]) -> None:
