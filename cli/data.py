@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -209,17 +210,38 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
 def _split_rows(dataset: Any, task: str, negatives: bool) -> tuple[list[str], list[tuple]]:
     parts = [(part, getattr(dataset.split, part)) for part in ("train", "valid", "test")]
     if task == "events":
-        events, ids = dataset.events, dataset.ids().tolist()
-        return ["event", "src", "dst", "time", "part"], [
-            (k, ids[events.src[k]], ids[events.dst[k]], events.time[k], part) for part, members in parts for k in members.tolist()
-        ]
+        return _event_rows(dataset, parts, negatives)
     if task != "link":
+        if negatives:
+            raise UsageError(f"--negatives: found with --task {task}, expected link or events")
         ids = dataset.ids().tolist() if task == "node" else range(len(dataset.graphs))
         return ["id", "part"], [(ids[k], part) for part, members in parts for k in members.tolist()]
     ids = dataset.ids().tolist()
     rows = []
     for part, edges in parts:
         rows += [(ids[u], ids[v], part) for u, v in edges.pos.tolist()]
-        if negatives and edges.neg is not None:
-            rows += [(ids[u], ids[v], f"{part}_neg") for u, v in edges.neg.tolist()]
+        if negatives:
+            rows += [(ids[u], ids[v], f"{part}_neg") for u, v in _negatives(edges)]
     return ["src", "dst", "part"], rows
+
+
+def _negatives(edges: Any) -> Iterator[tuple[int, int]]:
+    """Pairs (u, v) of the negatives, those of each positive in turn where they are its own."""
+    if edges.neg is not None:
+        yield from map(tuple, edges.neg.tolist())
+    for pair, others in zip(edges.pos.tolist(), () if edges.neg_dst is None else edges.neg_dst.tolist()):
+        yield from ((pair[0], other) for other in others)
+    for pair, others in zip(edges.pos.tolist(), () if edges.neg_src is None else edges.neg_src.tolist()):
+        yield from ((other, pair[1]) for other in others)
+
+
+def _event_rows(dataset: Any, parts: list, negatives: bool) -> tuple[list[str], list[tuple]]:
+    events, ids = dataset.events, dataset.ids().tolist()
+    rows = []
+    for part, members in parts:
+        rows += [(k, ids[events.src[k]], ids[events.dst[k]], events.time[k], part) for k in members.tolist()]
+        if negatives and part != "train":
+            given = getattr(dataset.split, f"{part}_neg").reshape(len(members), -1).tolist()
+            rows += [(k, ids[events.src[k]], ids[other], events.time[k], f"{part}_neg")
+                     for k, others in zip(members.tolist(), given) for other in others if other >= 0]  # fmt: skip
+    return ["event", "src", "dst", "time", "part"], rows

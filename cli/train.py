@@ -101,6 +101,7 @@ def _example(sheet) -> str:
 
 def _train(name: str, config_class, values: dict[str, Any]) -> None:
     from graphkit import runs
+    from graphkit.run_folder import check_free
 
     overrides = given(config_class, values)
     several = [f"--{key}" for key in ("seed", "seeds", "folds") if values[key] not in (None, False)]
@@ -113,11 +114,13 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
+    config.refuse_idle(overrides)
     if values["out"] and not values["resume"]:
-        runs.check_free(values["out"])
+        check_free(values["out"])
     device = prepare_machine(values)
     split = values["split"] or ("folds" if values["folds"] else None)
     dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])
+    config.refuse_idle(overrides, dataset.task)
     _say_what_is_ignored(name, dataset)
     if values["folds"]:
         seeds = _folds(dataset, values["save_predictions"])

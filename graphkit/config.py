@@ -20,7 +20,7 @@ import math
 import os
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,9 +108,33 @@ class Config:
                 raise UsageError(f"{origin}: unknown option {key!r}{did_you_mean(key, names)}")
         return cls(**cleaned)
 
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options that nothing reads in this configuration, or on data of this task -> what makes it so.
+
+        Who sets one by hand is told, see :meth:`refuse_idle`; published options and saved ones may hold some.
+        """
+        return {}
+
+    def refuse_idle(self, given: Iterable[str], task: str | None = None) -> None:
+        """Raise :class:`UsageError` where one of the ``given`` options is idle but is not at its default."""
+        idle = self.idle(task)
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.name in idle and item.name in given and value != item.default:
+                raise UsageError(f"{flag_name(item)} is {_shown(value)}, but {idle[item.name]} does not use it; leave it out")
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for YAML and JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in dataclasses.asdict(self).items()}
+
+
+def idle_unless(used: bool, where: str, *names: str) -> dict[str, str]:
+    """A part of :meth:`Config.idle`: the options ``names``, idle because of ``where`` unless they are used."""
+    return {} if used else dict.fromkeys(names, where)
+
+
+def _shown(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _coerce(name: str, value: Any, scalar: type, many: bool, optional: bool) -> Any:

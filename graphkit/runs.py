@@ -1,127 +1,29 @@
-"""The run folder: what is in it, how it is written (atomically) and read back.
-
-``config.yaml`` everything resolved; ``metrics.jsonl`` a line per evaluation; ``result.json`` the final metrics;
-``model.safetensors`` the model at the best validation epoch; ``checkpoint.pt`` while unfinished, for resume;
-``predictions.npz`` where asked. With several seeds the last three stand in ``seed-N/``, and ``partial.json`` keeps the
-seeds that are done until all are.
-"""
+"""Runs: a learner trained once per seed into a run folder, and a finished run with its model read back."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from graphkit import registry
 from graphkit.errors import DataError, UsageError
-from graphkit.files import atomic_path, read_json, write_json, write_text
+from graphkit.files import atomic_path
 from graphkit.machine import peak_rss_mb, versions
+from graphkit.run_folder import RunFolder, read_result, read_yaml
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
     """Return mean, unbiased standard deviation (None for one value) and the values, one per seed."""
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"mean": float(np.mean(values)), "std": spread, "values": [float(value) for value in values]}
-
-
-def check_free(path: str | Path) -> None:
-    """Raise :class:`UsageError` where a folder holds a run already."""
-    if (Path(path) / "config.yaml").exists():
-        raise UsageError(f"--out {path}: already holds a run; add --resume to continue it or name another folder")
-
-
-class RunFolder:
-    """Writes one run."""
-
-    def __init__(self, path: Path, seeds: Sequence[int]):
-        self.path, self.seeds = Path(path), list(seeds)
-
-    def seed_path(self, seed: int, name: str) -> Path:
-        """Path of a file that belongs to one seed."""
-        return self.path / name if len(self.seeds) == 1 else self.path / f"seed-{seed}" / name
-
-    def start(self, description: Mapping[str, Any], resume: bool) -> dict[str, Any]:
-        """Write config.yaml, or check it against the one to resume; return the outcomes of finished seeds."""
-        if resume and (self.path / "config.yaml").exists():
-            self._check_same(description)
-            for half_written in self.path.rglob(".*.part"):  # a killed process cannot remove its temporary files
-                half_written.unlink()
-            partial = self.path / "partial.json"
-            return _read_partial(partial) if partial.exists() else {}
-        check_free(self.path)
-        write_text(self.path / "config.yaml", yaml.safe_dump(dict(description), sort_keys=False, allow_unicode=True))
-        write_text(self.path / "metrics.jsonl", "")
-        return {}
-
-    def leave_if_unused(self) -> None:
-        """Take back config.yaml where nothing was trained, so that a run that was refused does not block the corrected one."""
-        log = self.path / "metrics.jsonl"
-        if any(self.path.rglob("checkpoint.pt")) or (self.path / "partial.json").exists() or (log.exists() and log.stat().st_size):
-            return
-        for file in (self.path / "config.yaml", log):
-            file.unlink(missing_ok=True)
-        with suppress(OSError):  # it holds other files, or is where the user stands
-            self.path.rmdir()
-
-    def _check_same(self, description: Mapping[str, Any]) -> None:
-        before = read_yaml(self.path / "config.yaml")
-        for key in ("method", "dataset", "split", "seeds", "config", "checksum"):
-            old, new = before.get(key), description.get(key)
-            if key == "config" and isinstance(old, dict):
-                changed = sorted((k for k in {*old, *new} if old.get(k) != new.get(k)), key=str)
-                if changed:
-                    shown = ", ".join(f"{k} {old.get(k)} -> {new.get(k)}" for k in changed)
-                    raise UsageError(f"--resume {self.path}: the options differ from the run's: {shown}")
-            elif old != new:
-                raise UsageError(f"--resume {self.path}: {key} is {new!r}, but the run has {old!r}")
-
-    def log(self, event: Mapping[str, Any]) -> None:
-        """Append an evaluation to metrics.jsonl."""
-        line = {key: value for key, value in event.items() if key != "event"}
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-
-    def trim_log(self, seed: int, epoch: int) -> None:
-        """Drop the lines of a seed beyond an epoch, and a last line cut off by a kill; a missing log is an empty one."""
-        kept, log = [], self.path / "metrics.jsonl"
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
-            try:
-                event = json.loads(line)
-                keep = event["seed"] != seed or event["epoch"] <= epoch
-            except (json.JSONDecodeError, KeyError, TypeError, IndexError):
-                continue
-            if keep:
-                kept.append(line + "\n")
-        write_text(log, "".join(kept))
-
-    def save_model(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Write model.safetensors; does nothing for a method that learns nothing."""
-        from safetensors.torch import save_file
-
-        if not state:
-            return
-        with atomic_path(self.seed_path(seed, "model.safetensors")) as temporary:
-            save_file({key: value.contiguous() for key, value in state.items()}, str(temporary))
-
-    def finish_seed(self, seed: int, outcomes: Mapping[str, Any]) -> None:
-        """Note that a seed is done; its checkpoint has served its purpose."""
-        write_json(self.path / "partial.json", outcomes)
-        self.seed_path(seed, "checkpoint.pt").unlink(missing_ok=True)
-
-    def finish(self, result: Mapping[str, Any]) -> None:
-        """Write result.json."""
-        write_json(self.path / "result.json", result)
-        (self.path / "partial.json").unlink(missing_ok=True)
 
 
 def execute(
@@ -150,8 +52,8 @@ def execute(
         "checksum": dataset.for_seed(seeds[0]).checksum(), "config": config.to_dict(), **(description or {}),
     }  # fmt: skip
     if folder is not None and resume and (folder.path / "result.json").exists():
-        folder._check_same(settings)
-        return _read_result(folder.path / "result.json")
+        folder.check_same(settings)
+        return read_result(folder.path / "result.json")
     outcomes = {} if folder is None else folder.start(settings, resume)
     try:
         with StopRequest() as stop:
@@ -259,19 +161,6 @@ def revision() -> str | None:
     return found.stdout.strip() or None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raises :class:`DataError`."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise DataError(f"{path}: {problem.strerror or problem}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
-        raise DataError(f"{path}: not YAML: {' '.join(str(problem).split())}") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{path}: found {type(values).__name__}, expected a mapping")
-    return values
-
-
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A run folder read back."""
@@ -368,7 +257,7 @@ def load_run(path: str | Path) -> Run:
         raise DataError(f"{path / 'config.yaml'}: has no {', '.join(missing)}; expected the settings of a run")
     _check_settings(path / "config.yaml", settings)
     result = path / "result.json"
-    return Run(path, settings, _read_result(result) if result.exists() else None)
+    return Run(path, settings, read_result(result) if result.exists() else None)
 
 
 def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
@@ -383,37 +272,3 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     for key in ("method", "dataset", "config"):
         if settings[key] is None:
             raise DataError(f"{path}: {key} is empty, expected the settings of a run")
-
-
-# what every result.json holds, and what those of learners hold beside it
-_OF_ALL = {"method": str, "dataset": str, "seeds": list, "seconds": (int, float), "command": str, "peak_rss_mb": (int, float)}
-_OF_LEARNERS = {"split": str, "metric": str, "metrics": dict, "valid": dict, "test": dict, "best_epochs": list, "parameters": int}
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    """Read a result.json; raises :class:`DataError` where it lacks what one holds."""
-    result = read_json(path)
-    if not isinstance(result, dict):
-        raise DataError(f"{path}: found {type(result).__name__}, expected a mapping")
-    expected = {**_OF_ALL, **({} if "dim" in result else _OF_LEARNERS)}
-    wrong = [key for key, kind in expected.items() if not isinstance(result.get(key), kind)]
-    if not wrong and "metrics" in expected:
-        parts = [("valid", result["valid"]), ("test", result["test"])]
-        for name, values in result["metrics"].items():
-            parts += [(name, values.get(part) if isinstance(values, dict) else None) for part in ("valid", "test")]
-        wrong = [name for name, part in parts if not (isinstance(part, dict) and {"mean", "std", "values"} <= set(part))]
-        wrong += [] if result["metric"] in result["metrics"] else ["metrics"]
-    if wrong:
-        raise DataError(f"{path}: {', '.join(dict.fromkeys(wrong))} missing or of another type; expected the result of a run")
-    return result
-
-
-def _read_partial(path: Path) -> dict[str, Any]:
-    """Read a partial.json, seed -> outcome; raises :class:`DataError` where it is something else."""
-    outcomes = read_json(path)
-    whole = isinstance(outcomes, dict) and all(
-        isinstance(outcome, dict) and {"best", "epochs", "seconds", "parameters"} <= set(outcome) for outcome in outcomes.values()
-    )
-    if not whole:
-        raise DataError(f"{path}: expected a mapping from each finished seed to its outcome; remove the file to run them again")
-    return outcomes

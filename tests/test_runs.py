@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import ttest_rel
 
-from graphkit import datasets, registry, runs
+from graphkit import datasets, registry, run_folder, runs
 from graphkit.errors import DataError, UsageError
 
 
@@ -144,7 +144,7 @@ def test_a_result_that_is_none(tmp_path, two_runs, text, message):
 def test_settings_of_another_kind(tmp_path, two_runs, line):
     from graphkit.cli.runs import command
 
-    settings = runs.read_yaml(two_runs / "ncn" / "config.yaml")
+    settings = run_folder.read_yaml(two_runs / "ncn" / "config.yaml")
     (tmp_path / "config.yaml").write_text(json.dumps({key: value for key, value in settings.items() if key != line.split(":")[0]})[:-1]
                                           + f", {line.replace(':', ': ', 1)}" + "}")  # fmt: skip
     with pytest.raises(DataError, match=f"config.yaml: {line.split(':')[0]} is"):

@@ -23,20 +23,8 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
     """
     indptr, indices, _, degrees, _, _ = graph
     x, mass, wdeg, state, queue, touched, _, _ = work
-    count, waiting, pushed, pushes, rounds, status = 0, 0, 0, 0, 0, CONVERGED
-    capacity, size, head = 0.0, len(queue), 0
-    for k in range(len(seeds)):
-        v = seeds[k]
-        if state[v] == 0:
-            state[v] = SEEN
-            touched[count] = v
-            count += 1
-            capacity += 1.0 if unit_sink else degrees[v]
-        mass[v] += source[k]
-        if not state[v] & QUEUED:
-            state[v] |= QUEUED
-            queue[waiting] = v
-            waiting += 1
+    pushed, pushes, rounds, status, size, head = 0, 0, 0, CONVERGED, len(queue), 0
+    count, waiting, capacity = _place(graph, work, seeds, source, unit_sink)
     total, left = source.sum(), waiting
     while waiting > 0:
         if left == 0:
@@ -88,6 +76,27 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
                 waiting += 1
         mass[i] = sink if power == 1.0 else mass[i] - sent
     return count, pushes, rounds, status
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(graph, work, seeds, source, unit_sink):
+    """Lay the sources on the seeds and queue them; return (touched nodes, waiting ones, capacity of the touched ones' sinks)."""
+    degrees = graph[3]
+    _, mass, _, state, queue, touched, _, _ = work
+    count, waiting, capacity = 0, 0, 0.0
+    for k in range(len(seeds)):
+        v = seeds[k]
+        if state[v] == 0:
+            state[v] = SEEN
+            touched[count] = v
+            count += 1
+            capacity += 1.0 if unit_sink else degrees[v]
+        mass[v] += source[k]
+        if not state[v] & QUEUED:
+            state[v] |= QUEUED
+            queue[waiting] = v
+            waiting += 1
+    return count, waiting, capacity
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

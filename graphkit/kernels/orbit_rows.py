@@ -135,14 +135,19 @@ def _rows(indptr, indices, reverse, triangles, common_ptr, common, rest, wanted,
         for i in range(count):
             v = touched[i]
             near[v], from_t[v], from_b[v], to_b[v] = 0, 0, 0, 0
+        _forget(indptr, indices, u, beside, inside, inner)
+
+
+@numba.njit(cache=True, nogil=True)
+def _forget(indptr, indices, u, beside, inside, inner):
+    """Clear the marks of u and its neighbours, and where asked to the counts of theirs."""
+    beside[u] = False
+    for e in range(indptr[u], indptr[u + 1]):
+        x = indices[e]
+        beside[x] = False
         if inner:
-            for e in range(indptr[u], indptr[u + 1]):
-                x = indices[e]
-                for f in range(indptr[x], indptr[x + 1]):
-                    inside[indices[f]] = 0
-        beside[u] = False
-        for e in range(indptr[u], indptr[u + 1]):
-            beside[indices[e]] = False
+            for f in range(indptr[x], indptr[x + 1]):
+                inside[indices[f]] = 0
 
 
 @numba.njit(cache=True, nogil=True)

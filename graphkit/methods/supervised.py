@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import dgl, np, torch
 from graphkit.methods.base import Learner, LearnerConfig
@@ -48,6 +48,19 @@ class SupervisedConfig(LearnerConfig):
     saint_mode: str = option("walk", "saint: what a subgraph is drawn by", choices=("node", "edge", "walk"))
     saint_budget: tuple[int, ...] = option((500, 4), "saint: nodes, edges, or walks and their length", min=1)
     workers: int = option(0, "processes that draw a sampler's pieces ahead; 0 draws in the training process", min=0)
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of other samplers and schedules, and on nodes those that make a vector of a graph."""
+        sampler = f"--sampler {self.sampler}"
+        return {
+            **super().idle(task),
+            **idle_unless(self.sampler in ("neighbor", "labor", "shadow"), sampler, "fanout"),
+            **idle_unless(self.sampler == "cluster", sampler, "parts", "parts_per_batch"),
+            **idle_unless(self.sampler == "saint", sampler, "saint_mode", "saint_budget"),
+            **idle_unless(self.sampler != "full", sampler, "workers"),
+            **idle_unless(self.schedule == "step", f"--schedule {self.schedule}", "decay_every", "decay"),
+            **idle_unless(task != "node", "a task on nodes", "pool"),
+        }
 
 
 class Batch(NamedTuple):
@@ -282,10 +295,11 @@ class SupervisedLearner(Learner):
         """
         self.model.eval()
         mine = (self.set, self.whole, self.targets, self.dataset, self._logits)
-        graphs, whole = self._read(dataset)
-        self._check_inductive(graphs.whole if graphs is not None else whole)
         try:
-            self.set, self.whole, self.dataset, self._logits = graphs, whole, dataset, None
+            self.dataset = dataset  # which errors name
+            graphs, whole = self._read(dataset)
+            self._check_inductive(graphs.whole if graphs is not None else whole)
+            self.set, self.whole, self._logits = graphs, whole, None
             with torch.no_grad():
                 return self._all_logits()
         finally:

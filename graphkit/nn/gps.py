@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dgl
 import torch
 from torch import nn
 
@@ -76,6 +77,8 @@ class GPS(nn.Module):
             encodings, lap=config.lap_encoder, lap_layers=config.lap_layers, lap_post_layers=config.lap_post_layers,
             raw=config.raw_encoder, act=config.act, peg_dim=width,
         )  # fmt: skip
+        # gcn's graphs come with self-loops, which are that layer's own: SignNet's sums run without them.
+        self.drop_loops = config.local == "gcn" and any(encoding.name.startswith("signnet") for encoding in encodings)
         self.node_input = NodeInput(dims, width - self.encodings.dim)
         self.edge_input = EdgeInput(dims, width) if config.local in ("gatedgcn", "gine", "gat", "pna") else None
         self.layers = nn.ModuleList(
@@ -92,7 +95,8 @@ class GPS(nn.Module):
 
     def forward(self, graph, x: torch.Tensor | None, e: torch.Tensor | None) -> torch.Tensor:
         """Return (n, out_dim) logits of a node task, (G, out_dim) of a graph task. graph: batched, with its raw encodings."""
-        h = torch.cat([self.node_input(x, graph), self.encodings(graph)], dim=1)
+        encodings = self.encodings(dgl.remove_self_loop(graph) if self.drop_loops else graph)
+        h = torch.cat([self.node_input(x, graph), encodings], dim=1)
         e = None if self.edge_input is None else self.edge_input(e, graph)
         layout, positions = Layout.of(graph), self.encodings.positions(graph)
         for layer in self.layers:

@@ -1,10 +1,15 @@
 """graphkit data, as a user types it."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from graphkit import datasets
 from graphkit.cli import main
+from graphkit.cli.data import _negatives, _split_rows
+from graphkit.datasets.base import EdgeSet
 
 
 @pytest.fixture
@@ -63,6 +68,33 @@ def test_split(run, tmp_path):
     assert rows[0] == ["id", "part"] and sorted(int(k) for k, _ in rows[1:]) == list(range(34))
 
 
+def test_negatives_of_every_form_are_listed():
+    kinds = {
+        "neg": (np.array([[0, 3], [1, 3]]), [(0, 3), (1, 3)]),
+        "neg_dst": (np.array([[3, 4], [0, 5]]), [(0, 3), (0, 4), (1, 0), (1, 5)]),
+        "neg_src": (np.array([[3, 4], [0, 5]]), [(3, 1), (4, 1), (0, 2), (5, 2)]),
+    }
+    for name, (given, expected) in kinds.items():
+        assert list(_negatives(EdgeSet(np.array([[0, 1], [1, 2]]), **{name: given}))) == expected
+
+
+def test_split_of_events_lists_the_negatives_that_are_there(run, tmp_path):
+    words = ("split", "repeats:n=40,events=200", "--task", "events")
+    plain = [line.split("\t") for line in run(*words)[1].splitlines()[1:]]
+    both = [line.split("\t") for line in run(*words, "--negatives")[1].splitlines()[1:]]
+    true = {row[0]: row for row in plain}
+    wrong = [row for row in both if row[-1].endswith("_neg")]
+    assert [row for row in both if not row[-1].endswith("_neg")] == plain
+    assert len(wrong) == sum(row[-1] != "train" for row in plain) > 0
+    for event, src, dst, time, part in wrong:
+        assert [src, time] == [true[event][1], true[event][3]] and part == true[event][-1] + "_neg" and dst.isdigit()
+    dataset = datasets.load("repeats:n=40,events=200", task="events")
+    padded = np.array([[5, -1], [6, 7]])
+    split = replace(dataset.split, valid=dataset.split.valid[:2], valid_neg=padded)
+    rows = _split_rows(replace(dataset, split=split), "events", True)[1]
+    assert [row[2] for row in rows if row[-1] == "valid_neg"] == [dataset.ids()[k] for k in (5, 6, 7)]
+
+
 def test_split_as_json(run):
     code, out, _ = run("split", "karate", "--task", "link", "--json")
     assert code == 0 and len(json.loads(out)["rows"]) == 78
@@ -83,6 +115,7 @@ def test_fetch_of_a_bundled_set(run):
         (("fetch", "ogbl-biokg"), 3, "heterogeneous"),
         (("split", "karate", "--split", "shchur", "--task", "node"), 3, "needs more than 50"),
         (("split", "karate", "--seed", "-1"), 2, "-1"),
+        (("split", "karate", "--task", "node", "--negatives"), 2, "--negatives: found with --task node, expected link or events"),
         (("info", "karate", "--directed"), 2, "--directed: found with karate"),
         (("split", "sbm:n=50,k=2", "--labels", "y.csv"), 2, "--labels: found with sbm:n=50,k=2"),
         (("convert", "karate", "-", "--no-header"), 2, "--no-header: found with karate"),

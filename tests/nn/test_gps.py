@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from graphkit.errors import UsageError
-from graphkit.methods.graph.graphgps import ATTENTION, GraphGPSConfig
+from graphkit.methods.graph.graphgps import ATTENTION, GraphGPS, GraphGPSConfig
 from graphkit.methods.graph.graphgps import LOCAL as WORDS
 from graphkit.nn import attention, encodings, local_layers
 from graphkit.nn.attention_layout import Layout
@@ -162,6 +162,19 @@ def test_nodes_can_be_renumbered(local, attn):
             moved.ndata[key][order] = value
         expected, found = run(model, graph), run(model, moved)
         torch.testing.assert_close(found[order] if task == "node" else found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_signnet_does_not_see_the_self_loops_of_gcn():
+    made = config(local="gcn", pe="signnet-mlp:3:4")
+    model, (graph,) = model_and_data(made, "node", [9])
+    (prepared,) = GraphGPS(made).prepare_all([graph])
+    assert prepared.num_edges() == graph.num_edges() + 9
+    seen = []
+    model.layers[0].register_forward_pre_hook(lambda _, given: seen.append(given))
+    model(prepared, prepared.ndata["x"], None)
+    alone = model.encodings.encoders[0](graph, prepared.ndata[model.encodings.encodings[0].key])
+    torch.testing.assert_close(seen[0][1][:, -4:], alone)
+    assert seen[0][0].num_edges() == prepared.num_edges()  # the layer itself keeps them
 
 
 def test_encodings_stand_beside_the_features_and_enter_once():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import UsageError
 from graphkit.lazy import dgl, np, torch
 from graphkit.methods.supervised import Batch, SupervisedConfig, SupervisedLearner
@@ -80,6 +80,20 @@ class GraphMambaConfig(SupervisedConfig):
             raise UsageError(f"--pe {VISITS}: counts the walks of a node's subgraphs, but --m is 0; expected m of at least 1")
         if self.edge_pe and not self.graph_pe:
             raise UsageError("--edge-pe: takes differences of encodings, but --pe names none that all nodes have")
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of tokens, encoders and edges that nothing looks at, beside the base's."""
+        encoder = f"--local-encoder {self.local_encoder}"
+        tokens = ("walks", "repeats", "local_encoder", "token_pool", "token_layers", "readout", "node_scan", "shuffle_tokens")
+        edges = self.mpnn != "none" or (self.m > 0 and self.local_encoder == "gatedgcn")
+        return {
+            **super().idle(task),
+            **idle_unless(self.local_encoder == "gatedgcn", encoder, "local_layers"),
+            **idle_unless(self.local_encoder == "rwf", encoder, "walk_window"),
+            **idle_unless(self.m > 0, "--m 0", *tokens, "local_layers", "walk_window"),
+            **idle_unless(edges, f"--mpnn none with {encoder if self.m else '--m 0'}", "edge_pe"),
+            **idle_unless(self.mpnn != "none", "--mpnn none", "combine"),
+        }
 
     @property
     def visit_counts(self) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.lazy import dgl, torch
 from graphkit.methods.supervised import SupervisedConfig, SupervisedLearner
 
 log = logging.getLogger(__name__)
 LOCAL = ("gatedgcn", "gine", "gin", "gcn", "gat", "sage", "pna", "none")
+RAW = ("rwse", "rwcols", "rwrows", "hkdiag", "elstatic")  # encodings that go through a BatchNorm as they are
 ATTENTION = ("transformer", "performer", "bigbird", "none")
 
 
@@ -44,6 +45,20 @@ class GraphGPSConfig(SupervisedConfig):
     schedule: str = option("cosine", "learning rate over the epochs", choices=("constant", "cosine", "step"))
     warmup: int = option(5, "epochs over which the learning rate rises linearly", min=0)
     clip_norm: float = option(1.0, "clip the gradient to this norm; 0: no clipping", min=0)
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of other attentions, encodings and heads, beside the base's."""
+        names = {part.strip().partition(":")[0] for part in self.pe.split(",")}
+        attn, pe = f"--attn {self.attn}", f"--pe {self.pe}"
+        return {
+            **super().idle(task),
+            **idle_unless(self.attn != "none", attn, "attn_dropout", *(() if self.local == "gat" else ("heads",))),
+            **idle_unless(self.attn == "performer", attn, "performer_kernel", "performer_head_dim"),
+            **idle_unless(any(name.startswith("lappe") for name in names), pe, "lap_encoder", "lap_layers", "lap_post_layers"),
+            **idle_unless(not names.isdisjoint(RAW), pe, "raw_encoder"),
+            **idle_unless(task != "node", "a task on nodes", "head"),
+            **idle_unless(task == "node" or self.head != "san", "--head san", "head_layers"),
+        }
 
 
 class GraphGPS(SupervisedLearner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import UsageError
 from graphkit.lazy import dgl, torch
 from graphkit.methods.supervised import SupervisedConfig, SupervisedLearner
@@ -38,6 +38,18 @@ class GNNConfig(SupervisedConfig):
     decay_first: bool = option(False, "weight decay on the first layer alone, as Kipf and Welling have it")
     alpha: float = option(0.1, "gcnii: share of the first layer's vectors", min=0, max=1)
     lamda: float = option(0.5, "gcnii: strength of the weights over the layers", min=0)
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of other layers, beside the base's."""
+        return {
+            **super().idle(task),
+            **idle_unless(self.conv == "gat", self.conv, "heads", "out_heads", "attn_dropout"),
+            **idle_unless(self.conv == "gin", self.conv, "learn_eps", "mlp_factor", "edge_features"),
+            **idle_unless(self.conv == "gcnii", self.conv, "alpha", "lamda"),
+            **idle_unless(self.conv in ("gcn", "gat", "gcnii"), self.conv, "add_loops"),
+            **idle_unless(self.readout == "sum", f"--readout {self.readout}", "head_dropout"),
+            **idle_unless(self.stack == "plain", f"--stack {self.stack}", "norm"),
+        }
 
 
 class GNN(SupervisedLearner):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import UsageError
 from graphkit.methods.node.lagnn_generator import GeneratorConfig
 from graphkit.methods.supervised import SupervisedConfig
@@ -66,3 +66,18 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
         if self.generator is not None and (self.control != "none" or self.views == 0):
             other = f"--control {self.control}" if self.views else "--views 0"
             raise UsageError(f"--generator and {other} exclude each other: found both")
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of other backbones, and of views and consistency where there are none, beside the base's."""
+        word, backbone = f"--backbone {self.backbone}", self.backbone
+        return {
+            **super().idle(task),
+            **idle_unless(backbone == "gat", word, "attention_dropout", "heads", "out_heads", "attention_target", "symmetric_norm"),
+            **idle_unless(backbone == "gcnii", word, "alpha", "lamda", "conv_weight_decay"),
+            **idle_unless(backbone == "grand", word, "node_dropout", "grand_order"),
+            **idle_unless(backbone not in ("gcnii", "grand"), word, "act"),
+            **idle_unless(backbone != "gcnii", word, "norm", "input_dropout"),
+            **idle_unless(backbone != "grand", word, "num_layers"),
+            **idle_unless(self.views > 0, "--views 0", "control", "mode"),
+            **idle_unless(self.lam > 0, "--lam 0", "temp"),
+        }

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np, torch
 from graphkit.methods.supervised import SupervisedConfig, SupervisedLearner
@@ -53,6 +53,17 @@ class LargeGTConfig(SupervisedConfig):
             raise UsageError("--reassign-all and --freeze-assignments exclude each other: found both")
         if self.lists is not None and self.shuffle_lists:
             raise UsageError("--lists and --shuffle-lists exclude each other: found both")
+
+    def idle(self, task: str | None = None) -> dict[str, str]:
+        """Options of the branch that the mode leaves out, and of lists that are not drawn, beside the base's."""
+        word, mode = f"--mode {self.mode}", self.mode
+        codebook = ("global_dim", "centroids", "pos", "reassign_all", "count_bias", "freeze_assignments")
+        return {
+            **super().idle(task),
+            **idle_unless(mode != "local", word, *codebook),
+            **idle_unless(self.lists is None, "--lists", "hub_cap", "hop_dtype", *(("sample_seed",) if mode == "local" else ())),
+            **idle_unless(mode != "global", word, "k", "lists", "hub_cap", "hop_dtype", "residual_dropout", "hop_tokens", "shuffle_lists"),
+        }
 
 
 class TokenBatch(NamedTuple):

@@ -23,7 +23,7 @@ class NATConfig(LearnerConfig):
 
     epochs: int = option(50, "passes over the training events", min=0)
     patience: int = option(3, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
-    min_gain: float = option(1e-3, "a better score by less than this share of the best one does not reset the patience", min=0)
+    min_gain: float = option(1e-3, "a gain by less than this share of the last score that counted does not reset the patience", min=0)
     hops: int = option(2, "tables of neighbours: of direct ones, and of theirs (ngh_dim hops)", min=0, max=HOPS)
     cache: tuple[int, ...] = option((32, 16), "slots of a node for each hop (n_degree)", min=1)
     alpha: float = option(0.9, "probability that a newcomer takes a slot with another key (replace_prob)", min=0, max=1)

@@ -19,8 +19,9 @@ def heat_diagonal(structure: Structure, times, space_dim: int = 0, threads: int 
 
     That is the diagonal of exp(-t L) less its limit 1 / (nodes of the component). The factor is exp(-t lambda), as the
     published encodings were computed with. space_dim d > 0 multiplies by t^(d/2), which keeps the scale of a d-dimensional
-    space. A component of more than :data:`DENSE` nodes is expanded in Chebyshev polynomials of L on blocks of unit vectors:
-    O(sqrt(t max deg) m n) time, O(n) memory per block and thread.
+    space; no option has it, because the BatchNorm of a model's encoder takes a column's factor away. A component of more than
+    :data:`DENSE` nodes is expanded in Chebyshev polynomials of L on blocks of unit vectors: O(sqrt(t max deg) m n) time, O(n)
+    memory per block and thread.
     """
     times = np.asarray(times, dtype=np.float64)
     laplacian = structure.laplacian()

@@ -1,0 +1,82 @@
+"""An option that the chosen configuration does not use is refused by its name, before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import pytest
+
+from graphkit import registry
+from graphkit.cli.main import main
+from graphkit.methods.graph.graph_mamba import GraphMambaConfig
+from graphkit.methods.graph.graphgps import GraphGPSConfig
+from graphkit.methods.node.gnn import CONVS, GNNConfig
+from graphkit.methods.node.lagnn_options import BACKBONES, LAGNNConfig
+from graphkit.methods.node.largegt import LargeGTConfig
+
+NODES, GRAPHS = "sbm:n=60,k=2,features=4", "csl:copies=5"
+REFUSED = [
+    ("lagcnii", NODES, "--norm batch", "--norm is batch, but --backbone gcnii does not use it"),
+    ("lagcnii", NODES, "--act elu", "--act is elu, but --backbone gcnii"),
+    ("lagcnii", NODES, "--input-dropout 0.1", "--input-dropout is 0.1, but --backbone gcnii"),
+    ("lagrand", NODES, "--num-layers 3", "--num-layers is 3, but --backbone grand"),
+    ("lagnn", NODES, "--views 0 --control self", "--control is self, but --views 0"),
+    ("largegt", NODES, "--mode global --k 9", "--k is 9, but --mode global"),
+    ("largegt", NODES, "--mode global --lists kept", "--lists is kept, but --mode global"),
+    ("largegt", NODES, "--lists kept --hub-cap 9", "--hub-cap is 9, but --lists"),
+    ("largegt", NODES, "--mode local --lists kept --sample-seed 4", "--sample-seed is 4, but --lists"),
+    ("largegt", NODES, "--mode local --pos lappe", "--pos is lappe, but --mode local"),
+    ("graph-mamba", NODES, "--m 0 --shuffle-tokens", "--shuffle-tokens is true, but --m 0"),
+    ("graph-mamba", NODES, "--pe rwse:4:4 --edge-pe --local-encoder rwf --mpnn none",
+     "--edge-pe is true, but --mpnn none with --local-encoder rwf"),
+    ("graph-mamba", NODES, "--pool max", "--pool is max, but a task on nodes"),
+    ("graphgps", NODES, "--head san", "--head is san, but a task on nodes"),
+    ("graphgps", NODES, "--pool add", "--pool is add, but a task on nodes"),
+    ("graphgps", GRAPHS, "--head san --head-layers 2", "--head-layers is 2, but --head san"),
+    ("graphgps", NODES, "--performer-kernel softmax", "--performer-kernel is softmax, but --attn transformer"),
+    ("graphgps", NODES, "--pe rwse --lap-layers 3", "--lap-layers is 3, but --pe rwse"),
+    ("gcn", NODES, "--heads 2", "--heads is 2, but gcn"),
+    ("gcn", NODES, "--fanout 4,4", "--fanout is 4,4, but --sampler full"),
+    ("gin", NODES, "--sampler shadow --parts 3", "--parts is 3, but --sampler shadow"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, data, words, message", REFUSED, ids=lambda part: part if " " not in part else "")
+def test_an_idle_option_is_refused(name, data, words, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", name, "--dataset", data, *words.split()])
+    found = capsys.readouterr()
+    assert stop.value.code == 2 and found.out == "" and list(tmp_path.iterdir()) == []
+    assert found.err.startswith(f"graphkit: error: {message}") and found.err.endswith(" does not use it; leave it out\n")
+
+
+@pytest.mark.parametrize("name, data, words", [
+    ("gcn", NODES, "--heads 8"),  # as by default, which says nothing wrong
+    ("graphgps", NODES, "--head-layers 2 --local gat --attn none --heads 2"),
+    ("graphgps", GRAPHS, "--head san --pool add"),
+    ("lagrand", NODES, "--norm batch --input-dropout 0.1"),
+    ("graph-mamba", NODES, "--m 1 --shuffle-tokens"),
+])  # fmt: skip
+def test_the_same_option_is_taken_where_it_is_used(name, data, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["train", name, "--dataset", data, "--epochs", "1", "-q", *words.split()])
+    assert stop.value.code == 0
+
+
+def test_published_options_and_saved_ones_may_be_idle(tmp_path):
+    saved = tmp_path / "config.yaml"
+    saved.write_text("norm: batch\n")
+    assert registry.resolve_config("lagcnii", None, {}, saved).norm == "batch"
+
+
+def test_idle_options_are_options():
+    made = [GNNConfig(conv=conv) for conv in CONVS] + [LAGNNConfig(backbone=backbone, views=0, lam=0.0) for backbone in BACKBONES]
+    made += [LargeGTConfig(mode=mode, lists=lists) for mode in ("local", "global", "full") for lists in (None, "kept")]
+    made += [GraphGPSConfig(attn=attn, head=head) for attn, head in itertools.product(("none", "performer"), ("san", "default"))]
+    made += [GraphMambaConfig(m=m, mpnn="none", local_encoder=encoder) for m in (0, 1) for encoder in ("gatedgcn", "rwf", "mean")]
+    for config, task in itertools.product(made, (None, "node", "graph")):
+        unknown = set(config.idle(task)) - {item.name for item in dataclasses.fields(config)} - {"pool"}
+        assert not unknown, (config, unknown)
