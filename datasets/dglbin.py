@@ -1,8 +1,8 @@
-"""One homogeneous graph from DGL's ``.bin`` (``dgl.save_graphs``, DGL 0.5 to 1.1), read field by field.
+"""Homogeneous graphs from DGL's ``.bin`` (``dgl.save_graphs``, DGL 0.5 to 1.1), read field by field.
 
 DGL's own reader trusts the lengths in the file and can take the process down with it; this one checks each against what is
-left. The layout, all little-endian: 4096 bytes with magic, version, kind and number of graphs; the position of the
-graph; named arrays (``labels`` of save_graphs); the graph: its metagraph, its edges as COO, CSR or CSC, the number of
+left. The layout, all little-endian: 4096 bytes with magic, version, kind and number of graphs; the position of the first
+graph; named arrays (``labels`` of save_graphs); the graphs: metagraph, edges as COO, CSR or CSC, the number of
 nodes, node arrays, edge arrays, names of types. Strings and lists carry a u64 length in front.
 """
 
@@ -90,24 +90,39 @@ class Reader:
         return (rows, columns, *arrays)
 
 
-def read_dglbin(blob: Blob, options: ReadOptions) -> EdgeTable:
-    """Edges, ids, features, labels and masks of the one graph in the file."""
+def opened(blob: Blob) -> tuple[Reader, int]:
+    """(reader at the named arrays, number of graphs)."""
     reader = Reader(blob)
     reader.magic(FILE_MAGIC, "mark of a DGL graph file")
     version, kind, graphs = (reader.number("header") for _ in range(3))
     if version != VERSION or kind != HETEROGRAPH:
         raise blob.error(f"DGL format version {version}, kind {kind}, expected version 2 (DGL 0.5 or later)")
-    if graphs != 1:
-        raise blob.error(f"found {graphs} graphs, expected one")
     reader.take(HEADER - reader.place, "header")
     reader.number("position")
-    named = reader.arrays()
+    return reader, graphs
+
+
+def read_one(reader: Reader) -> tuple:
+    """(sources, destinations, number of nodes, node arrays by name, edge arrays by name) of the graph at the reader's place."""
     src, dst, n = _edges(reader)
     ndata, edata = _frames(reader)
-    check_shape(blob, n, n, len(src))
+    for what in ("names of node types", "names of edge types"):
+        for _ in range(reader.count(what, 1000)):
+            reader.text()
+    check_shape(reader.blob, n, n, len(src))
     for ids in (src, dst):
         if ids.ndim != 1 or (len(ids) and (ids.min() < 0 or ids.max() >= n)):
-            raise blob.error(f"an edge names a node outside 0..{n - 1}")
+            raise reader.blob.error(f"an edge names a node outside 0..{n - 1}")
+    return src, dst, n, ndata, edata
+
+
+def read_dglbin(blob: Blob, options: ReadOptions) -> EdgeTable:
+    """Edges, ids, features, labels and masks of the one graph in the file; several are read by :mod:`.dglbin_sets`."""
+    reader, graphs = opened(blob)
+    if graphs != 1:
+        raise blob.error(f"found {graphs} graphs, expected one")
+    named = reader.arrays()
+    src, dst, n, ndata, edata = read_one(reader)
     table = EdgeTable(blob.name, src, dst, None, _ids(blob, named, n), n, symmetric=True)
     weight = edata.get(options.weight or "weight")
     if options.weight is not None and weight is None:
@@ -186,15 +201,22 @@ def _ids(blob: Blob, named: dict, n: int):
     return ids
 
 
+def feature_rows(blob: Blob, array: numpy.ndarray, count: int, what: str) -> numpy.ndarray:
+    """(count, F) float32 features of an array of any numbers."""
+    if array.shape[:1] != (count,):
+        raise blob.error(f"{what} array 'feat' has shape {array.shape}, expected {count} rows")
+    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise blob.error(f"{what} array 'feat' holds a value that is not a finite number")
+    return array.reshape(count, int(np.prod(array.shape[1:]))).astype(np.float32)
+
+
 def _node_data(blob: Blob, ndata: dict, n: int) -> dict:
     found = {}
     for name, array in ndata.items():
         if array.shape[:1] != (n,):
             raise blob.error(f"node array {name!r} has shape {array.shape}, expected {n} rows")
         if name == "feat":
-            if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-                raise blob.error("node array 'feat' holds a value that is not a finite number")
-            found[name] = array.reshape(n, -1).astype(np.float32)
+            found[name] = feature_rows(blob, array, n, "node")
         elif name == "label":
             if array.ndim > 2 or not np.isfinite(array).all():
                 raise blob.error(f"node array 'label' has shape {array.shape}, expected ({n},) or ({n}, L) numbers")

@@ -1,7 +1,8 @@
 """The user's own graph: one function reads every file format, from a path or from stdin.
 
 Edge lists (csv, tsv, txt, any of them gzipped), Parquet, Matrix Market, SciPy npz, MATLAB ``.mat``, GraphML and DGL
-``.bin``. Node ids are kept and come back in ``GraphDataset.node_ids``:
+``.bin``, which may hold many labelled graphs too (:mod:`graphkit.datasets.dglbin_sets`). Node ids are kept and come back
+in ``GraphDataset.node_ids``:
 
 - integer ids are sorted; ``node_ids`` is None where they are exactly 0..n-1;
 - ids of any other kind are strings, in the order of their first appearance, read row by row, source first. They come
@@ -19,7 +20,7 @@ import os
 import stat
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ log = logging.getLogger("graphkit")
 
 STDIN = "-"
 CHUNK = 1 << 24
+TASKS = ("node", "link", "graph", "events")
 # format -> (module, function that turns a Blob and the options into EdgeTable, suffixes)
 FORMATS = {
     "edge list": ("graphkit.datasets.tables", "read_table", (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph")),
@@ -105,7 +107,7 @@ class Blob:
 
 def read_graph(path, options: ReadOptions | None = None, task: str | None = None, split: str | None = None,
                seed: int = 0) -> GraphDataset:
-    """Read a user's graph from a file, or from stdin for ``"-"``.
+    """Read a user's graph, or set of graphs, from a file, or from stdin for ``"-"``.
 
     Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
     ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a time. Splits
@@ -115,15 +117,21 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     from graphkit.datasets import assemble, attach
 
     options = options or ReadOptions()
-    task = "node" if task == "labels" else task
-    if task not in (None, "node", "link", "events"):
-        raise UsageError(f"task {task!r}: a file holds one graph, which has the tasks node, link and events")
+    if task not in (None, "labels", *TASKS):
+        raise UsageError(f"task {task!r}: expected one of {', '.join(TASKS)}")
     if task == "events":
         from graphkit.datasets import event_files, events
 
         blob = read_blob(path, "events")
         return events.finish_events(event_files.read_events(blob, options, dataset_name(blob.name)), split, None, seed)
     blob = read_blob(path)
+    if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options)) is not None:
+        from graphkit.datasets import splits
+
+        return splits.finish(several, "graph" if task == "labels" else task, split, seed)
+    task = "node" if task == "labels" else task
+    if task == "graph":
+        raise UsageError(f"task 'graph': {blob.name} holds one graph, which has the tasks node, link and events")
     table = read_edges(blob, options)
     nodes = attach.read_nodes(table, options)
     dataset = assemble.build(table, nodes, options, name=dataset_name(blob.name))
@@ -135,6 +143,19 @@ def read_edges(blob: Blob, options: ReadOptions):
     module, function, _ = FORMATS[format_of(blob)]
     with one_line(blob, format_of(blob)):
         return getattr(import_module(module), function)(blob, options)
+
+
+def _graph_set(blob: Blob, options: ReadOptions):
+    """The set of graphs in a ``.bin``, or None where it holds one."""
+    from graphkit.datasets import dglbin, dglbin_sets
+
+    with one_line(blob, "DGL bin"):
+        if dglbin.opened(blob)[1] == 1:
+            return None
+        given = [f"--{item.name}" for item in fields(options) if getattr(options, item.name) != item.default]
+        if given:
+            raise UsageError(f"{given[0].replace('_', '-')}: found with {blob.name}, which holds many graphs, expected with one graph")
+        return dglbin_sets.read_graphs(blob, dataset_name(blob.name))
 
 
 def format_of(blob: Blob) -> str:

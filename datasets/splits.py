@@ -167,7 +167,7 @@ def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeS
         raise DataError(f"data set {dataset!r}: unknown {task} split {name!r}{did_you_mean(name, known)}"
                         f"; expected one of {', '.join(known)}")  # fmt: skip
     values = np.asarray(labels)
-    known = np.flatnonzero(values >= 0 if values.ndim == 1 and task == "node" else _labelled_rows(values))
+    known = np.flatnonzero(values >= 0 if values.ndim == 1 and (task == "node" or values.dtype.kind in "iu") else _labelled_rows(values))
     order = np.random.default_rng(seed).permutation(known)
     train, valid = int(fractions[0] * len(order)), int(fractions[1] * len(order))
     test = len(order) - train - valid if abs(sum(fractions) - 1) < 1e-9 else int(fractions[2] * len(order))

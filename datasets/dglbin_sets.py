@@ -1,0 +1,103 @@
+"""Many labelled graphs from one of DGL's ``.bin`` files: ``dgl.save_graphs(path, graphs, {"label": y})``.
+
+``y`` (G,), or (G, T) for several labels a graph; -1 or NaN where one is not known. Whole numbers in one column are classes, numbers
+with a fraction a regression, several columns of 0 and 1 several labels. Boolean arrays ``train_mask``, ``valid_mask``, ``test_mask``
+(G,) beside it are the split ``given``; without them it is drawn, and ``10fold`` and ``gin-10fold`` stand beside where every class has
+ten graphs. Node and edge features are ``feat``, taken as numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphkit.datasets.base import GraphDataset, GraphSplit
+from graphkit.datasets.dglbin import feature_rows, opened, read_one
+from graphkit.datasets.files import Blob
+from graphkit.datasets.splits import Loaded, as_tensor, fold_splits, stratified_folds
+from graphkit.lazy import dgl, np
+
+if TYPE_CHECKING:
+    import numpy
+
+LABELS = ("label", "labels", "y")
+FOLDS = 10
+GIVEN = "given"
+
+
+def read_graphs(blob: Blob, name: str) -> Loaded:
+    """Read the graphs, their features and labels, and the splits; raises :class:`DataError`.
+
+    A graph whose edges all have their reverse counts as undirected; the set is directed where one of them is not.
+    """
+    reader, count = opened(blob)
+    if count == 0:
+        raise blob.error("found 0 graphs, expected at least one")
+    named = reader.arrays()
+    graphs, directed = [], False
+    for _ in range(count):
+        src, dst, n, ndata, edata = read_one(reader)
+        graph = dgl.graph((as_tensor(src), as_tensor(dst)), num_nodes=n)
+        for what, data, rows, frame in (("node", ndata, n, graph.ndata), ("edge", edata, len(src), graph.edata)):
+            if "feat" in data:
+                frame["feat"] = as_tensor(feature_rows(blob, data["feat"], rows, what))
+        graphs.append(graph)
+        directed = directed or not np.array_equal(np.sort(src * n + dst), np.sort(dst * n + src))
+    _check_widths(blob, graphs)
+    dataset = GraphDataset(name, graphs=graphs, directed=directed)
+    labels = _labels(blob, named, count)
+    if labels is None:
+        return Loaded(dataset)
+    dataset.graph_labels = as_tensor(labels)
+    metric = "mae" if labels.dtype.kind == "f" and not _zero_or_one(labels) else None
+    given = _splits(blob, named, labels)
+    default = GIVEN if GIVEN in given else "random-0.8/0.1/0.1"
+    return Loaded(dataset, given, defaults={"graph": (default, metric)})
+
+
+def _check_widths(blob: Blob, graphs: list) -> None:
+    for what, frames in (("node", [graph.ndata for graph in graphs]), ("edge", [graph.edata for graph in graphs])):
+        widths = [frame["feat"].shape[1] if "feat" in frame else 0 for frame in frames]
+        if len(set(widths)) > 1:
+            other = next(number for number, width in enumerate(widths) if width != widths[0])
+            raise blob.error(f"graph {other} has {widths[other]} {what} features, but graph 0 has {widths[0]}")
+
+
+def _labels(blob: Blob, named: dict, count: int) -> numpy.ndarray | None:
+    """(G,) int64 classes, or (G, T) float32."""
+    name = next((name for name in LABELS if name in named), None)
+    if name is None:
+        return None
+    values = named[name]
+    if values.ndim not in (1, 2) or len(values) != count or values.size == 0:
+        raise blob.error(f"array {name!r} has shape {values.shape}, expected {count} rows, one for each graph")
+    values = values.reshape(count, -1)
+    known = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+    if values.dtype.kind not in "biuf" or np.isinf(known).any():
+        raise blob.error(f"array {name!r} holds a value that is not a finite number")
+    if values.shape[1] > 1 or values.dtype.kind == "f":
+        return values.astype(np.float32)
+    values = values[:, 0].astype(np.int64)
+    if not -1 <= values.min() <= values.max() < max(count, 1000):
+        raise blob.error(f"array {name!r} holds {values.min()}..{values.max()}, expected class numbers from 0, or -1")
+    return values
+
+
+def _zero_or_one(values: numpy.ndarray) -> bool:
+    return bool(np.isin(values[~np.isnan(values)], (0.0, 1.0)).all())
+
+
+def _splits(blob: Blob, named: dict, labels: numpy.ndarray) -> dict:
+    masks = {part: named.get(f"{part}_mask") for part in ("train", "valid", "test")}
+    if masks["valid"] is None:
+        masks["valid"] = named.get("val_mask")
+    missing = [part for part, mask in masks.items() if mask is None]
+    if len(missing) < 3:
+        if missing:
+            raise blob.error(f"has no array {missing[0]}_mask, expected one beside those of the other parts")
+        for part, mask in masks.items():
+            if mask.shape != (len(labels),):
+                raise blob.error(f"array {part}_mask has shape {mask.shape}, expected {(len(labels),)}")
+        return {GIVEN: GraphSplit(*(np.flatnonzero(mask) for mask in masks.values()))}
+    counts = np.bincount(labels) if labels.ndim == 1 and labels.min() >= 0 else np.zeros(1, dtype=np.int64)
+    enough = counts.any() and counts[counts > 0].min() >= FOLDS
+    return fold_splits(stratified_folds(labels, FOLDS), len(labels)) if enough else {}
