@@ -1,7 +1,7 @@
 """Many labelled graphs from one of DGL's ``.bin`` files: ``dgl.save_graphs(path, graphs, {"label": y})``.
 
-``y`` (G,), or (G, T) for several labels a graph; -1 or NaN where one is not known. Whole numbers in one column are classes, numbers
-with a fraction a regression, several columns of 0 and 1 several labels. Boolean arrays ``train_mask``, ``valid_mask``, ``test_mask``
+``y`` (G,), or (G, T). Whole numbers in one column are classes, -1 where one is not known. Other numbers are a regression, or several
+labels a graph where all of them are 0 or 1; NaN where one is not known. Boolean arrays ``train_mask``, ``valid_mask``, ``test_mask``
 (G,) beside it are the split ``given``; without them it is drawn, and ``10fold`` and ``gin-10fold`` stand beside where every class has
 ten graphs. Node and edge features are ``feat``, taken as numbers.
 """
