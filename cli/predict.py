@@ -26,11 +26,12 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
 @click.option("--after", type=click.Choice(["valid", "test"]), help="With --events: they follow this part of the data.  [default: test]")
 @click.option("--new-nodes", is_flag=True, help="With --events: take nodes in that the run does not know, without a past.")
 @click.option("--explain", metavar="FILE|-", help="Also write which neighbours each score pools, with their probability.")
+@click.option("--vectors", metavar="FILE", help="Labels: also write the vectors that the last layer reads: .npy, .npz, .parquet, .tsv.")
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
 @click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the predictions go, as tsv.")
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, events, after, new_nodes, explain, seed, output, as_json, **values):
+def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors, seed, output, as_json, **values):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
     A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
@@ -40,7 +41,7 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, seed, ou
 
     \b
     Examples:
-      graphkit predict runs/gcn-cora -o labels.tsv
+      graphkit predict runs/gcn-cora -o labels.tsv --vectors hidden.npy
       graphkit predict runs/gin-mine --graph other.csv --features other-features.csv
       graphkit predict runs/ncnc-my --pairs pairs.tsv -o scores.tsv
       graphkit predict runs/ncnc-my --top-k 5 --node alice --json
@@ -70,6 +71,8 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, seed, ou
         _check_links(pairs, top_k, node)
     elif given := [name for name, value in links.items() if value is not None]:
         raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
+    if vectors is not None:
+        _check_vectors(run, task, vectors, output)
     if not other and (flags := read_flags(values)):
         raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
@@ -80,7 +83,7 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, seed, ou
         header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
         dataset = load_dataset(values) if other else None
-        (header, rows), why = _labels(run, found.restore(seed, device=device)[0], dataset), None
+        (header, rows), why = _labels(run, found.restore(seed, device=device)[0], dataset, vectors), None
     tables = ([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)])
     _write(tables)
     if as_json:
@@ -110,14 +113,32 @@ def _check_links(pairs, top_k, node) -> None:
         raise UsageError("--node needs --top-k")
 
 
-def _labels(run: str, learner, dataset) -> tuple[tuple[str, ...], list[tuple]]:
-    from graphkit import predict
+def _check_vectors(run: str, task: str, path: str, output: str) -> None:
+    from graphkit import embeddings
+
+    if task in ("link", "events"):
+        raise UsageError(f"--vectors is for runs of labels; {run} is one of {'links' if task == 'link' else 'events'}")
+    if path == "-":
+        raise UsageError("--vectors -: stdout is for the labels; name a file")
+    if path == output:
+        raise UsageError(f"--vectors {path} and -o {output}: two tables for one file; name another one")
+    embeddings.format_of(path, "--vectors")
+
+
+def _labels(run: str, learner, dataset, path: str | None) -> tuple[tuple[str, ...], list[tuple]]:
+    from graphkit import embeddings, predict
     from graphkit.methods.supervised import SupervisedLearner
 
     if not isinstance(learner, SupervisedLearner):
         raise UsageError(f"{run}: a run of {type(learner).__name__}, which labels nothing; expected a run of links or labels")
     try:
-        return predict.label_table(learner, dataset)
+        if path is None:
+            return predict.label_table(learner, dataset)
+        with predict.VectorRecorder(learner) as recorder:
+            table = predict.label_table(learner, dataset)
+        of = learner.dataset if dataset is None else dataset
+        embeddings.write(path, recorder.vectors(), None if of.graphs is not None else of.node_ids)
+        return table
     except DataError as problem:
         raise DataError(f"{learner.dataset.name if dataset is None else dataset.name}: {problem}") from None
 

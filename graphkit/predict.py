@@ -74,6 +74,40 @@ def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None)
     return ("id", "prediction", *columns), [(node, best, *row) for node, best, row in zip(ids, likeliest, values.tolist())]
 
 
+class VectorRecorder:
+    """Within ``with``, keeps what the last layers of a learner's model read: one vector for each row that it labels.
+
+    Read the layers' own vectors side by side where a model ends in several; where the labels are means over draws, so are vectors.
+    """
+
+    def __init__(self, learner: SupervisedLearner):
+        self.learner, self.draws = learner, getattr(learner.config, "eval_draws", 1)
+        self._seen: list[list[torch.Tensor]] = [[] for _ in learner.last_layers()]
+        self._hooks: list[torch.utils.hooks.RemovableHandle] = []
+
+    def __enter__(self) -> VectorRecorder:
+        self.learner._logits = None  # what is remembered would not pass through the model again
+        for layer, seen in zip(self.learner.last_layers(), self._seen):
+
+            def keep(_, given, seen=seen):
+                seen.append(next(part for part in given if isinstance(part, torch.Tensor)).detach().cpu())
+
+            self._hooks.append(layer.register_forward_pre_hook(keep))
+        return self
+
+    def __exit__(self, *_) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def vectors(self) -> numpy.ndarray:
+        """(rows, d) float32, in the order of the labels."""
+        parts = []
+        for seen in self._seen:
+            groups = [torch.stack(seen[at : at + self.draws]).mean(0) for at in range(0, len(seen), self.draws)]
+            parts.append(torch.cat(groups))
+        return torch.cat(parts, dim=1).float().numpy()
+
+
 def _as_in_training(dataset: GraphDataset, trained: GraphDataset) -> GraphDataset:
     """The data in the form that the model knows: one graph for a model of graphs becomes a list of one."""
     if trained.task == "graph" and dataset.graphs is None:

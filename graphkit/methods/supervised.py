@@ -281,6 +281,10 @@ class SupervisedLearner(Learner):
             self._logits = self.forward(batch.graph, batch.x, batch.e).detach()
         return self._logits
 
+    def last_layers(self) -> list[torch.nn.Module]:
+        """The parts of the model that turn vectors of nodes or graphs into logits, each called with one (rows, d) tensor of them."""
+        raise NotImplementedError
+
     def logits(self) -> torch.Tensor:
         """Logits of every node, or graph, of the learner's own data set; the model is in evaluation mode."""
         self.model.eval()

@@ -189,6 +189,10 @@ class GraphMamba(SupervisedLearner):
 
         return Model(self.config, encodings.parse(self.config.graph_pe), dims)
 
+    def last_layers(self):
+        """The head, behind the pooling of a graph's nodes."""
+        return [self.model.head.layers]
+
     def make_optimizer(self):
         """The optimiser, without weight decay on A_log and D."""
         from graphkit.nn.mamba import decay_groups

@@ -101,3 +101,7 @@ class GraphGPS(SupervisedLearner):
         counts = model.parts()
         log.info("%s parameters: %s", f"{sum(counts.values()):,}", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
         return model
+
+    def last_layers(self):
+        """The head, behind the pooling of a graph's nodes."""
+        return [self.model.head.layers]

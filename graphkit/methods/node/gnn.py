@@ -80,6 +80,10 @@ class GNN(SupervisedLearner):
             )
         return LabelGNN(config, dims)
 
+    def last_layers(self):
+        """The heads, of ``readout`` sum one for every layer, or the convolution to the logits."""
+        return [self.model.layers[-1]] if self.model.heads is None else list(self.model.heads)
+
     def make_optimizer(self):
         """Adam with the weight decay on all parameters, or on those of the first layer."""
         if not self.config.decay_first:

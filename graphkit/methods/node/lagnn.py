@@ -120,6 +120,10 @@ class LAGNN(SupervisedLearner):
                          input_dropout=c.input_dropout, heads=c.heads, out_heads=c.out_heads, join=join, norm=c.norm == "batch",
                          act=c.act, attention=attention)  # fmt: skip
 
+    def last_layers(self) -> list[torch.nn.Module]:
+        """The backbone's last layer."""
+        return [self.model.last]
+
     def make_optimizer(self) -> torch.optim.Optimizer:
         """One rate for all; the convolutions of ``gcnii`` have a weight decay of their own."""
         c = self.config

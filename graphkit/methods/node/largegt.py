@@ -109,6 +109,10 @@ class LargeGT(SupervisedLearner):
         self.store, self.positions = self._offline(self.dataset, self.whole)
         return Model(self.config, dims.in_dim, dims.out_dim, dims.num_nodes)
 
+    def last_layers(self) -> list[torch.nn.Module]:
+        """The head, which reads what the branches of the mode say of a node, side by side."""
+        return [self.model.head]
+
     def _offline(self, dataset, graph):
         """Return (tokens, (n, g) position vectors or None) of a graph with features."""
         from graphkit.kernels.hop_lists import random_lists
