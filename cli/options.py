@@ -127,7 +127,7 @@ def take_argument(values: dict[str, Any]) -> None:
         values["dataset"] = argument
 
 
-def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0):
+def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0, many: bool = False):
     """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
     from graphkit import datasets
     from graphkit.errors import UsageError
@@ -138,7 +138,7 @@ def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str 
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")
     name = name or edges
-    return datasets.load(name, task=task, split=split, seed=seed, read=reading(name, options))
+    return datasets.load(name, task=task, split=split, seed=seed, read=reading(name, options), many=many)
 
 
 def reading(name: str, options: dict[str, Any]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -79,13 +80,15 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors,
     if task == "events":
         _stream(found.restore(seed, device=device), events, after or "test", new_nodes, output, as_json)
         return
+    why, kept = None, None
     if task == "link":
         header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
-        dataset = load_dataset(values) if other else None
-        (header, rows), why = _labels(run, found.restore(seed, device=device)[0], dataset, vectors), None
+        learner = found.restore(seed, device=device)[0]
+        dataset = load_dataset(values, many=learner.dataset.task == "graph") if other else None
+        (header, rows), kept = _labels(run, learner, dataset, vectors)
     tables = ([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)])
-    _write(tables)
+    _write(tables, kept)
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
 
@@ -120,27 +123,27 @@ def _check_vectors(run: str, task: str, path: str, output: str) -> None:
         raise UsageError(f"--vectors is for runs of labels; {run} is one of {'links' if task == 'link' else 'events'}")
     if path == "-":
         raise UsageError("--vectors -: stdout is for the labels; name a file")
-    if path == output:
+    if output != "-" and Path(output).resolve() in (Path(path).resolve(), embeddings.ids_path(path).resolve()):
         raise UsageError(f"--vectors {path} and -o {output}: two tables for one file; name another one")
     embeddings.format_of(path, "--vectors")
 
 
-def _labels(run: str, learner, dataset, path: str | None) -> tuple[tuple[str, ...], list[tuple]]:
-    from graphkit import embeddings, predict
+def _labels(run: str, learner, dataset, path: str | None):
+    """((header, rows), (path, vectors, ids or None) or None where no vectors are asked for)."""
+    from graphkit import predict
     from graphkit.methods.supervised import SupervisedLearner
 
     if not isinstance(learner, SupervisedLearner):
         raise UsageError(f"{run}: a run of {type(learner).__name__}, which labels nothing; expected a run of links or labels")
+    of = learner.dataset if dataset is None else dataset
     try:
         if path is None:
-            return predict.label_table(learner, dataset)
+            return predict.label_table(learner, dataset), None
         with predict.VectorRecorder(learner) as recorder:
             table = predict.label_table(learner, dataset)
-        of = learner.dataset if dataset is None else dataset
-        embeddings.write(path, recorder.vectors(), None if of.graphs is not None else of.node_ids)
-        return table
     except DataError as problem:
-        raise DataError(f"{learner.dataset.name if dataset is None else dataset.name}: {problem}") from None
+        raise DataError(f"{of.name}: {problem}") from None
+    return table, (path, recorder.vectors(), None if learner.dataset.task == "graph" else of.node_ids)
 
 
 def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], list[tuple] | None]:
@@ -164,13 +167,17 @@ def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], l
     return ("source", "target", "score"), rows, why
 
 
-def _write(tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]]) -> None:
-    """Write (path, header, rows) each, "-" for stdout: the files first, all of them or none."""
+def _write(tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]], vectors: tuple | None = None) -> None:
+    """Write (path, header, rows) each, "-" for stdout, and (path, vectors, ids): the files first, all of them or none."""
+    from graphkit import embeddings
+
     with contextlib.ExitStack() as stack:
         files = [(stack.enter_context(atomic_path(path)), *table) for path, *table in tables if path != "-"]
         for path, header, rows in files:
             with open(path, "w", encoding="utf-8") as stream:
                 stream.writelines(_lines(header, rows))
+        if vectors is not None:
+            embeddings.write(*vectors)
     for path, header, rows in tables:
         if path == "-":
             sys.stdout.writelines(_lines(header, rows))

@@ -114,13 +114,15 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
-    config.refuse_idle(overrides)
+    if not values["resume"]:  # a run of before may hold an idle option
+        config.refuse_idle(overrides)
     if values["out"] and not values["resume"]:
         check_free(values["out"])
     device = prepare_machine(values)
     split = values["split"] or ("folds" if values["folds"] else None)
     dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])
-    config.refuse_idle(overrides, dataset.task)
+    if not values["resume"]:
+        config.refuse_idle(overrides, _kind_of_data(dataset))
     _say_what_is_ignored(name, dataset)
     if values["folds"]:
         seeds = _folds(dataset, values["save_predictions"])
@@ -131,6 +133,15 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
             description={"data": data, "preset": preset}, save_predictions=values["save_predictions"],
         )  # fmt: skip
     _show(result, out, values)
+
+
+def _kind_of_data(dataset) -> str | None:
+    """What :meth:`graphkit.config.Config.idle` calls the data."""
+    if dataset.task == "graph":
+        return "graphs"
+    if dataset.task != "node":
+        return None
+    return "parts" if dataset.graphs is not None or "_graph" in dataset.graph.ndata else "graph"
 
 
 def _say_what_is_ignored(name: str, dataset) -> None:

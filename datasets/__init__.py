@@ -34,6 +34,7 @@ def load(
     split: str | None = None,
     seed: int = 0,
     read: ReadOptions | None = None,
+    many: bool = False,
 ) -> GraphDataset:
     """Load a data set.
 
@@ -44,6 +45,7 @@ def load(
     split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
     seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
     read: how to read the user's own files.
+    many: whether a file of one graph is a set of one, where its format can hold many.
     Raises :class:`graphkit.errors.DataError` for an unknown name, absent files or malformed ones.
     """
     loaded = _loaded(name)
@@ -53,7 +55,7 @@ def load(
         return splits.finish(loaded, task, split, seed)
     from graphkit.datasets.files import ReadOptions, read_graph
 
-    return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed)
+    return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed, many=many)
 
 
 def is_own(name: str) -> bool:

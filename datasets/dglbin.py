@@ -47,7 +47,7 @@ class Reader:
     def magic(self, value: int, what: str) -> None:
         place = self.place
         if self.number(what) != value:
-            raise self.blob.error(f"no {what} at byte {place}, expected one homogeneous graph as dgl.save_graphs writes it")
+            raise self.blob.error(f"no {what} at byte {place}, expected a homogeneous graph as dgl.save_graphs writes it")
 
     def count(self, what: str, most: int) -> int:
         place, found = self.place, self.number(what)
@@ -109,7 +109,6 @@ def read_one(reader: Reader) -> tuple:
     for what in ("names of node types", "names of edge types"):
         for _ in range(reader.count(what, 1000)):
             reader.text()
-    check_shape(reader.blob, n, n, len(src))
     for ids in (src, dst):
         if ids.ndim != 1 or (len(ids) and (ids.min() < 0 or ids.max() >= n)):
             raise reader.blob.error(f"an edge names a node outside 0..{n - 1}")
@@ -123,6 +122,7 @@ def read_dglbin(blob: Blob, options: ReadOptions) -> EdgeTable:
         raise blob.error(f"found {graphs} graphs, expected one")
     named = reader.arrays()
     src, dst, n, ndata, edata = read_one(reader)
+    check_shape(blob, n, n, len(src))
     table = EdgeTable(blob.name, src, dst, None, _ids(blob, named, n), n, symmetric=True)
     weight = edata.get(options.weight or "weight")
     if options.weight is not None and weight is None:
@@ -205,9 +205,16 @@ def feature_rows(blob: Blob, array: numpy.ndarray, count: int, what: str) -> num
     """(count, F) float32 features of an array of any numbers."""
     if array.shape[:1] != (count,):
         raise blob.error(f"{what} array 'feat' has shape {array.shape}, expected {count} rows")
-    if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise blob.error(f"{what} array 'feat' holds a value that is not a finite number")
-    return array.reshape(count, int(np.prod(array.shape[1:]))).astype(np.float32)
+    return numbers(blob, array, f"{what} array 'feat'").reshape(count, int(np.prod(array.shape[1:])))
+
+
+def numbers(blob: Blob, array: numpy.ndarray, what: str, unknown: bool = False) -> numpy.ndarray:
+    """The array as float32; raises :class:`DataError` for what is no finite number there, with ``unknown`` but NaN."""
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float32) if array.dtype.kind in "biuf" else np.full(1, np.inf)
+    if not (np.isfinite(values) | (unknown & np.isnan(values))).all():
+        raise blob.error(f"{what} holds a value that is not a finite number of float32")
+    return values
 
 
 def _node_data(blob: Blob, ndata: dict, n: int) -> dict:

@@ -106,12 +106,13 @@ class Blob:
 
 
 def read_graph(path, options: ReadOptions | None = None, task: str | None = None, split: str | None = None,
-               seed: int = 0) -> GraphDataset:
+               seed: int = 0, many: bool = False) -> GraphDataset:
     """Read a user's graph, or set of graphs, from a file, or from stdin for ``"-"``.
 
     Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
     ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a time. Splits
-    come from ``options.splits``, else they are drawn by :mod:`graphkit.datasets.splits`.
+    come from ``options.splits``, else they are drawn by :mod:`graphkit.datasets.splits`. ``many``: a ``.bin`` of one graph is a set of
+    one, as for a model of graphs.
     Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
     """
     from graphkit.datasets import assemble, attach
@@ -125,7 +126,7 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
         blob = read_blob(path, "events")
         return events.finish_events(event_files.read_events(blob, options, dataset_name(blob.name)), split, None, seed)
     blob = read_blob(path)
-    if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options)) is not None:
+    if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options, many)) is not None:
         from graphkit.datasets import splits
 
         return splits.finish(several, "graph" if task == "labels" else task, split, seed)
@@ -145,16 +146,16 @@ def read_edges(blob: Blob, options: ReadOptions):
         return getattr(import_module(module), function)(blob, options)
 
 
-def _graph_set(blob: Blob, options: ReadOptions):
-    """The set of graphs in a ``.bin``, or None where it holds one."""
+def _graph_set(blob: Blob, options: ReadOptions, many: bool):
+    """The set of graphs in a ``.bin``, or None where it holds one that is to be read as such."""
     from graphkit.datasets import dglbin, dglbin_sets
 
+    given = [f"--{item.name}".replace("_", "-") for item in fields(options) if getattr(options, item.name) != item.default]
     with one_line(blob, "DGL bin"):
-        if dglbin.opened(blob)[1] == 1:
+        if dglbin.opened(blob)[1] == 1 and (given or not many):
             return None
-        given = [f"--{item.name}" for item in fields(options) if getattr(options, item.name) != item.default]
         if given:
-            raise UsageError(f"{given[0].replace('_', '-')}: found with {blob.name}, which holds many graphs, expected with one graph")
+            raise UsageError(f"{given[0]}: found with {blob.name}, which holds many graphs, expected with one graph")
         return dglbin_sets.read_graphs(blob, dataset_name(blob.name))
 
 

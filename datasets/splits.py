@@ -167,7 +167,9 @@ def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeS
         raise DataError(f"data set {dataset!r}: unknown {task} split {name!r}{did_you_mean(name, known)}"
                         f"; expected one of {', '.join(known)}")  # fmt: skip
     values = np.asarray(labels)
-    known = np.flatnonzero(values >= 0 if values.ndim == 1 and (task == "node" or values.dtype.kind in "iu") else _labelled_rows(values))
+    known = np.flatnonzero(known_rows(values, task))
+    if not len(known):
+        raise DataError(f"data set {dataset!r}: all labels are unknown, expected some for the {task} task")
     order = np.random.default_rng(seed).permutation(known)
     train, valid = int(fractions[0] * len(order)), int(fractions[1] * len(order))
     test = len(order) - train - valid if abs(sum(fractions) - 1) < 1e-9 else int(fractions[2] * len(order))
@@ -175,11 +177,16 @@ def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeS
     return kind(*(np.sort(part) for part in parts))
 
 
-def _labelled_rows(values: numpy.ndarray) -> numpy.ndarray:
-    """Rows with any label: a one among multi-labels (0/1), any number that is not NaN elsewhere."""
+def known_rows(values: numpy.ndarray, task: str) -> numpy.ndarray:
+    """(n,) bool: rows with a label: no -1 among classes, no NaN among numbers, any label of several.
+
+    A node of several labels, 0 or 1, that has none of them is one that nobody labelled; of a graph all of them can be 0.
+    """
     if values.ndim == 1:
-        return np.ones(len(values), dtype=bool)
-    return (np.nan_to_num(values) != 0).any(1) | np.isnan(values).any(1)
+        return values >= 0 if task == "node" or values.dtype.kind in "iu" else np.array([value == value for value in values], dtype=bool)
+    if task == "node":
+        return (np.nan_to_num(values) != 0).any(1) | np.isnan(values).any(1)
+    return ~np.isnan(values.astype(np.float64)).all(1)
 
 
 def shchur(labels: numpy.ndarray, seed: int, dataset: str = "") -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:

@@ -108,16 +108,17 @@ class Config:
                 raise UsageError(f"{origin}: unknown option {key!r}{did_you_mean(key, names)}")
         return cls(**cleaned)
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
-        """Options that nothing reads in this configuration, or on data of this task -> what makes it so.
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """Options that nothing reads in this configuration -> what makes it so.
 
-        Who sets one by hand is told, see :meth:`refuse_idle`; published options and saved ones may hold some.
+        data: ``graph`` (one graph), ``parts`` (labelled nodes of many graphs) or ``graphs`` (many labelled ones); None where that is
+        not known yet. Who sets an idle option by hand is told, see :meth:`refuse_idle`; published options and saved ones may hold some.
         """
         return {}
 
-    def refuse_idle(self, given: Iterable[str], task: str | None = None) -> None:
+    def refuse_idle(self, given: Iterable[str], data: str | None = None) -> None:
         """Raise :class:`UsageError` where one of the ``given`` options is idle but is not at its default."""
-        idle = self.idle(task)
+        idle = self.idle(data)
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.name in idle and item.name in given and value != item.default:

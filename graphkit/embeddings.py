@@ -47,7 +47,7 @@ def write(path: str | Path, vectors: np.ndarray, ids: np.ndarray | None = None) 
         raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
     numbers = np.arange(len(vectors)) if ids is None else np.asarray(ids)
     if kind == "npy":
-        _write_ids(_ids_path(path), ids)
+        _write_ids(ids_path(path), ids)
     with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         if kind == "npy":
             _write_npy(stream, vectors)
@@ -178,7 +178,8 @@ def _write_parquet(stream: BinaryIO, vectors: np.ndarray, ids: np.ndarray) -> No
             writer.write_table(pa.table([ids[start:stop], *columns], schema=schema))
 
 
-def _ids_path(path: str | Path) -> Path:
+def ids_path(path: str | Path) -> Path:
+    """Where the ids of a .npy of vectors lie, if they are not 0..n-1."""
     return Path(path).with_suffix(".ids.tsv")
 
 
@@ -191,7 +192,7 @@ def _write_ids(path: Path, ids: np.ndarray | None) -> None:
 
 
 def _read_npy(path: Path):
-    ids = _ids_path(path)
+    ids = ids_path(path)
     names = np.array(ids.read_text(encoding="utf-8").split("\n")[1:-1]) if ids.is_file() else None
     return np.load(path, mmap_mode="r", allow_pickle=False), names
 

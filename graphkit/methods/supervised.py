@@ -49,17 +49,20 @@ class SupervisedConfig(LearnerConfig):
     saint_budget: tuple[int, ...] = option((500, 4), "saint: nodes, edges, or walks and their length", min=1)
     workers: int = option(0, "processes that draw a sampler's pieces ahead; 0 draws in the training process", min=0)
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
-        """Options of other samplers and schedules, and on nodes those that make a vector of a graph."""
-        sampler = f"--sampler {self.sampler}"
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """Options of other samplers, schedules and kinds of data."""
+        sampler, full = f"--sampler {self.sampler}", self.sampler == "full"
         return {
-            **super().idle(task),
+            **super().idle(data),
             **idle_unless(self.sampler in ("neighbor", "labor", "shadow"), sampler, "fanout"),
             **idle_unless(self.sampler == "cluster", sampler, "parts", "parts_per_batch"),
             **idle_unless(self.sampler == "saint", sampler, "saint_mode", "saint_budget"),
-            **idle_unless(self.sampler != "full", sampler, "workers"),
+            **idle_unless(not full, sampler, "workers"),
+            **idle_unless(self.sampler != "cluster", sampler, "batch_size"),
             **idle_unless(self.schedule == "step", f"--schedule {self.schedule}", "decay_every", "decay"),
-            **idle_unless(task != "node", "a task on nodes", "pool"),
+            **idle_unless(data in (None, "graphs"), "a task on nodes", "pool"),
+            **idle_unless(data != "graph", "training on one graph", "steps", "eval_batch_size"),
+            **idle_unless(data != "graph" or not full, "training on a whole graph", "batch_size"),
         }
 
 

@@ -12,7 +12,7 @@ from graphkit.cli.main import main
 from graphkit.methods.graph.graph_mamba import GraphMambaConfig
 from graphkit.methods.graph.graphgps import GraphGPSConfig
 from graphkit.methods.node.gnn import CONVS, GNNConfig
-from graphkit.methods.node.lagnn_options import BACKBONES, LAGNNConfig
+from graphkit.methods.node.lagnn_options import BACKBONES, CONTROLS, LAGNNConfig
 from graphkit.methods.node.largegt import LargeGTConfig
 
 NODES, GRAPHS = "sbm:n=60,k=2,features=4", "csl:copies=5"
@@ -37,6 +37,20 @@ REFUSED = [
     ("graphgps", NODES, "--performer-kernel softmax", "--performer-kernel is softmax, but --attn transformer"),
     ("graphgps", NODES, "--pe rwse --lap-layers 3", "--lap-layers is 3, but --pe rwse"),
     ("gcn", NODES, "--heads 2", "--heads is 2, but gcn"),
+    ("gatedgcn", NODES, "--norm layer", "--norm is layer, but gatedgcn with --stack plain"),
+    ("gcn", NODES, "--stack residual --act elu", "--act is elu, but gcn with --stack residual"),
+    ("gcn", NODES, "--stack residual --no-last-act", "--last-act is false, but gcn with --stack residual"),
+    ("gat", NODES, "--input-linear --out-heads 4", "--out-heads is 4, but a last layer that a linear head follows"),
+    ("gat", GRAPHS, "--out-heads 4", "--out-heads is 4, but a last layer that a linear head follows"),
+    ("gcn", NODES, "--batch-size 7", "--batch-size is 7, but training on a whole graph"),
+    ("gcn", NODES, "--sampler cluster --batch-size 7", "--batch-size is 7, but --sampler cluster"),
+    ("largegt", NODES, "--steps 4", "--steps is 4, but training on one graph"),
+    ("lagcn", NODES, "--views 0 --generator-epochs 77", "--generator-epochs is 77, but --views 0"),
+    ("lagcn", NODES, "--control self --latent-dim 3", "--latent-dim is 3, but --control self"),
+    ("lagcn", NODES, "--control random --generator-steps 5", "--generator-steps is 5, but --control random"),
+    ("lagcn", NODES, "--select heldout --u-epochs 5", "--u-epochs is 5, but --select heldout"),
+    ("graph-mamba", NODES, "--m 1 --node-scan none --order degree", "--order is degree, but --node-scan none"),
+    ("graph-mamba", NODES, "--m 1 --mpnn none --num-layers 7", "--num-layers is 7, but --mpnn none"),
     ("gcn", NODES, "--fanout 4,4", "--fanout is 4,4, but --sampler full"),
     ("gin", NODES, "--sampler shadow --parts 3", "--parts is 3, but --sampler shadow"),
 ]  # fmt: skip
@@ -58,9 +72,17 @@ def test_an_idle_option_is_refused(name, data, words, message, capsys, tmp_path,
     ("graphgps", GRAPHS, "--head san --pool add"),
     ("lagrand", NODES, "--norm batch --input-dropout 0.1"),
     ("graph-mamba", NODES, "--m 1 --shuffle-tokens"),
+    ("gin", NODES, "--stack residual --norm batch --act elu"),
+    ("gcn", NODES, "--sampler saint --saint-budget 5,2 --batch-size 7"),
+    ("gat", NODES, "--out-heads 4"),
+    ("largegt", NODES, "--batch-size 7 --eval-batch-size 5 --k 4 --centroids 8"),
+    ("lagcn", NODES, "--control random --latent-dim 3"),
+    ("gcn", "pattern:train=4,valid=2,test=2", "--batch-size 2 --steps 3 --eval-batch-size 2"),
+    ("graphgps", NODES, "--config san.yaml --head-layers 2"),
 ])  # fmt: skip
 def test_the_same_option_is_taken_where_it_is_used(name, data, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "san.yaml").write_text("head: san\n")
     with pytest.raises(SystemExit) as stop:
         main(["train", name, "--dataset", data, "--epochs", "1", "-q", *words.split()])
     assert stop.value.code == 0
@@ -77,6 +99,7 @@ def test_idle_options_are_options():
     made += [LargeGTConfig(mode=mode, lists=lists) for mode in ("local", "global", "full") for lists in (None, "kept")]
     made += [GraphGPSConfig(attn=attn, head=head) for attn, head in itertools.product(("none", "performer"), ("san", "default"))]
     made += [GraphMambaConfig(m=m, mpnn="none", local_encoder=encoder) for m in (0, 1) for encoder in ("gatedgcn", "rwf", "mean")]
-    for config, task in itertools.product(made, (None, "node", "graph")):
-        unknown = set(config.idle(task)) - {item.name for item in dataclasses.fields(config)} - {"pool"}
+    made += [GNNConfig(conv=conv, stack="residual") for conv in CONVS] + [LAGNNConfig(control=control) for control in CONTROLS]
+    for config, data in itertools.product(made, (None, "graph", "parts", "graphs")):
+        unknown = set(config.idle(data)) - {item.name for item in dataclasses.fields(config)} - {"pool"}
         assert not unknown, (config, unknown)

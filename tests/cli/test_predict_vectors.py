@@ -71,6 +71,14 @@ def test_vectors_of_another_graph_bear_its_ids(tmp_path, capsys):
     assert ids.tolist() == ["x", "y", "z"] and vectors.shape == (3, 8)
 
 
+def test_one_graph_for_a_model_of_graphs_is_row_zero(tmp_path, capsys):
+    assert command("train", "gin", "--dataset", GRAPHS, *SMALL.split(), "--out", tmp_path / "run") == 0
+    (tmp_path / "other.csv").write_text("from,to\nx,y\ny,z\n")
+    assert command("predict", tmp_path / "run", "--graph", tmp_path / "other.csv", "--vectors", tmp_path / "v.tsv") == 0
+    vectors, ids = embeddings.read(tmp_path / "v.tsv")
+    assert vectors.shape == (1, 8) and ids.tolist() == ["0"]
+
+
 def test_what_cannot_be_is_said(tmp_path, capsys):
     assert command("train", "gcn", "--dataset", NODES, *SMALL.split(), "--out", tmp_path / "run") == 0
     assert command("train", "cn", "--dataset", "karate", "-q", "--out", tmp_path / "links") == 0
@@ -78,9 +86,14 @@ def test_what_cannot_be_is_said(tmp_path, capsys):
     for words, message in (
         (["run", "--vectors", "-"], "--vectors -: stdout is for the labels"),
         (["run", "--vectors", "v.csv"], "--vectors v.csv: found the ending '.csv'"),
-        (["run", "--vectors", "v.tsv", "-o", "v.tsv"], "two tables for one file"),
+        (["run", "--vectors", "v.tsv", "-o", "./v.tsv"], "two tables for one file"),
+        (["run", "--vectors", "v.npy", "-o", "v.ids.tsv"], "two tables for one file"),
         (["links", "--top-k", "1", "--vectors", "v.tsv"], "--vectors is for runs of labels;"),
     ):
         assert command("predict", tmp_path / words[0], *words[1:]) == 2
         found = capsys.readouterr()
         assert message in found.err and len(found.err.splitlines()) == 1 and found.out == ""
+    for words in (["--vectors", tmp_path / "v.npy", "-o", "/proc/l.tsv"], ["--vectors", "/proc/v.npy", "-o", tmp_path / "l.tsv"]):
+        assert command("predict", tmp_path / "run", *words) == 3
+        assert "error: /proc/" in capsys.readouterr().err
+    assert not (tmp_path / "v.npy").exists() and not (tmp_path / "l.tsv").exists()

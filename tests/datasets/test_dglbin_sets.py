@@ -71,14 +71,44 @@ def test_given_parts_are_the_split(tmp_path):
     (np.linspace(-2, 3, COUNT, dtype=np.float32), "mae"),
     (np.stack([np.arange(COUNT) % 2, np.arange(COUNT) % 3 == 0], 1), "rocauc"),
     (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 2, np.nan), "rocauc"),
+    (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 3, np.nan), "mae"),
+    ((np.arange(COUNT) % 2).astype(np.float32), "rocauc"),
     (np.arange(COUNT) % 4 - 1, "accuracy"),
 ])  # fmt: skip
 def test_kind_of_label(tmp_path, labels, metric):
     found = datasets.load(saved(tmp_path, cycles_and_paths(), y=labels), task="graph")
     assert found.metric == metric
     np.testing.assert_array_equal(found.graph_labels.numpy().reshape(labels.shape), labels.astype(found.graph_labels.numpy().dtype))
-    if metric == "accuracy":  # a graph without a class is in no part
-        assert sum(len(part) for part in vars(found.split).values()) == int((labels >= 0).sum())
+    known = labels >= 0 if metric == "accuracy" else ~np.isnan(labels.reshape(COUNT, -1)).all(1)
+    parts = np.sort(np.concatenate(list(vars(found.split).values())))  # a graph without a label is in none
+    assert parts.tolist() == np.flatnonzero(known).tolist()
+
+
+def test_minus_one_beside_zeros_and_ones_is_unknown(tmp_path):
+    labels = np.stack([np.arange(COUNT) % 2, np.arange(COUNT) % 3 - 1], 1)
+    labels[0] = -1
+    found = datasets.load(saved(tmp_path, cycles_and_paths(), y=labels), task="graph")
+    assert found.metric == "rocauc" and torch.equal(torch.isnan(found.graph_labels), torch.from_numpy(labels == -1))
+    assert 0 not in np.concatenate(list(vars(found.split).values()))
+
+
+def test_a_graph_without_nodes_or_edges_is_one(tmp_path):
+    graphs = cycles_and_paths()
+    for number, n in ((5, 0), (6, 2)):
+        graphs[number] = dgl.graph(([], []), num_nodes=n)
+        graphs[number].ndata["feat"], graphs[number].edata["feat"] = torch.rand(n, 3), torch.rand(0, 2)
+    found = read_graph(saved(tmp_path, graphs))
+    assert [graph.num_nodes() for graph in found.graphs] == [graph.num_nodes() for graph in graphs]
+
+
+def test_a_set_of_one_for_a_model_of_graphs(tmp_path):
+    (graph,) = cycles_and_paths(1)
+    graph.add_edges([0, 1], [0, 0], {"feat": torch.rand(2, 2)})  # a loop and a copy stay
+    path = saved(tmp_path, [graph])
+    found = datasets.load(path, many=True)
+    assert found.graph is None and len(found.graphs) == 1 and found.graphs[0].num_edges() == graph.num_edges()
+    assert datasets.load(path).graphs is None
+    assert read_graph(path, ReadOptions(self_loops="keep"), many=True).graphs is None
 
 
 def test_train_and_predict(tmp_path, capsys):
@@ -96,6 +126,11 @@ def test_train_and_predict(tmp_path, capsys):
     assert rows[0] == ["id", "prediction", "p_0", "p_1"] and [row[0] for row in rows[1:]] == list(map(str, range(7)))
     assert command("predict", tmp_path / "run") == 0
     assert len(capsys.readouterr().out.splitlines()) == COUNT + 1
+    together = rows[1:3]
+    alone = saved(other, cycles_and_paths(7)[1:2])
+    assert command("predict", tmp_path / "run", "--graph", alone) == 0
+    single = capsys.readouterr().out.splitlines()[1].split("\t")
+    assert single[1] == together[1][1]
     narrow = saved(other, cycles_and_paths(3, widths=(3, 5)))
     assert command("predict", tmp_path / "run", "--graph", narrow) == 3
     assert "5 edge features, expected 2 as in training" in capsys.readouterr().err
@@ -113,14 +148,24 @@ def test_what_is_wrong_is_said(tmp_path):
         ({"label": labels[:-1]}, "array 'label' has shape (39,), expected 40 rows"),
         ({"label": labels * 5000}, "holds 0..5000, expected class numbers from 0"),
         ({"label": np.full(COUNT, np.inf)}, "not a finite number"),
+        ({"label": np.full(COUNT, 1e300)}, "not a finite number of float32"),
+        ({"label": labels, "y": labels}, "found the arrays label and y, expected one"),
+        ({"label": np.full(COUNT, np.nan)}, "all labels are unknown"),
         ({"label": labels, "train_mask": labels > 0}, "has no array valid_mask"),
-        ({"label": labels, **{f"{part}_mask": labels[:9] > 0 for part in ("train", "valid", "test")}}, "train_mask has shape (9,)"),
+        ({"label": labels, **{f"{part}_mask": np.arange(COUNT) for part in ("train", "valid", "test")}}, "expected 40 of 0 and 1"),
+        ({"label": labels, **{f"{part}_mask": labels > 0 for part in ("train", "valid", "test")}}, "graph 1 is in 3 of train_mask"),
+        ({"label": -labels, "train_mask": labels < 1, "valid_mask": labels > 0, "test_mask": labels > 1}, "leaves no graphs to valid"),
+        ({"label": labels, **{f"{part}_mask": labels[:9] > 0 for part in ("train", "valid", "test")}}, "of shape (9,): expected 40"),
         ({}, "has no labels"),
     ]
     for named, message in cases:
         with pytest.raises(DataError) as problem:
             datasets.load(saved(tmp_path, graphs, **named), task="graph")
         assert message in str(problem.value) and "\n" not in str(problem.value)
+    graphs[2].ndata["feat"][1, 1] = np.nan
+    with pytest.raises(DataError, match="mine.bin, graph 2: node array 'feat' holds a value that is not a finite number"):
+        read_graph(saved(tmp_path, graphs, label=labels))
+    graphs[2].ndata["feat"][1, 1] = 0
     graphs[3].ndata.pop("feat")
     with pytest.raises(DataError, match="graph 3 has 0 node features, but graph 0 has 3"):
         read_graph(saved(tmp_path, graphs, label=labels))
@@ -149,5 +194,5 @@ def test_a_flipped_byte_is_one_line_or_nothing(tmp_path, at, byte):
 def test_a_truncated_file_is_one_line(tmp_path, length):
     path = Path(saved(tmp_path, cycles_and_paths(10), label=np.arange(10) % 2))
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(DataError, match="mine.bin: "):
+    with pytest.raises(DataError, match="mine.bin(, graph [0-9]+)?: "):
         read_graph(path)

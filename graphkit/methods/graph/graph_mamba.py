@@ -81,18 +81,19 @@ class GraphMambaConfig(SupervisedConfig):
         if self.edge_pe and not self.graph_pe:
             raise UsageError("--edge-pe: takes differences of encodings, but --pe names none that all nodes have")
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
+    def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of tokens, encoders and edges that nothing looks at, beside the base's."""
         encoder = f"--local-encoder {self.local_encoder}"
         tokens = ("walks", "repeats", "local_encoder", "token_pool", "token_layers", "readout", "node_scan", "shuffle_tokens")
         edges = self.mpnn != "none" or (self.m > 0 and self.local_encoder == "gatedgcn")
         return {
-            **super().idle(task),
+            **super().idle(data),
             **idle_unless(self.local_encoder == "gatedgcn", encoder, "local_layers"),
             **idle_unless(self.local_encoder == "rwf", encoder, "walk_window"),
             **idle_unless(self.m > 0, "--m 0", *tokens, "local_layers", "walk_window"),
             **idle_unless(edges, f"--mpnn none with {encoder if self.m else '--m 0'}", "edge_pe"),
-            **idle_unless(self.mpnn != "none", "--mpnn none", "combine"),
+            **idle_unless(self.mpnn != "none", "--mpnn none", "combine", *(("num_layers",) if self.m and self.node_scan != "all" else ())),
+            **idle_unless(self.m == 0 or self.node_scan != "none", "--node-scan none", "order", "buckets", "combine"),
         }
 
     @property

@@ -46,18 +46,18 @@ class GraphGPSConfig(SupervisedConfig):
     warmup: int = option(5, "epochs over which the learning rate rises linearly", min=0)
     clip_norm: float = option(1.0, "clip the gradient to this norm; 0: no clipping", min=0)
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
+    def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of other attentions, encodings and heads, beside the base's."""
         names = {part.strip().partition(":")[0] for part in self.pe.split(",")}
         attn, pe = f"--attn {self.attn}", f"--pe {self.pe}"
         return {
-            **super().idle(task),
+            **super().idle(data),
             **idle_unless(self.attn != "none", attn, "attn_dropout", *(() if self.local == "gat" else ("heads",))),
             **idle_unless(self.attn == "performer", attn, "performer_kernel", "performer_head_dim"),
             **idle_unless(any(name.startswith("lappe") for name in names), pe, "lap_encoder", "lap_layers", "lap_post_layers"),
             **idle_unless(not names.isdisjoint(RAW), pe, "raw_encoder"),
-            **idle_unless(task != "node", "a task on nodes", "head"),
-            **idle_unless(task == "node" or self.head != "san", "--head san", "head_layers"),
+            **idle_unless(data in (None, "graphs"), "a task on nodes", "head"),
+            **idle_unless(data != "graphs" or self.head != "san", "--head san", "head_layers"),
         }
 
 

@@ -39,16 +39,22 @@ class GNNConfig(SupervisedConfig):
     alpha: float = option(0.1, "gcnii: share of the first layer's vectors", min=0, max=1)
     lamda: float = option(0.5, "gcnii: strength of the weights over the layers", min=0)
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
-        """Options of other layers, beside the base's."""
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """Options of other layers, stacks and read-outs, beside the base's."""
+        plain, gin, stack = self.stack == "plain", self.conv == "gin", f"{self.conv} with --stack {self.stack}"
+        heads_follow = data in ("parts", "graphs") or self.input_linear or self.readout == "sum" or not plain
         return {
-            **super().idle(task),
+            **super().idle(data),
             **idle_unless(self.conv == "gat", self.conv, "heads", "out_heads", "attn_dropout"),
-            **idle_unless(self.conv == "gin", self.conv, "learn_eps", "mlp_factor", "edge_features"),
+            **idle_unless(gin, self.conv, "learn_eps", "mlp_factor", "edge_features"),
             **idle_unless(self.conv == "gcnii", self.conv, "alpha", "lamda"),
             **idle_unless(self.conv in ("gcn", "gat", "gcnii"), self.conv, "add_loops"),
             **idle_unless(self.readout == "sum", f"--readout {self.readout}", "head_dropout"),
-            **idle_unless(self.stack == "plain", f"--stack {self.stack}", "norm"),
+            # GatedGCN has its norm and activation inside, a residual block those of its feed-forward part; GIN's MLPs have both.
+            **idle_unless((plain and self.conv != "gatedgcn") or (gin and self.norm == "batch"), stack, "norm"),
+            **idle_unless(plain or gin or self.conv == "gatedgcn", stack, "act"),
+            **idle_unless(plain and self.conv != "gatedgcn", stack, "last_act"),
+            **idle_unless(not heads_follow, "a last layer that a linear head follows", "out_heads"),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from graphkit.config import idle_unless, option
@@ -10,6 +11,7 @@ from graphkit.methods.node.lagnn_generator import GeneratorConfig
 from graphkit.methods.supervised import SupervisedConfig
 
 BACKBONES = ("gcn", "gat", "sage", "gcnii", "grand")
+ARCHITECTURE = ("latent_dim", "generator_hidden", "generator_norm", "reconstruction", "output_activation")
 CONTROLS = ("none", "self", "shuffle", "random")
 
 
@@ -67,11 +69,12 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
             other = f"--control {self.control}" if self.views else "--views 0"
             raise UsageError(f"--generator and {other} exclude each other: found both")
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
+    def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of other backbones, and of views and consistency where there are none, beside the base's."""
         word, backbone = f"--backbone {self.backbone}", self.backbone
         return {
-            **super().idle(task),
+            **super().idle(data),
+            **self._idle_generator(),
             **idle_unless(backbone == "gat", word, "attention_dropout", "heads", "out_heads", "attention_target", "symmetric_norm"),
             **idle_unless(backbone == "gcnii", word, "alpha", "lamda", "conv_weight_decay"),
             **idle_unless(backbone == "grand", word, "node_dropout", "grand_order"),
@@ -80,4 +83,17 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
             **idle_unless(backbone != "grand", word, "num_layers"),
             **idle_unless(self.views > 0, "--views 0", "control", "mode"),
             **idle_unless(self.lam > 0, "--lam 0", "temp"),
+        }
+
+    def _idle_generator(self) -> dict[str, str]:
+        """The generator's options where there is none, and those of its training where it is not trained."""
+        names = [item.name for item in dataclasses.fields(GeneratorConfig) if item.name != "row_normalize"]
+        if self.views == 0 or self.control in ("self", "shuffle"):
+            return dict.fromkeys(names, "--views 0" if self.views == 0 else f"--control {self.control}")
+        if self.generator is not None or self.control == "random":
+            training = [name for name in names if name not in ARCHITECTURE]
+            return dict.fromkeys(training, "--generator" if self.generator is not None else "--control random")
+        return {
+            **idle_unless(self.select != "none", "--select none", "select_warmup", "u_every"),
+            **idle_unless(self.select == "u-score", f"--select {self.select}", "u_samples", "u_epochs", "u_updates"),
         }

@@ -54,12 +54,13 @@ class LargeGTConfig(SupervisedConfig):
         if self.lists is not None and self.shuffle_lists:
             raise UsageError("--lists and --shuffle-lists exclude each other: found both")
 
-    def idle(self, task: str | None = None) -> dict[str, str]:
+    def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of the branch that the mode leaves out, and of lists that are not drawn, beside the base's."""
+        base = {name: why for name, why in super().idle(data).items() if name not in ("batch_size", "eval_batch_size")}
         word, mode = f"--mode {self.mode}", self.mode
         codebook = ("global_dim", "centroids", "pos", "reassign_all", "count_bias", "freeze_assignments")
         return {
-            **super().idle(task),
+            **base,
             **idle_unless(mode != "local", word, *codebook),
             **idle_unless(self.lists is None, "--lists", "hub_cap", "hop_dtype", *(("sample_seed",) if mode == "local" else ())),
             **idle_unless(mode != "global", word, "k", "lists", "hub_cap", "hop_dtype", "residual_dropout", "hop_tokens", "shuffle_lists"),
