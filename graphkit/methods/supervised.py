@@ -285,8 +285,11 @@ class SupervisedLearner(Learner):
         return self._logits
 
     def last_layers(self) -> list[torch.nn.Module]:
-        """The parts of the model that turn vectors of nodes or graphs into logits, each called with one (rows, d) tensor of them."""
-        raise NotImplementedError
+        """The parts of the model that turn vectors of nodes or graphs into logits, each called with one (rows, d) tensor of them.
+
+        Raises :class:`UsageError` for a method that does not name them.
+        """
+        raise UsageError(f"--vectors: {type(self).__name__} names no layer that reads vectors of nodes or graphs")
 
     def logits(self) -> torch.Tensor:
         """Logits of every node, or graph, of the learner's own data set; the model is in evaluation mode."""
