@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from graphkit.cli.main import main
 
-SMALL = ["--generator-steps", "12", "--generator-hidden", "8", "--latent-dim", "3", "--generator-batch", "8"]
+SIZES = ["--generator-hidden", "8", "--latent-dim", "3"]
+SMALL = [*SIZES, "--generator-steps", "12", "--generator-batch", "8"]
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_generator_of_an_own_graph_is_trained_without_labels_and_used_again(own,
         words = json.loads(file.metadata()["about"])
         assert json.loads(file.metadata()["model"])["features"] == 5
     assert words["options"]["select"] == "heldout" and words["seed"] == 0
-    code, text, err = graphkit("train", "lagnn", *graph, *labels, "--generator", out, *SMALL, "--epochs", 2, "--out", tmp_path / "run",
+    code, text, err = graphkit("train", "lagnn", *graph, *labels, "--generator", out, *SIZES, "--epochs", 2, "--out", tmp_path / "run",
                                "--json")  # fmt: skip
     assert code == 0, err
     assert json.loads(text)["config"]["generator"] == str(out)
@@ -93,6 +94,6 @@ def test_mistakes_are_one_line(own, tmp_path, graphkit):
     assert "unknown method 'lagcn'" in failed(2, "augment", "lagcn")
     assert "--select u-score needs classes" in failed(2, "augment", "lagnn", *graph, *SMALL, "--out", tmp_path / "g")
     assert "expected a file" in failed(2, "augment", "lagnn", *graph, "--out", "-")
-    train = ["train", "lagnn", *graph, *labels, *SMALL, "--epochs", "1", "--out"]
+    train = ["train", "lagnn", *graph, *labels, *SIZES, "--epochs", "1", "--out"]
     assert "not a safetensors file" in failed(3, *train, tmp_path / "r1", "--generator", tmp_path / "bad")
     assert "no such file" in failed(3, *train, tmp_path / "r2", "--generator", tmp_path / "none")
