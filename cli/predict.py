@@ -123,9 +123,9 @@ def _check_vectors(run: str, task: str, path: str, output: str) -> None:
         raise UsageError(f"--vectors is for runs of labels; {run} is one of {'links' if task == 'link' else 'events'}")
     if path == "-":
         raise UsageError("--vectors -: stdout is for the labels; name a file")
+    embeddings.format_of(path, "--vectors")
     if output != "-" and Path(output).resolve() in (Path(path).resolve(), embeddings.ids_path(path).resolve()):
         raise UsageError(f"--vectors {path} and -o {output}: two tables for one file; name another one")
-    embeddings.format_of(path, "--vectors")
 
 
 def _labels(run: str, learner, dataset, path: str | None):

@@ -34,7 +34,6 @@ log = logging.getLogger("graphkit")
 
 STDIN = "-"
 CHUNK = 1 << 24
-TASKS = ("node", "link", "graph", "events")
 # format -> (module, function that turns a Blob and the options into EdgeTable, suffixes)
 FORMATS = {
     "edge list": ("graphkit.datasets.tables", "read_table", (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph")),
@@ -115,11 +114,11 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     one, as for a model of graphs.
     Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
     """
-    from graphkit.datasets import assemble, attach
+    from graphkit.datasets import assemble, attach, splits
 
     options = options or ReadOptions()
-    if task not in (None, "labels", *TASKS):
-        raise UsageError(f"task {task!r}: expected one of {', '.join(TASKS)}")
+    if task not in (None, "labels", *splits.TASKS):
+        raise UsageError(f"task {task!r}: expected one of {', '.join(splits.TASKS)}")
     if task == "events":
         from graphkit.datasets import event_files, events
 
@@ -127,8 +126,6 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
         return events.finish_events(event_files.read_events(blob, options, dataset_name(blob.name)), split, None, seed)
     blob = read_blob(path)
     if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options, many)) is not None:
-        from graphkit.datasets import splits
-
         return splits.finish(several, "graph" if task == "labels" else task, split, seed)
     task = "node" if task == "labels" else task
     if task == "graph":
