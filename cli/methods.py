@@ -125,6 +125,8 @@ def show(name, as_json):
     click.echo("\nClaims" if sheet.claims else "\nThe sheet has no claims: this is a baseline.")
     for key, claim in sheet.claims.items():
         click.echo(f"  {key}: {' '.join(claim['says'].split())} (expects {' '.join(claim['expect'].split())}; {claim['budget']})")
+        if claim.get("catches"):
+            click.echo(f"    catches: {' '.join(claim['catches'].split())}")
 
 
 def description(name: str) -> str:

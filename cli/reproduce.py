@@ -129,6 +129,10 @@ def _show(verdicts, report) -> None:
     click.echo(table(rows, ("claim", "paper", "measured", "verdict", "time")))
     for verdict in verdicts:
         click.echo(f"{verdict.claim}: expected {verdict.expect}")
+        if verdict.catches:
+            click.echo(f"{verdict.claim}: catches {verdict.catches}")
+        if verdict.why and verdict.state == "not held":
+            click.echo(f"{verdict.claim}: {verdict.why}")
 
 
 def _judge(verdicts) -> None:

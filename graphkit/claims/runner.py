@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ WARM_UP_NODES = 100  # at least; more where vectors are longer
 class Verdict:
     """What became of a claim: ``state`` is held, not held or skipped (``reason`` says why).
 
-    ``seconds`` is what its runs took when they ran, cached ones included; more than ``budget`` is reported, not failed.
+    ``seconds`` is what its runs took when they ran, cached ones included; more than ``budget`` is reported, not failed. ``catches``
+    and ``why`` are the sheet's: which fault the claim would catch, and why it does not hold where it does not. ``setup`` is the
+    sheet's description of the runs, so that a verdict on other runs than today's is known for one.
     """
 
     method: str
@@ -45,6 +47,9 @@ class Verdict:
     finished: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     machine: str = ""
+    catches: str = ""
+    why: str = ""
+    setup: dict[str, Any] = field(default_factory=dict)
 
     @property
     def over_budget(self) -> bool:
@@ -79,8 +84,9 @@ class Runner:
         :class:`DataError` where the expectation asks for what its runs did not measure.
         """
         expect, path = " ".join(claim["expect"].split()), self.folder / f"{name}.{claim_id}.json"
-        verdict = Verdict(name, claim_id, " ".join(claim["says"].split()), claim["paper"], expect, "skipped")
-        verdict.budget = sheets.seconds(claim["budget"])
+        words = sheets.words(claim)
+        verdict = Verdict(name, claim_id, words.pop("says"), claim["paper"], expect, "skipped", **words)
+        verdict.budget, verdict.setup = sheets.seconds(claim["budget"]), sheets.plain(claim["runs"])
         verdict.versions, verdict.machine, verdict.finished = versions(), describe_machine(), time.strftime("%Y-%m-%d")
         before = len(self.executed)
         try:
@@ -159,8 +165,12 @@ def outcome(run: Mapping[str, Any]) -> expressions.Outcome:
     means = {name: values["test"]["mean"] for name, values in run["metrics"].items()}
     official = run["metrics"].get(run.get("metric") or "", {})
     pick = {part: official[part]["mean"] if part in official else None for part in ("test", "valid")}
-    values = tuple(official["test"]["values"]) if official else None
-    return expressions.Outcome(means, seconds=run["seconds"], parameters=run.get("parameters"), values=values, **pick)
+    values = {part: tuple(official[part]["values"]) if part in official else None for part in ("test", "valid")}
+    series = {name: tuple(values["test"]["values"]) for name, values in run["metrics"].items()}
+    return expressions.Outcome(
+        means, seconds=run["seconds"], parameters=run.get("parameters"), values=values["test"], valid_values=values["valid"],
+        series=series, seeds=tuple(run["seeds"]) if "seeds" in run else None, **pick,
+    )  # fmt: skip
 
 
 def took(run: Mapping[str, Any]) -> float:
@@ -187,7 +197,8 @@ def _check(run, dataset) -> dict[str, Any]:
     module, _, function = run["check"].partition(":")
     started = time.monotonic()
     measured = getattr(importlib.import_module(module), function)(dataset)
-    metrics = {key: _alone([float(value)]) for key, value in measured.items()}
+    several = {key: list(value) if isinstance(value, Sequence) else [value] for key, value in measured.items()}
+    metrics = {key: _alone([float(value) for value in values]) for key, values in several.items()}
     return {"check": run["check"], "dataset": dataset.name, "metrics": metrics, "seconds": time.monotonic() - started}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,10 @@ from graphkit.claims import expressions
 from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
 
 PARTS = {"says": str, "paper": Mapping, "runs": Mapping, "expect": str, "budget": object}
+# catches: the faults that would turn the verdict. why: what a claim that does not hold fails on, known once it has been run.
+OPTIONAL = {"smoke": bool, "catches": str, "why": str}
 ACTIONS = {"train": "learner", "embed": "embedder", "check": None}
+KIND_NAMES = {str: "text", bool: "true or false", Mapping: "a mapping"}
 RUN_KEYS = {*ACTIONS, "dataset", "seeds", "overrides", "preset", "split", "evaluate", "task"}
 # protocol of an embed run -> options it takes
 PROTOCOLS = {
@@ -44,18 +48,18 @@ def check(where: str, claim: Any) -> None:
     if not isinstance(claim, Mapping):
         raise DataError(f"{where}: found {type(claim).__name__}, expected a mapping with {', '.join(PARTS)}")
     for key in claim:
-        if key not in {*PARTS, "smoke"}:
-            raise DataError(f"{where}: unknown key {key!r}{did_you_mean(str(key), [*PARTS, 'smoke'])}")
-    for key, kind in PARTS.items():
-        if key not in claim:
+        if key not in {*PARTS, *OPTIONAL}:
+            raise DataError(f"{where}: unknown key {key!r}{did_you_mean(str(key), [*PARTS, *OPTIONAL])}")
+    for key, kind in {**PARTS, **OPTIONAL}.items():
+        if key in PARTS and key not in claim:
             raise DataError(f"{where}: has no {key!r}")
-        if not isinstance(claim[key], kind):
-            word = "text" if kind is str else "a mapping"
-            raise DataError(f"{where}: {key} is {claim[key]!r}, expected {word}")
+        if key in claim and not isinstance(claim[key], kind):
+            raise DataError(f"{where}: {key} is {claim[key]!r}, expected {KIND_NAMES[kind]}")
     try:
         for name, run in claim["runs"].items():
             _check_run(f"run {name!r}", run)
-        expressions.parse(claim["expect"], claim["runs"])
+        for _, asked in expressions.intervals(claim["expect"], claim["runs"]):
+            _check_pairs(claim["runs"], [run for run, _ in asked])
         seconds(claim["budget"])
     except GraphkitError as problem:
         raise DataError(f"{where}: {problem}") from None
@@ -85,6 +89,31 @@ def _check_run(where: str, run: Any) -> None:
         registry.resolve_config(run[action], run["dataset"], run.get("overrides"), preset=run.get("preset", "paper"))
     except UsageError as problem:
         raise DataError(f"{where}: {problem}") from None
+
+
+def _check_pairs(runs: Mapping[str, Any], names: list[str]) -> None:
+    """Refuse an interval of runs that are not judged on the same data, splits and seeds, or by a single seed."""
+    shared = [
+        {"dataset": run["dataset"], "split": run.get("split"), "seeds": run.get("seeds", 1),
+         **{key: value for key, value in run.get("evaluate", {}).items() if key != "C"}}
+        for run in (runs[name] for name in names)
+    ]  # fmt: skip
+    for key in sorted({key for settings in shared for key in settings}):
+        found = [settings.get(key) for settings in shared]
+        if any(value != found[0] for value in found):
+            raise DataError(f"runs {' and '.join(names)} cannot be paired: {key} is {found[0]!r} and {found[1]!r}, expected the same")
+    if "train" in runs[names[0]] and shared[0]["seeds"] == 1:
+        raise DataError(f"run {names[0]!r} has one seed, expected at least 2 for an interval")
+
+
+def words(claim: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a claim says of itself on one line each: ``says``, ``catches`` and ``why``, empty where the sheet has none."""
+    return {key: " ".join(str(claim.get(key, "")).split()) for key in ("says", "catches", "why")}
+
+
+def plain(runs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the runs of a claim as JSON reads them back."""
+    return json.loads(json.dumps(runs, default=str))
 
 
 def _check_dataset(where: str, name: Any) -> None:

@@ -142,6 +142,39 @@ def test_page_leaves_out_claims_that_were_reworded_since(tmp_path, claim, with_c
     assert [verdict.claim for verdict in report.stored(tmp_path)] == ["better"]
 
 
+def test_the_page_begins_with_what_does_not_hold_and_why(reproduce, claim, with_claims, tmp_path):
+    failing = {**claim, "why": "Common neighbours\n  are enough here.", "catches": "a count of one\n side alone"}
+    with_claims("ncnc", {"better": failing, "fine": {**claim, "expect": "ncn.test > 0", "why": "never shown"}})
+    code, out, _ = reproduce("ncnc", **FAILS)
+    assert code == 4
+    assert "better: catches a count of one side alone\nbetter: Common neighbours are enough here.\n" in out
+    assert "never shown" not in out
+    page = report.page(report.stored(tmp_path / "results"))
+    first = page.partition("\n## ncnc")[0].splitlines()
+    assert first[-1] == (
+        "- **ncnc.better**: ncn beats common neighbours. Measured: ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.9000 ± 0.0000; expected "
+        "`ncn.test > cn.test + 0.1`. Common neighbours are enough here."
+    )
+    assert "never shown" not in page and "**better**: ncn beats common neighbours *Catches: a count of one side alone.* |" in page
+
+
+def test_words_of_the_page_are_those_of_the_sheet_today(claim, with_claims, tmp_path):
+    with_claims("ncnc", {"better": claim})
+    Runner(tmp_path, execute=Script(**HOLDS)).claim("ncnc", "better", claim)
+    with_claims("ncnc", {"better": {**claim, "says": "told better", "catches": "a swap"}})
+    (verdict,) = report.stored(tmp_path)
+    assert (verdict.says, verdict.catches) == ("told better", "a swap")
+
+
+def test_page_leaves_out_claims_whose_runs_changed_since(claim, with_claims, tmp_path):
+    with_claims("ncnc", {"better": claim})
+    Runner(tmp_path, execute=Script(**HOLDS)).claim("ncnc", "better", claim)
+    assert len(report.stored(tmp_path)) == 1
+    runs = {**claim["runs"], "ncn": {**claim["runs"]["ncn"], "overrides": {"epochs": 2}}}
+    with_claims("ncnc", {"better": {**claim, "runs": runs}})
+    assert report.stored(tmp_path) == []
+
+
 def test_a_file_that_is_no_verdict_is_named(tmp_path, claim, with_claims):
     with_claims("ncnc", {"better": claim})
     (tmp_path / "ncnc.better.json").write_text("{}")

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from graphkit import datasets, registry
-from graphkit.claims import sheets
+from graphkit.claims import report, sheets
 from graphkit.claims.runner import Runner, execute_run
 from graphkit.errors import DataError, MissingExtraError, UsageError
 
@@ -151,6 +151,16 @@ MALFORMED = [
     (lambda c: c["runs"]["cn"].pop("dataset"), "run 'cn' has seeds, train; expected"),
     (lambda c: c["runs"]["cn"].update(embed="fastrp"), "run 'cn' has dataset, embed, seeds, train; expected one of"),
     (lambda c: c["runs"]["cn"].update(sedes=2), "run 'cn': unknown key 'sedes'; did you mean 'seeds'?"),
+    (lambda c: c.update(catches=["a"]), r"catches is \['a'\], expected text"),
+    (lambda c: c.update(why=3), "why is 3, expected text"),
+    (lambda c: c.update(smoke="yes"), "smoke is 'yes', expected true or false"),
+    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(seeds=2)),
+     "runs ncn and cn cannot be paired: seeds is 3 and 2, expected the same"),
+    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(dataset="les-miserables")),
+     "runs ncn and cn cannot be paired: dataset is 'karate' and 'les-miserables'"),
+    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(split="random-0.5/0.2/0.3")),
+     "cannot be paired: split is None and"),
+    (lambda c: (c.update(expect="interval(ncn.test).low > 0"), c["runs"]["ncn"].pop("seeds")), "run 'ncn' has one seed"),
     (lambda c: c["runs"]["cn"].update(seeds=0), "run 'cn': seeds is 0, expected a number of at least 1"),
     (lambda c: c["runs"]["cn"].update(dataset="coraa"), "run 'cn': unknown data set 'coraa'; did you mean 'cora'?"),
     (lambda c: c["runs"]["cn"].update(train="nc"), "unknown method 'nc'; did you mean"),
@@ -173,6 +183,31 @@ def test_a_malformed_claim_is_named_before_anything_runs(claim, spoil, message, 
     with pytest.raises(DataError, match=f"^ncnc.yaml: claim c: .*{message}") as caught:
         sheets.select("ncnc")
     assert "\n" not in str(caught.value)
+
+
+def test_a_paired_claim_is_judged_by_the_differences(tmp_path, claim):
+    """The means differ by .02 whatever the order of the values; only where the seeds go together is that more than noise."""
+    claim["expect"] = "paired(ncn.test, cn.test).low > 0"
+    together = Script(ncn=result([0.62, 0.72, 0.82]), cn=result([0.6, 0.701, 0.799]))
+    crossed = Script(ncn=result([0.62, 0.72, 0.82]), cn=result([0.799, 0.6, 0.701]))
+    verdict = Runner(tmp_path / "together", execute=together).claim("ncnc", "c", claim)
+    assert verdict.state == "held"
+    assert "; ncn - cn 0.0200 (95 % 0.0175 to 0.0225, 3 values)" in report.measured(verdict)
+    assert Runner(tmp_path / "crossed", execute=crossed).claim("ncnc", "c", claim).state == "not held"
+
+
+def check_with_seeds(dataset):
+    return {"a": [0.9, 0.8, 0.95], "b": [0.7, 0.65, 0.7], "size": dataset.num_nodes}
+
+
+def test_a_check_may_return_a_value_for_each_seed(tmp_path):
+    expect = "paired(found.a, found.b).low > 0.05 and found.size == 34 and abs(found.b - 0.6833) < 0.001"
+    runs = {"found": {"check": f"{__name__}:check_with_seeds", "dataset": "karate"}}
+    claim = {"says": "lists", "paper": {}, "budget": "9s", "runs": runs, "expect": expect}
+    sheets.check("here", claim)
+    verdict = Runner(tmp_path).claim("cn", "c", claim)
+    assert verdict.state == "held"
+    assert "found a - found b 0.2000" in report.measured(verdict)
 
 
 def test_select(claim, with_claims):
