@@ -15,21 +15,26 @@ from graphkit.nn.quantize import BatchNorm, Codebook
 # Standard deviation of the local module's weights, divided by the root of its layers, of which there is one.
 INIT_STD = 0.02
 LAYERS = 1
+TOKENS_PER_NODE = 3  # own features, those of one hop, those of two
 
 
 class LocalModule(nn.Module):
     """One attention layer over the tokens of a seed, read out at the seed's own.
 
-        t = W MLP(tokens);  t = LN(W' t + drop(MHA(LN(t))));  c = t[0];  r = t[1:]
+        t = W (MLP(tokens) + p);  t = LN(W' t + drop(MHA(LN(t))));  c = t[0];  r = t[1:]
         o = c + sum_j a_j r_j,    a = softmax_j(w^T [c ; r_j])
 
-    Linear weights are drawn from N(0, 0.02), biases are 0.
+    Linear weights are drawn from N(0, 0.02), biases are 0, but for those of the MLP, which start as torch has them: 0.02 there
+    too would leave the tokens less variance than the epsilon of the first norm. p, not in the paper, are learned vectors (L, d) of
+    the places of the list where ``config.place_vectors``, else 0: without them a token does not show whether it is the seed's own.
     """
 
     def __init__(self, config, in_dim: int):
         super().__init__()
         dim, self.heads, wide = config.hidden_dim, config.heads, config.heads * config.hidden_dim
         self.tokens = nn.Sequential(nn.Linear(in_dim, dim), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(dim, dim))
+        places = config.k * (TOKENS_PER_NODE if config.hop_tokens else 1)
+        self.places = nn.Parameter(torch.randn(places, dim)) if config.place_vectors else None
         self.project = nn.Linear(dim, dim)
         self.norm = nn.LayerNorm(dim)
         self.query, self.key, self.value = (nn.Linear(dim, wide) for _ in range(3))
@@ -39,14 +44,16 @@ class LocalModule(nn.Module):
         self.attention_dropout = config.attention_dropout
         self.final_norm = nn.LayerNorm(wide)
         self.readout = nn.Linear(2 * wide, 1)
+        own_start = set(self.tokens)
         for module in self.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module not in own_start:
                 nn.init.normal_(module.weight, std=INIT_STD / LAYERS**0.5)
                 nn.init.zeros_(module.bias)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Return (B, h d) vectors of the seeds. tokens: (B, L, F), the seed's own features first."""
-        t = self.project(self.tokens(tokens))
+        t = self.tokens(tokens)
+        t = self.project(t if self.places is None else t + self.places)
         t = self.skip(t) + self.residual_dropout(self.attend(self.norm(t)))
         t = self.final_norm(self.residual_dropout(t))
         center, rest = t[:, :1], t[:, 1:]
@@ -136,3 +143,24 @@ class LargeGT(nn.Module):
         if self.global_module is not None:
             parts.append(self.global_module(x, position, nodes))
         return self.head(torch.cat(parts, dim=1))
+
+    @torch.no_grad()
+    def settle(self, batches) -> None:
+        """Take the running statistics of the head anew, as the mean over batches (tuples of :meth:`forward`'s arguments).
+
+        The codebook moves by a hundredth a step and the head's usual running statistics follow it late, so that a model that is right
+        about every batch of training is wrong when it is judged by them. Nothing else changes, and nothing is drawn: all but the
+        head's normalisations see the batches as in evaluation. Leaves the model in evaluation mode.
+        """
+        self.eval()
+        norms = [module for module in self.head if isinstance(module, BatchNorm)]
+        momentum = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches since the reset
+            norm.train()
+        for batch in batches:
+            self(*batch)
+        for norm, usual in zip(norms, momentum):
+            norm.momentum = usual
+            norm.eval()

@@ -30,11 +30,14 @@ class Codebook(nn.Module):
     centroid e_c; with n_c rows there and s_c their sum
 
         counts_c <- decay counts_c + (1 - decay) n_c          sums_c <- decay sums_c + (1 - decay) s_c
-        e_c = sums_c / ((counts_c + eps) / (N + C eps) N),    N = sum_c counts_c,   eps = 1e-5
+        counts_c <- (counts_c + eps) / (N + C eps) N,         N = sum_c counts_c,   eps = 1e-5
+        e_c = sums_c / counts_c
 
-    and ``centroids`` = e * running deviation + running mean is what a model reads, in the space of z. Counts start at 1 and sums
-    at the centroids, so that one which nothing has reached yet stays where it was drawn, until after a thousand steps its count
-    nears eps and it moves towards the mean of the data. Centroids are drawn from N(0, 1), assignments uniformly.
+    and ``centroids`` = e * running deviation + running mean is what a model reads, in the space of z. Counts start at 0; centroids and
+    sums are drawn from N(0, 1), apart from each other, and assignments uniformly. A centroid that no vector reaches in the first
+    step is therefore thrown far away by its small count, and comes back to the mean of the data only as its sum decays: few
+    centroids serve in the beginning, as published. (Counts of 1 and sums at the centroids quantise better from the start, and
+    leave a network that reads the centroids near chance when it is evaluated.)
 
     Buffers, so that a checkpoint holds all of it: ``unit`` (C, d) the e_c, ``counts`` (C,), ``sums`` (C, d), ``centroids`` (C, d),
     ``assignments`` (n,) int32, ``members`` (C,) int64 nodes now assigned to each, and the running statistics of the columns.
@@ -47,8 +50,8 @@ class Codebook(nn.Module):
         unit = torch.randn(centroids, dim)
         assignments = torch.randint(centroids, (num_nodes,), dtype=torch.int32)
         self.register_buffer("unit", unit)
-        self.register_buffer("counts", torch.ones(centroids))
-        self.register_buffer("sums", unit.clone())
+        self.register_buffer("counts", torch.zeros(centroids))
+        self.register_buffer("sums", torch.randn(centroids, dim))
         self.register_buffer("centroids", unit.clone())
         self.register_buffer("assignments", assignments)
         self.register_buffer("members", torch.bincount(assignments, minlength=centroids))
@@ -69,13 +72,13 @@ class Codebook(nn.Module):
         found = self.nearest(normalised)
         if not self.frozen:
             self.assign(nodes, found)
-        one_hot_counts = torch.bincount(found, minlength=len(self.counts)).to(self.counts.dtype)
+        reached = torch.bincount(found, minlength=len(self.counts)).to(self.counts.dtype)
         sums = torch.zeros_like(self.sums).index_add_(0, found, normalised)
-        self.counts.mul_(self.decay).add_(one_hot_counts, alpha=1 - self.decay)
+        self.counts.mul_(self.decay).add_(reached, alpha=1 - self.decay)
         self.sums.mul_(self.decay).add_(sums, alpha=1 - self.decay)
         total = self.counts.sum()
-        smoothed = (self.counts + EPSILON) / (total + len(self.counts) * EPSILON) * total
-        self.unit.copy_(self.sums / smoothed[:, None])
+        self.counts.add_(EPSILON).mul_(total / (total + len(self.counts) * EPSILON))
+        self.unit.copy_(self.sums / self.counts[:, None])
         deviation = (self.norm.running_var + self.norm.eps).sqrt()
         self.centroids.copy_(self.unit * deviation + self.norm.running_mean)
 

@@ -9,6 +9,7 @@ import torch
 
 from graphkit.methods.node.largegt import LargeGTConfig
 from graphkit.nn.largegt import GlobalModule, LargeGT, LocalModule
+from graphkit.nn.quantize import BatchNorm
 
 
 def config(**options):
@@ -77,10 +78,76 @@ def test_order_of_the_other_tokens_does_not_matter():
 def test_weights_of_the_local_module_start_as_published():
     torch.manual_seed(0)
     module = LocalModule(config(hidden_dim=128, heads=2), 200)
-    weights = torch.cat([m.weight.flatten() for m in module.modules() if isinstance(m, torch.nn.Linear)])
+    linears = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+    mlp = [m for m in module.tokens if isinstance(m, torch.nn.Linear)]
+    redrawn = [m for m in linears if all(m is not other for other in mlp)]
+    weights = torch.cat([m.weight.flatten() for m in redrawn])
     assert abs(weights.std().item() - 0.02) < 2e-4 and abs(weights.mean().item()) < 2e-4
-    assert all(not m.bias.any() for m in module.modules() if isinstance(m, torch.nn.Linear))
+    assert not any(m.bias.any() for m in redrawn)
+    for layer in mlp:  # torch's own start: U(-1/sqrt(in), 1/sqrt(in)), biases too
+        bound = layer.in_features**-0.5
+        assert layer.weight.abs().max().item() == pytest.approx(bound, rel=0.01) and layer.bias.abs().max().item() > 0.9 * bound
+        assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
     assert module.query.weight.shape == (256, 128) and module.out.weight.shape == (256, 256)  # heads of full width
+
+
+def test_tokens_reach_the_first_norm_with_more_variance_than_its_epsilon():
+    """With N(0, .02) in the token MLP too, tokens of unit variance had 3e-6 there, less than the epsilon, 1e-5."""
+    torch.manual_seed(0)
+    module, seen = LocalModule(config(hidden_dim=64, heads=2), 20).eval(), []
+    module.norm.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    module(torch.randn(50, 9, 20))
+    assert float(seen[0].detach().var(-1).mean()) > 10 * module.norm.eps
+
+
+@pytest.mark.parametrize("hop_tokens, places", [(True, 12), (False, 4)])
+def test_place_vectors_are_added_to_the_tokens_of_their_place(hop_tokens, places):
+    torch.manual_seed(0)
+    options = {"k": 4, "hop_tokens": hop_tokens}
+    module = LocalModule(config(place_vectors=True, **options), 7).eval()
+    spread(module)
+    assert module.places.shape == (places, 6)
+    tokens = torch.randn(3, places, 7)
+    plain = LocalModule(config(**options), 7).eval()
+    plain.load_state_dict({key: value for key, value in module.state_dict().items() if key != "places"})
+    assert plain.places is None
+    # The same as tokens whose vectors behind the MLP are moved by hand.
+    plain.tokens.register_forward_hook(lambda _, given, out: out + module.places)
+    torch.testing.assert_close(module(tokens), plain(tokens), atol=1e-5, rtol=1e-5)
+    order = torch.cat([torch.zeros(1, dtype=torch.long), 1 + torch.randperm(places - 1)])
+    assert not torch.allclose(module(tokens), module(tokens[:, order]), atol=1e-3)  # without them the order does not matter
+
+
+def head_norms(model):
+    return [module for module in model.head if isinstance(module, BatchNorm)]
+
+
+def test_settled_statistics_are_the_mean_over_batches_and_nothing_else_changes():
+    torch.manual_seed(0)
+    model = LargeGT(config(mode="full", dropout=0.5), 7, 3, 30).train()
+    batches = [(torch.randn(5, 6, 7), torch.randn(5, 7), torch.randn(5, 4), torch.arange(5 * k, 5 * k + 5)) for k in range(3)]
+    for batch in batches * 3:
+        model(*batch)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    model.settle(batches)
+    assert torch.equal(torch.get_rng_state(), random) and not model.training and all(not m.training for m in model.modules())
+    changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
+    assert {key.partition(".")[0] for key in changed} == {"head"}
+    assert {key.rpartition(".")[2] for key in changed} == {"running_mean", "running_var", "num_batches_tracked"}
+    # By hand: both branches as in evaluation, then layer by layer with the statistics of each batch.
+    means, variances = [[], []], [[], []]
+    for tokens, x, position, nodes in batches:
+        h = torch.cat([model.local_module(tokens), model.global_module(x, position, nodes)], 1)
+        for number, (layer, norm) in enumerate(zip([model.head[0], model.head[4]], head_norms(model))):
+            h = layer(h)
+            means[number].append(h.mean(0))
+            variances[number].append(h.var(0))
+            h = torch.relu((h - h.mean(0)) / torch.sqrt(h.var(0, unbiased=False) + 1e-5) * norm.weight + norm.bias)
+    for norm, mean, variance in zip(head_norms(model), means, variances):
+        torch.testing.assert_close(norm.running_mean, torch.stack(mean).mean(0))
+        torch.testing.assert_close(norm.running_var, torch.stack(variance).mean(0))
+        assert norm.momentum == 0.1
 
 
 @pytest.mark.parametrize("count_bias", [True, False])

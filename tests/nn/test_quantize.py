@@ -31,14 +31,14 @@ class Plain:
             self.counts[c] = self.decay * self.counts[c] + (1 - self.decay) * (nearest == c).sum()
             self.sums[c] = self.decay * self.sums[c] + (1 - self.decay) * zb[nearest == c].sum(0)
         total, size = self.counts.sum(), len(self.e)
-        smoothed = (self.counts + 1e-5) / (total + size * 1e-5) * total
-        self.e = self.sums / smoothed[:, None]
+        self.counts = (self.counts + 1e-5) / (total + size * 1e-5) * total
+        self.e = self.sums / self.counts[:, None]
         self.output = self.e * np.sqrt(self.var + 1e-5) + self.mean
 
 
 def test_updates_equal_the_equations():
     torch.manual_seed(0)
-    book, rng = Codebook(60, 9, 4), np.random.default_rng(0)
+    book, rng = Codebook(60, 150, 4), np.random.default_rng(0)  # so many that smoothing shows in the counts
     plain = Plain(book)
     for size in (16, 7, 1, 60, 1, 20, 20):
         z, nodes = (2 * rng.standard_normal((size, 4)) + 1).astype(np.float32), rng.permutation(60)[:size]
@@ -47,21 +47,34 @@ def test_updates_equal_the_equations():
         for mine, theirs in ((book.unit, plain.e), (book.counts, plain.counts), (book.sums, plain.sums), (book.centroids, plain.output)):
             np.testing.assert_allclose(mine.numpy(), theirs, rtol=2e-4, atol=2e-5)
         assert (book.assignments.numpy() == plain.assignments).all() and book.assignments.dtype == torch.int32
-        assert (book.members.numpy() == np.bincount(plain.assignments, minlength=9)).all()
+        assert (book.members.numpy() == np.bincount(plain.assignments, minlength=150)).all()
 
 
-def test_empty_centroids_are_minus_infinity_and_stay_where_they_are():
+def test_starts_empty_with_sums_that_are_not_the_centroids():
+    torch.manual_seed(5)
+    book = Codebook(10, 400, 50)
+    assert not book.counts.any()
+    for values in (book.unit, book.sums):
+        assert abs(float(values.mean())) < 0.05 and abs(float(values.std()) - 1) < 0.05
+    assert abs(float((book.unit * book.sums).mean())) < 0.05  # drawn apart
+    before = book.sums.clone()
+    book.update(torch.randn(10, 50), torch.arange(10))
+    # A batch of 10 weighs 0.1 in all; what nothing reached has a count of eps and stands as far away as its drawn sum says.
+    missed = torch.ones(400, dtype=torch.bool)
+    missed[book.assignments.long()] = False
+    share = 0.1 / (0.1 + 400 * 1e-5)
+    torch.testing.assert_close(book.counts[missed], torch.full((int(missed.sum()),), 1e-5 * share), rtol=1e-4, atol=0)
+    torch.testing.assert_close(book.unit[missed], before[missed] * 0.99 / (1e-5 * share), rtol=1e-3, atol=1e-3)
+    assert float(book.counts.sum()) == pytest.approx(0.1, rel=1e-4)  # smoothing keeps the total
+
+
+def test_empty_centroids_are_minus_infinity():
     torch.manual_seed(1)
     book = Codebook(10, 50, 3)
     empty = book.members == 0
     assert empty.any() and torch.isneginf(book.log_members()[empty]).all()
     torch.testing.assert_close(book.log_members().exp(), book.members.float())
-    before = book.unit.clone()
-    far = torch.randn(10, 3)
-    book.update(far, torch.arange(10))
-    missed = torch.ones(50, dtype=torch.bool)
-    missed[book.assignments.long()] = False
-    torch.testing.assert_close(book.unit[missed], before[missed], rtol=1e-3, atol=1e-4)
+    book.update(torch.randn(10, 3), torch.arange(10))
     assert torch.isfinite(book.centroids).all()
 
 

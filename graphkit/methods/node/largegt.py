@@ -38,6 +38,8 @@ class LargeGTConfig(SupervisedConfig):
     attention_dropout: float = option(0.0, "dropout of the attention weights", min=0, max=1)
     reassign_all: bool = option(False, "assign every node to its centroid once per epoch; otherwise those of the batches alone")
     hop_tokens: bool = option(True, "give each listed node its 1- and 2-hop mean features as tokens beside its own")
+    place_vectors: bool = option(False, "learned vectors of the places of the list, so that a token shows whether it is the node's own; "
+                                 "not in the paper")  # fmt: skip
     shuffle_lists: bool = option(False, "control: list random nodes in place of neighbours")
     count_bias: bool = option(True, "let a centroid weigh as many nodes as it stands for (log n_c); off is a control")
     freeze_assignments: bool = option(False, "control: nodes keep the random centroid they start with")
@@ -58,12 +60,13 @@ class LargeGTConfig(SupervisedConfig):
         """Options of the branch that the mode leaves out, and of lists that are not drawn, beside the base's."""
         base = {name: why for name, why in super().idle(data).items() if name not in ("batch_size", "eval_batch_size")}
         word, mode = f"--mode {self.mode}", self.mode
+        local = ("k", "lists", "hub_cap", "hop_dtype", "residual_dropout", "hop_tokens", "place_vectors", "shuffle_lists")
         codebook = ("global_dim", "centroids", "pos", "reassign_all", "count_bias", "freeze_assignments")
         return {
             **base,
             **idle_unless(mode != "local", word, *codebook),
             **idle_unless(self.lists is None, "--lists", "hub_cap", "hop_dtype", *(("sample_seed",) if mode == "local" else ())),
-            **idle_unless(mode != "global", word, "k", "lists", "hub_cap", "hop_dtype", "residual_dropout", "hop_tokens", "shuffle_lists"),
+            **idle_unless(mode != "global", word, *local),
         }
 
 
@@ -86,7 +89,8 @@ class LargeGT(SupervisedLearner):
     averages, each weighed by the nodes it stands for; ``full`` concatenates both. :mod:`graphkit.nn.largegt` has the formulas.
 
     As in the official code only nodes seen in training change their centroid (``reassign_all`` lets all do so), one layer, two
-    hops of features. Except: D_r^-1/2 (A + I) D_c^-1/2 for directed graphs (the code transposes it), seeded lists, assignments of
+    hops of features. Except: the head's running statistics are taken anew over the training nodes before the model is judged or saved
+    where it has a codebook, D_r^-1/2 (A + I) D_c^-1/2 for directed graphs (the code transposes it), seeded lists, assignments of
     32 bits, batches of one, no unused layers, splits of the data set.
 
     Memory: n (K + 3F) numbers on disk, B 3K F + B h C floats in training, n g floats of positions; nothing of size n F is copied.
@@ -108,6 +112,7 @@ class LargeGT(SupervisedLearner):
         if dims.in_dim == 0:
             raise DataError(f"{self.dataset.name}: has no node features, which largegt takes its tokens from; give some with --features")
         self.store, self.positions = self._offline(self.dataset, self.whole)
+        self._settled = True  # there is nothing to catch up with before the first step
         return Model(self.config, dims.in_dim, dims.out_dim, dims.num_nodes)
 
     def last_layers(self) -> list[torch.nn.Module]:
@@ -177,6 +182,32 @@ class LargeGT(SupervisedLearner):
         for start in range(0, len(nodes), self.config.eval_batch_size):
             yield nodes[start : start + self.config.eval_batch_size]
 
+    def on_step_end(self) -> None:
+        """Note that the head's statistics are of weights and centroids before."""
+        super().on_step_end()
+        self._settled = False
+
+    def load_training_state(self, state) -> None:
+        """Restore what training needs; the head's statistics are as old as the checkpoint."""
+        super().load_training_state(state)
+        self._settled = False
+
+    def load_state_dict(self, state) -> None:
+        """Restore a model as it was judged, the head's statistics with it."""
+        super().load_state_dict(state)
+        self._settled = True
+
+    def _settle(self) -> None:
+        """With a codebook, take the head's running statistics anew over the training nodes, once for all predictions after a step.
+
+        In batches of training's size and in an order that the seed fixes: neighbouring numbers may be of one class.
+        """
+        if not self._settled and self.config.mode != "local":
+            nodes = np.random.default_rng(self.seed).permutation(np.asarray(self.dataset.split.train))
+            parts = np.array_split(nodes, max(1, -(-len(nodes) // self.config.batch_size)))
+            self.model.settle(self.batch_of(part) for part in parts)
+        self._settled = True
+
     def predict(self, split: str) -> dict[str, torch.Tensor]:
         """``y_true`` and ``y_pred`` of a split, in chunks."""
         nodes = np.asarray(getattr(self.dataset.split, split))
@@ -189,6 +220,7 @@ class LargeGT(SupervisedLearner):
         return self._logits
 
     def _logits_at(self, nodes: numpy.ndarray) -> torch.Tensor:
+        self._settle()
         with torch.no_grad():
             found = [self.model(*self.batch_of(part)) for part in self._chunks(nodes)]
         return torch.cat(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import dgl
 import numpy as np
 import pytest
@@ -253,6 +255,57 @@ def test_features_that_do_not_fit_into_float16_are_refused():
     with pytest.raises(UsageError, match="float16 holds numbers up to 65504, found features up to 1e"):
         prepared(dataset, mode="local", hop_dtype="float16")
     assert prepared(random_graph(), mode="local", hop_dtype="float16").batch_of(np.arange(3)).tokens.dtype == torch.float32
+
+
+def test_global_branch_is_judged_as_it_has_learned():
+    """In evaluation mode, after every two epochs: no worse than the same weights with the statistics of the judged batches.
+
+    Features are noise, so that the codebook alone tells the five blocks (chance: 0.2); half of the judged nodes have one or two edges.
+    """
+    dataset = sparse_sbm_whole()
+    learner = LargeGT(mode="global", hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=2)
+    gaps = []
+
+    def compare(event):
+        if event["event"] == "evaluation":
+            gaps.append(event["valid"]["accuracy"] - accuracy_by_batch_statistics(learner))
+
+    found = fit(learner, dataset, seed=0, report=compare)
+    assert found.curve[-1]["accuracy"] >= 0.6 and len(gaps) == 4 and min(gaps) >= -0.05
+
+
+def sparse_sbm_whole():
+    loaded = sparse_sbm(n=2000, k=5, low=0.5, degree=10, mix=0.1, features=7, seed=0)
+    dataset = loaded.dataset
+    dataset.split, dataset.task, dataset.metric = loaded.given["all"], "node", "accuracy"
+    return dataset
+
+
+def accuracy_by_batch_statistics(learner):
+    """Of the validation nodes, the head's normalisations as in training and all else as in evaluation; leaves the model as it was."""
+    model, nodes = copy.deepcopy(learner.model).eval(), np.random.default_rng(0).permutation(np.asarray(learner.dataset.split.valid))
+    for module in model.head:
+        module.train(isinstance(module, torch.nn.BatchNorm1d))
+    with torch.no_grad():
+        found = torch.cat([model(*learner.batch_of(part)) for part in np.array_split(nodes, 4)])
+    return float((found.argmax(1) == learner.dataset.labels[nodes]).float().mean())
+
+
+def test_a_resumed_or_restored_model_is_judged_with_the_same_statistics():
+    """The head's statistics belong to the state that is kept, and are not taken again from weights that did not change."""
+    dataset = random_graph()
+    learner = LargeGT(**{**SMALL, "epochs": 3, "mode": "full"})
+    found = fit(learner, dataset, seed=0)
+    other = prepared(dataset, mode="full")
+    other.load_state_dict(found.state)
+    calls = []
+    other.model.settle = lambda batches: calls.append(1)
+    other.model.eval()
+    valid = evaluate(dataset, other.predict("valid"), "valid")
+    assert valid["accuracy"] == found.best["accuracy"]["valid"] and not calls
+    other.load_training_state(other.training_state())
+    other.predict("valid")
+    assert calls
 
 
 def test_reassign_all_moves_nodes_outside_the_batches_and_the_default_does_not():
