@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from graphkit import registry
+from graphkit import reading, registry
 from graphkit.cli.options import (
     config_options,
     data_options,
@@ -132,7 +132,8 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
     result = {
         "method": name, "dataset": dataset.name, "seeds": [seed], "nodes": vectors.shape[0], "dim": vectors.shape[1],
         "edges": dataset.graph.num_edges(), "seconds": seconds, "peak_rss_mb": round(peak_rss_mb(), 1), "parameters": 0,
-        "config": method.config.to_dict(), "versions": versions(), "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        "config": method.config.to_dict(), "reading": reading.lines(), "versions": versions(),
+        "command": shlex.join(["graphkit", *sys.argv[1:]]),
     }  # fmt: skip
     if getattr(method, "tuned", None):
         result["tuned"] = method.tuned

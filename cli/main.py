@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import click
 
+from graphkit import reading
 from graphkit._version import __version__
 from graphkit.errors import GraphkitError, UsageError, did_you_mean
 
@@ -36,6 +37,7 @@ COMMANDS = {
     "doctor": ("graphkit.cli.doctor", "What is installed, found and missing on this machine."),
 }
 
+COMMON = ("-q", "-v", "--quiet", "--verbose", "--strict")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, an exhausted quota or a limit of file size says
 
 
@@ -64,8 +66,9 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="graphkit", message="%(prog)s %(version)s")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="More on stderr: every evaluation, and tracebacks of failures.")
+@click.option("--strict", is_flag=True, help="Refuse data that would be read otherwise than they stand, instead of a line on stderr.")
 @click.pass_context
-def graphkit(ctx, quiet, verbose):
+def graphkit(ctx, quiet, verbose, strict):
     """Published graph-learning methods on your graph; each proves that it does what its paper says.
 
     \b
@@ -76,6 +79,7 @@ def graphkit(ctx, quiet, verbose):
     """
     ctx.obj = {"quiet": quiet, "verbose": verbose}
     _configure_log(quiet, verbose)
+    ctx.with_resource(reading.ledger(strict=strict))
 
 
 def _configure_log(quiet: bool, verbose: bool) -> None:
@@ -91,8 +95,8 @@ def _configure_log(quiet: bool, verbose: bool) -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of the design: 0, 1, 2, 3, 4, 130 or 143."""
     arguments = sys.argv[1:] if args is None else list(args)
-    # -q and -v are common options: they are accepted after the verb too.
-    front = [word for word in _before_dashes(arguments) if word in ("-q", "-v", "--quiet", "--verbose")]
+    # These are common options: they are accepted after the verb too.
+    front = [word for word in _before_dashes(arguments) if word in COMMON]
     arguments = front + [word for word in arguments if word not in front]
     code = 1
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +122,6 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     dataset = load_dataset(values, task=registry.sheet(name).task, split=split, seed=seeds[0])
     if not values["resume"]:
         config.refuse_idle(overrides, _kind_of_data(dataset))
-    _say_what_is_ignored(name, dataset)
     if values["folds"]:
         seeds = _folds(dataset, values["save_predictions"])
     out = values["out"] or _default_folder(name, dataset.name, values["resume"])
@@ -142,14 +140,6 @@ def _kind_of_data(dataset) -> str | None:
     if dataset.task != "node":
         return None
     return "parts" if dataset.graphs is not None or "_graph" in dataset.graph.ndata else "graph"
-
-
-def _say_what_is_ignored(name: str, dataset) -> None:
-    """Tell of edge weights and directions that the data have and the method does not look at."""
-    takes = registry.sheet(name).takes
-    for has, word, what in ((dataset.weighted, "weighted", "edge weights"), (dataset.directed, "directed", "edge directions")):
-        if has and not takes.get(word):
-            logging.getLogger("graphkit").info("%s has %s, which %s ignores", dataset.name, what, name)
 
 
 def _folds(dataset, save_predictions: bool) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from graphkit import reading
 from graphkit.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def load(
     seed: int = 0,
     read: ReadOptions | None = None,
     many: bool = False,
+    strict: bool = False,
 ) -> GraphDataset:
     """Load a data set.
 
@@ -46,8 +48,16 @@ def load(
     seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
     read: how to read the user's own files.
     many: whether a file of one graph is a set of one, where its format can hold many.
+    strict: whether to refuse what would be read otherwise than it stands (:mod:`graphkit.reading`), instead of a line on stderr; the
+        lines stand in ``dataset.reading``.
     Raises :class:`graphkit.errors.DataError` for an unknown name, absent files or malformed ones.
     """
+    with reading.ledger(strict) as notes:
+        dataset = _load(name, task, split, seed, read, many)
+    return dataset.renamed(reading=tuple(notes.lines)) if notes.lines else dataset
+
+
+def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool) -> GraphDataset:
     loaded = _loaded(name)
     if loaded is not None:
         from graphkit.datasets import splits

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graphkit.errors import DataError
 from graphkit.lazy import dgl, np, torch
+from graphkit.reading import note
 
 if TYPE_CHECKING:
     import numpy
 
     from graphkit.datasets.base import GraphDataset
     from graphkit.datasets.files import ReadOptions
-
-log = logging.getLogger("graphkit")
 
 
 @dataclass
@@ -122,9 +120,9 @@ def clean(table: EdgeTable, options: ReadOptions):
     """
     src, dst, weight, n = table.src, table.dst, table.weight, max(table.num_nodes, 1)
     if table.says_directed and not options.directed:
-        log.warning("%s: says that its edges are directed; read as undirected, --directed keeps directions", table.name)
+        note(table.name, "says that its edges are directed; read as undirected, --directed keeps directions")
     if weight is not None and table.symmetric and (weight == 0).any():
-        log.warning("%s: %d entries are zero, which is no edge; dropped", table.name, int((weight == 0).sum()))
+        note(table.name, f"{int((weight == 0).sum())} entries are zero, which is no edge; dropped")
         src, dst, weight = src[weight != 0], dst[weight != 0], weight[weight != 0]
     if table.symmetric and weight is not None and (weight == 1).all():
         weight = None
@@ -132,9 +130,7 @@ def clean(table: EdgeTable, options: ReadOptions):
     found = int(np.count_nonzero(loops))
     if found and options.self_loops == "drop":
         src, dst, weight = src[~loops], dst[~loops], None if weight is None else weight[~loops]
-    if found:
-        kept = "dropped" if options.self_loops == "drop" else "kept"
-        log.warning("%s: %d self-loop%s %s", table.name, found, "s" * (found > 1), kept)
+        note(table.name, f"{_count(found, 'self-loop', '')} dropped")
     if not options.directed:
         if table.symmetric and _mirrored(src, dst, weight, n):
             upper = src <= dst
@@ -175,7 +171,7 @@ def _report(table, options, key, forward, n, again) -> None:
     parts = [_count(again - reversed_too, "duplicated edge", "")] if again > reversed_too else []
     parts += [_count(reversed_too, "edge", " given in both directions")] if reversed_too else []
     done = {"first": "kept the first of each", "sum": "weights summed", "keep": "kept as parallel edges"}
-    log.warning("%s: %s; %s", table.name, " and ".join(parts), done[options.duplicates])
+    note(table.name, f"{' and '.join(parts)}; {done[options.duplicates]}")
 
 
 def _count(number: int, noun: str, rest: str) -> str:

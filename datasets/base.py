@@ -134,6 +134,7 @@ class GraphDataset:
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
+    reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.reading`).
     folds: number of splits in the family that this one is of, one for each seed below it; 0 where it is of none.
     """
 
@@ -154,6 +155,7 @@ class GraphDataset:
     splitter: Callable[[int], GraphDataset] | None = None
     seed: int = 0
     folds: int = 0
+    reading: tuple[str, ...] = ()
 
     @property
     def num_nodes(self) -> int:

@@ -10,6 +10,7 @@ from graphkit.datasets import catalogue, splits, synthetic
 from graphkit.datasets.base import EdgeSet, Events, GraphDataset
 from graphkit.errors import DataError
 from graphkit.lazy import np
+from graphkit.reading import Reinterpreted
 
 if TYPE_CHECKING:
     import dgl
@@ -47,6 +48,8 @@ def _task_facts(make: Callable[[str], GraphDataset], task: str) -> dict[str, Any
     """Split name and sizes, and metric, of one task; the reason where the data set is too small for a split."""
     try:
         dataset = make(task)
+    except Reinterpreted:
+        raise
     except DataError as problem:
         return {"split": None, "reason": str(problem)}
     sizes: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphkit import registry
+from graphkit import reading, registry
 from graphkit.errors import DataError, UsageError
 from graphkit.files import atomic_path
 from graphkit.machine import peak_rss_mb, versions
@@ -54,23 +54,34 @@ def execute(
     if folder is not None and resume and (folder.path / "result.json").exists():
         folder.check_same(settings)
         return read_result(folder.path / "result.json")
-    outcomes = {} if folder is None else folder.start(settings, resume)
-    try:
-        with StopRequest() as stop:
-            for seed in seeds:
-                if str(seed) not in outcomes:
-                    outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
-                                                    stop, save_predictions)  # fmt: skip
-                    if folder is not None:
-                        folder.finish_seed(seed, outcomes)
-    except (UsageError, DataError):
-        if folder is not None:
-            folder.leave_if_unused()
-        raise
+    with reading.ledger() as notes:
+        _note_ignored(name, dataset)
+        outcomes = {} if folder is None else folder.start(settings, resume)
+        try:
+            with StopRequest() as stop:
+                for seed in seeds:
+                    if str(seed) not in outcomes:
+                        outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
+                                                        stop, save_predictions)  # fmt: skip
+                        if folder is not None:
+                            folder.finish_seed(seed, outcomes)
+        except (UsageError, DataError):
+            if folder is not None:
+                folder.leave_if_unused()
+            raise
     result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"])
+    result["reading"] = list(dict.fromkeys([*dataset.reading, *notes.lines]))
     if folder is not None:
         folder.finish(result)
     return result
+
+
+def _note_ignored(name: str, dataset) -> None:
+    """Tell of edge weights and directions that the data have and the method does not look at."""
+    takes = registry.sheet(name).takes
+    for has, word, what in ((dataset.weighted, "weighted", "edge weights"), (dataset.directed, "directed", "edge directions")):
+        if has and not takes.get(word):
+            reading.note(dataset.name, f"has {what}, which {name} ignores")
 
 
 def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop, save_predictions) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def test_quiet_means_quiet(tmp_path):
 
 
 def test_what_a_method_ignores_is_said(tmp_path):
-    assert "les-miserables has edge weights, which cn ignores" in train(tmp_path, dataset="les-miserables").stderr
+    assert "les-miserables: has edge weights, which cn ignores" in train(tmp_path, dataset="les-miserables").stderr
 
 
 def test_leaderboard_is_part_of_the_json(tmp_path):
