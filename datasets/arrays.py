@@ -1,58 +1,127 @@
-"""numpy's npy and npz files, read without trust: no pickles, and no more memory than the file's own size allows."""
+"""NumPy's npy and npz files, read without trust: no pickles, and no more memory than the file's own size allows."""
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphkit.datasets.files import Blob, check_size, memory_limit, size
+from graphkit.datasets import budget
+from graphkit.datasets.files import Blob
+from graphkit.errors import DataError
 from graphkit.lazy import np
+from graphkit.sizes import shown
 
 if TYPE_CHECKING:
     import numpy
 
 NPY = b"\x93NUMPY"
 MAX_DEFLATE = 1032  # deflate cannot pack more bytes into one
-MAX_HEADER = 1 << 16
-KINDS = "biufUS"
+SMALL_MEMBER = 1024  # bytes that a member may claim whatever it holds
+MAX_HEADER = 10_000  # as NumPy's own reader
+MAX_SIDES = 8
+EMPTY_SIDE = 1 << 20  # the longest side of an array with nothing in it
+# The three fields as NumPy writes them, in any order: no expression of the file is ever evaluated.
+FIELDS = {
+    "descr": re.compile(r"'descr'\s*:\s*'([^']*)'"),
+    "fortran_order": re.compile(r"'fortran_order'\s*:\s*(True|False)"),
+    "shape": re.compile(r"'shape'\s*:\s*\(([\dL,\s]*)\)"),
+}
+NUMBERS = re.compile(r"[<>|=]?(\?|b1|[iu][1248]|f[248]|S\d{1,7}|U\d{1,7})")
+OBJECTS = re.compile(r"\|?O8?")
 
 
-def read_npy(blob: Blob, data: bytes, name: str = "the array") -> numpy.ndarray:
-    """An array of numbers or fixed-width text from the bytes of an npy file; a view of them, not writable."""
-    if not data.startswith(NPY) or len(data) < 12:
-        raise blob.error(f"{name} is not in npy format, expected it to begin with \\x93NUMPY")
+@dataclass(frozen=True)
+class Header:
+    """What an npy file says of its array: type (None for objects), shape, order, and where the content begins."""
+
+    dtype: numpy.dtype | None
+    shape: tuple[int, ...]
+    fortran: bool
+    start: int
+
+    @property
+    def objects(self) -> bool:
+        """Whether the content is a pickle."""
+        return self.dtype is None
+
+
+def read_header(data: bytes | bytearray | memoryview) -> Header:
+    """The header of an npy file; raises ValueError where it is damaged, or is of another type than numbers, text and objects."""
+    if bytes(data[:6]) != NPY or len(data) < 12:
+        raise ValueError("is not in npy format, expected it to begin with \\x93NUMPY")
     width = 2 if data[6] == 1 else 4
     length = int.from_bytes(data[8 : 8 + width], "little")
-    if data[6] not in (1, 2, 3) or length > MAX_HEADER or 8 + width + length > len(data):
-        raise blob.error(f"{name} has a damaged npy header (version {data[6]}, {length} bytes of {len(data)})")
     start = 8 + width + length
-    dtype, shape, fortran = _header(blob, data[8 + width : start], name)
-    declared = dtype.itemsize
-    for extent in shape:
-        declared *= extent
-    check_size(blob, f"{name} of shape {shape}", declared, len(data) - start)
-    flat = np.frombuffer(data, dtype, count=declared // max(dtype.itemsize, 1), offset=start)
-    array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    if data[6] not in (1, 2, 3) or length > MAX_HEADER or start > len(data):
+        raise ValueError(f"has a damaged npy header (version {data[6]}, {length} bytes of {len(data)})")
+    text = bytes(data[8 + width : start]).decode("latin1").strip()
+    found = {name: pattern.search(text) for name, pattern in FIELDS.items()}
+    rest = text
+    for name, match in found.items():
+        if match is None:
+            raise ValueError(f"has a damaged npy header: no plain {name} in {text[:120]!r}")
+        rest = rest.replace(match[0], "", 1)
+    sides = [side.strip().rstrip("L") for side in found["shape"][1].split(",") if side.strip()]
+    sound = len(sides) <= MAX_SIDES and all(side.isdigit() and len(side) < 19 for side in sides)
+    shape = tuple(map(int, sides)) if sound else ()
+    if not sound or re.sub(r"[\s,{}]", "", rest) or (0 in shape and max(shape) > EMPTY_SIDE):
+        raise ValueError(f"has a damaged npy header: {text[:120]!r}")
+    code = found["descr"][1]
+    if OBJECTS.fullmatch(code):
+        return Header(None, shape, found["fortran_order"][1] == "True", start)
+    if not NUMBERS.fullmatch(code) or np.dtype(code).itemsize == 0:
+        raise ValueError(f"has type {code!r}, expected numbers or text")
+    return Header(np.dtype(code), shape, found["fortran_order"][1] == "True", start)
 
 
-def _header(blob: Blob, header: bytes, name: str):
-    if re.search(rb"\|?O[0-9]*['\"]", header):
-        raise blob.error(f"{name} holds Python objects (a pickle), which is not read; expected numbers or text")
+def from_header(data: bytes | bytearray | memoryview, header: Header) -> numpy.ndarray:
+    """The array behind a header, a view of ``data`` in the machine's byte order; raises ValueError for too few bytes."""
+    needed = header.dtype.itemsize
+    for side in header.shape:
+        needed *= side
+    held = len(data) - header.start
+    if needed > held:
+        raise ValueError(f"of shape {header.shape} declares {shown(needed)}, but the file holds {shown(held)}")
+    flat = np.frombuffer(data, header.dtype, count=needed // header.dtype.itemsize, offset=header.start)
+    array = flat.reshape(header.shape[::-1]).T if header.fortran else flat.reshape(header.shape)
+    return array.astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def read_npy(blob: Blob, data: bytes | bytearray, name: str = "the array") -> numpy.ndarray:
+    """An array of numbers or fixed-width text from the bytes of an npy file, as a view of them where that can be."""
     try:
-        fields = ast.literal_eval(header.decode("latin1").strip())
-        shape, fortran, dtype = fields["shape"], fields["fortran_order"], np.dtype(fields["descr"])
-    except Exception as problem:  # literal_eval and dtype raise whatever they like on rubbish
-        raise blob.error(f"{name} has a damaged npy header: {problem}") from None
-    sound = isinstance(shape, tuple) and all(type(extent) is int and 0 <= extent < 1 << 60 for extent in shape)
-    if not sound or len(shape) > 4 or not isinstance(fortran, bool):
-        raise blob.error(f"{name} has a damaged npy header: shape {shape!r}")
-    if dtype.hasobject or dtype.kind not in KINDS or dtype.itemsize == 0 or dtype.shape:
-        raise blob.error(f"{name} has type {fields['descr']!r}, expected numbers or text")
-    return dtype, shape, fortran
+        header = read_header(data)
+        if header.objects:
+            raise ValueError("holds Python objects (a pickle), which is not read; expected numbers or text")
+        return from_header(data, header)
+    except ValueError as problem:
+        raise blob.error(f"{name} {problem}") from None
+
+
+def unzip(archive: zipfile.ZipFile, item: zipfile.ZipInfo, place: object, limit: int | None = None) -> bytearray:
+    """The content of a member of a zip archive, counted against the budget before it is unfolded; raises :class:`DataError`.
+
+    limit: size of the archive, where the member's packed size may lie.
+    """
+    packed = item.compress_size if limit is None else min(item.compress_size, limit)
+    if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{place}: member {item.filename} is packed by method {item.compress_type}, expected stored or deflated")
+    most = packed * (MAX_DEFLATE if item.compress_type else 1) + SMALL_MEMBER * (limit is None)
+    if item.file_size > most:
+        raise DataError(f"{place}: member {item.filename} declares {shown(item.file_size)}, but the file holds {shown(most)}")
+    budget.take(item.file_size, place, f"member {item.filename}")
+    content = bytearray(item.file_size)
+    with archive.open(item) as stream:
+        view, done = memoryview(content), 0
+        while done < len(content) and (count := stream.readinto(view[done : done + (1 << 24)])):
+            done += count
+        if done < len(content):
+            raise DataError(f"{place}: member {item.filename} is truncated: {done} of {len(content)} bytes")
+        stream.read(1)  # at the end the checksum is compared
+    return content
 
 
 class Npz:
@@ -74,13 +143,10 @@ class Npz:
     def __getitem__(self, name: str) -> numpy.ndarray:
         if name not in self.members:
             raise self.blob.error(f"no array {name!r}, found {self.names()}")
-        info = self.members[name]
-        packed = min(info.compress_size, len(self.blob.data))
-        check_size(self.blob, f"array {name!r}", info.file_size, packed * MAX_DEFLATE if info.compress_type else packed)
-        if info.file_size > memory_limit():
-            raise self.blob.error(f"array {name!r} declares {size(info.file_size)}, more than the memory available")
         try:
-            data = self.archive.read(info)
+            data = unzip(self.archive, self.members[name], self.blob.name, len(self.blob.data))
+        except DataError:
+            raise
         except Exception as problem:  # zlib.error, BadZipFile, struct.error, NotImplementedError, RuntimeError ...
             raise self.blob.error(f"array {name!r} is damaged: {problem}") from None
         return read_npy(self.blob, data, f"array {name!r}")
@@ -103,8 +169,7 @@ def read_matrix(blob: Blob) -> numpy.ndarray:
             from graphkit.datasets.matrices import sparse_of
 
             matrix = sparse_of(archive)
-            if matrix.shape[0] * matrix.shape[1] * 8 > memory_limit():
-                raise blob.error(f"features of shape {matrix.shape} exceed the memory available")
+            budget.take(matrix.shape[0] * matrix.shape[1] * 8, blob.name, f"a full matrix of shape {matrix.shape}")
             array = matrix.toarray()
         else:
             wanted = [n for n in ("features", "feat", "x", "X", "labels", "label", "y") if n in archive]
@@ -114,4 +179,5 @@ def read_matrix(blob: Blob) -> numpy.ndarray:
             array = archive[name]
     if array.dtype.kind in "US" or array.ndim not in (1, 2):
         raise blob.error(f"found an array of type {array.dtype} and shape {array.shape}, expected (nodes, columns) numbers")
-    return array.astype(np.float64).reshape(len(array), -1)
+    budget.take(array.size * 8, blob.name, f"an array of shape {array.shape}")
+    return array.astype(np.float64).reshape(len(array), -1 if array.size else int(np.prod(array.shape[1:])))

@@ -9,7 +9,7 @@ from graphkit.config import Config, option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np
 from graphkit.methods.base import Embedder
-from graphkit.methods.embedding.memory import parse_bytes
+from graphkit.sizes import parse_bytes
 
 if TYPE_CHECKING:
     import numpy

@@ -12,7 +12,7 @@ import torch
 from graphkit.errors import DataError, UsageError
 from graphkit.kernels.projection import gaussian_rows, node_keys, row_states, sparse_rows
 from graphkit.methods.embedding.fastrp import FastRP
-from graphkit.methods.embedding.memory import parse_bytes
+from graphkit.sizes import parse_bytes
 
 
 def random_part(ids, dim, s, seed):

@@ -15,3 +15,11 @@ def parse_bytes(option: str, text: str) -> int:
     if found is None or float(found[1]) == 0:
         raise UsageError(f"{option} is {text!r}, expected an amount of memory such as 4GB or 512MiB")
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def shown(count: int) -> str:
+    """Bytes for people."""
+    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if count >= 1 << power:
+            return f"{count / (1 << power):.3g} {unit}" if count < 1 << 60 else "more than 2^60 bytes"
+    return f"{count} bytes"
