@@ -121,7 +121,8 @@ def show(name, as_json):
     for preset, by_dataset in sheet.presets.items():
         click.echo(f"\nPreset {preset}")
         for dataset in by_dataset:
-            click.echo(f"  {dataset}: {_pairs(sheet.preset(name, preset, dataset))}")
+            nothing = sheet.leaves_out(name, preset, dataset)
+            click.echo(f"  {dataset}: {f'nothing for {name}' if nothing else _pairs(sheet.preset(name, preset, dataset))}")
     click.echo("\nClaims" if sheet.claims else "\nThe sheet has no claims: this is a baseline.")
     for key, claim in sheet.claims.items():
         click.echo(f"  {key}: {' '.join(claim['says'].split())} (expects {' '.join(claim['expect'].split())}; {claim['budget']})")

@@ -50,10 +50,18 @@ class Sheet:
 
         The data sets of a generator (``pattern:seed=1``) share the entry of its word.
         """
-        known = self.presets.get(preset, {})
-        values = dict(known.get(dataset) or known.get((dataset or "").partition(":")[0]) or {})
+        values = self._entry(preset, dataset)
         own = values.pop("only", {}) or {}
         return {**values, **(own.get(name) or {})}
+
+    def leaves_out(self, name: str, preset: str, dataset: str | None) -> bool:
+        """Whether the sheet says that a preset has nothing for this word on a data set that others have it for (``only: {word: null}``)."""
+        own = self._entry(preset, dataset).get("only") or {}
+        return name in own and own[name] is None
+
+    def _entry(self, preset: str, dataset: str | None) -> dict[str, Any]:
+        known = self.presets.get(preset, {})
+        return dict(known.get(dataset) or known.get((dataset or "").partition(":")[0]) or {})
 
 
 def _load_sheet(path: Path, module: str, family: str) -> Sheet:
@@ -151,6 +159,8 @@ def resolve_config(
     if preset is not None:
         if preset != "paper" and preset not in found.presets:
             raise UsageError(f"--preset is {preset!r}, expected one of {', '.join([*found.presets, 'none'])}")
+        if found.leaves_out(name, preset, dataset):
+            raise UsageError(f"--preset {preset} has no published options of {name} on {dataset}; expected another preset, or none")
         values.update(found.preset(name, preset, dataset))
     values.update(found.names[name] or {})
     if file is not None:

@@ -56,7 +56,8 @@ class PairPredictor(nn.Module):
         self.depth = config.recursion_depth
         self.pair_mlp = _head(config)
         self.out_mlp = _out(config)
-        self.node_mlp = _node(config) if config.use_xlin else None
+        pools_vectors = any(pool != "count" for pool in self.pools)
+        self.node_mlp = _node(config) if config.use_xlin and pools_vectors else None
         self.pool_mlps = nn.ModuleDict({pool: _pool(config, 1 if pool == "count" else width) for pool in self.pools})
         self.beta = nn.Parameter(torch.ones(1)) if self.pools else None
         self.pt_mlp = _probability(config) if config.learn_pt and "completed" in self.pools else None
@@ -203,8 +204,9 @@ def _out(config) -> nn.Sequential:
 
 
 def _probability(config) -> nn.Sequential:
-    """pt in (0, 1) from h_i * h_j"""
-    return nn.Sequential(*_stage(config, config.hidden_dim, True), nn.Linear(config.hidden_dim, 1), nn.Sigmoid())
+    """pt in (0, 1) from h_i * h_j: two linear layers with a ReLU, without the normalisation and dropout of the other networks."""
+    width = config.hidden_dim
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid())
 
 
 def link_loss(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ class NCNCConfig(ReweightConfig):
     predictor_edge_dropout: float = option(0.0, "dropout of edges in the neighbour sets (preedp)", min=0, max=0.99)
     lr: float = option(0.005, "learning rate of the encoder; 0 freezes it (gnnlr)", min=0)
     predictor_lr: float = option(0.003, "learning rate of the predictor (prelr)", min=0)
+    weight_decay: float = option(0.0, "L2 penalty of all parameters, as Adam adds it to the gradient", min=0)
     batch_size: int = option(1024, "training edges per step", min=1)
     eval_batch_size: int = option(16384, "pairs scored at once when evaluating; bounds memory", min=1)
     scale: float = option(5.0, "slope of the completion probability")
@@ -118,7 +120,7 @@ class NCNC(Reweighted):
             encoder.requires_grad_(False)
         rates = [(predictor, config.predictor_lr), (encoder, config.lr)]
         groups = [{"params": list(part.parameters()), "lr": rate} for part, rate in rates if rate > 0]
-        self.optimizers = [torch.optim.Adam(groups)] if groups else []
+        self.optimizers = [torch.optim.Adam(groups, weight_decay=config.weight_decay)] if groups else []
         self.frozen = None
         self.batch_size = self._batch_size() if config.epochs else 0
 
@@ -131,10 +133,23 @@ class NCNC(Reweighted):
         return min(self.config.batch_size, most)
 
     def on_epoch_start(self, epoch: int) -> None:
-        """Take over the weights of ``init_from`` before the first epoch, and score edges where they are re-weighted."""
+        """Take over the weights of ``init_from`` before the first epoch, and score edges where they are re-weighted.
+
+        Raises :class:`UsageError` where a random encoder would stay as it is drawn.
+        """
         if epoch == 0 and self.config.init_from is not None:
             self._take_over(self.config.init_from)
+        elif epoch == 0 and self.config.lr == 0:
+            raise UsageError(self._two_stages())
         super().on_epoch_start(epoch)
+
+    def _two_stages(self) -> str:
+        """What to do where the encoder is frozen and nothing says whose weights it has."""
+        name = self.dataset.name
+        given = name if " " not in name else shlex.quote(name)
+        first = f"graphkit train ncn --dataset {given} --out runs/ncn"
+        second = f"graphkit train {self.config.variant} --dataset {given} --init-from runs/ncn"
+        return f"--lr is 0 without --init-from: the encoder would stay random. First run: {first}; then: {second}"
 
     def _take_over(self, folder: str) -> None:
         from graphkit.runs import load_run

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from graphkit import registry
 from graphkit.errors import DataError, UsageError
 from graphkit.methods.link.checks import kernel_exactness
 from graphkit.methods.link.ncnc import NCNC, VARIANTS
@@ -293,6 +294,32 @@ def test_explains_what_it_pools(random_graph):
             assert value == 1 if kind == "common" else 0 < value < 1
 
 
+def test_a_frozen_random_encoder_is_refused(random_graph, tmp_path):
+    """The published second stage on ogbl-ddi and ogbl-citation2, without the first: the encoder would stay as it is drawn."""
+    message = (
+        r"--lr is 0 without --init-from: the encoder would stay random. First run: graphkit train ncn --dataset tiny --out runs/ncn; "
+        r"then: graphkit train ncnc --dataset tiny --init-from runs/ncn"
+    )
+    with pytest.raises(UsageError, match=message):
+        fit(NCNC(**SMALL, variant="ncnc", lr=0.0), random_graph)
+    assert registry.resolve_config("ncnc", "ogbl-ddi").lr == 0 == registry.resolve_config("ncnc", "ogbl-citation2").lr
+    assert not list(tmp_path.iterdir())
+
+
+def test_weight_decay_adds_to_the_gradient_of_every_weight(random_graph):
+    """The first step of Adam moves each weight by its learning rate against the sign of gradient + decay * weight."""
+    learner = prepared(random_graph, variant="ncn", weight_decay=1e6, lr=0.01, predictor_lr=0.02)
+    for weight in learner.model.parameters():
+        torch.nn.init.uniform_(weight, 0.5, 1.0)
+    before = {key: value.clone() for key, value in learner.model.state_dict().items()}
+    (batch, *_) = learner.batches(0, np.random.default_rng(0))
+    learner.loss(batch).backward()
+    learner.optimizers[0].step()
+    for key, value in learner.model.state_dict().items():
+        rate = 0.01 if key.startswith("encoder") else 0.02
+        torch.testing.assert_close(value, before[key] - rate * before[key].sign(), atol=1e-4, rtol=1e-4)
+
+
 def test_no_training_edges_is_an_error(dataset_of):
     with pytest.raises(DataError, match="no training edges"):
         fit(NCNC(**SMALL), dataset_of(np.empty((0, 2)), 4, valid=[(0, 1)], test=[(0, 1)]))
@@ -300,7 +327,6 @@ def test_no_training_edges_is_an_error(dataset_of):
 
 def test_published_numbers_of_parameters():
     """OGB's leaderboard lists 33,538 parameters for NCN on ogbl-ppa and 1,412,098 on ogbl-ddi, there with one unused node."""
-    from graphkit import registry
     from graphkit.nn.common_neighbours import PairPredictor
     from graphkit.nn.link_encoder import LinkEncoder
 
@@ -308,3 +334,71 @@ def test_published_numbers_of_parameters():
         config = registry.resolve_config("ncn", name)
         parts = (LinkEncoder(config, None, categories), PairPredictor(config))
         assert sum(p.numel() for part in parts for p in part.parameters()) == published
+
+
+# (cora, citeseer and pubmed) of the official classes, built by the README's commands
+PREDICTOR = {"gae": (198_657, 198_657, 198_657), "ncn": (397_058, None, 397_058), "ncn2": (397_058, 395_010, 395_010),
+             "ncn-diff": (397_058, 395_010, 395_010)}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", PREDICTOR)
+def test_numbers_of_parameters_of_the_official_predictors(variant):
+    from graphkit.nn.common_neighbours import PairPredictor
+
+    for name, expected in zip(("cora", "citeseer", "pubmed"), PREDICTOR[variant]):
+        predictor = PairPredictor(registry.resolve_config(variant, name))
+        assert expected in (None, sum(p.numel() for p in predictor.parameters())), name
+
+
+def test_every_parameter_of_a_predictor_is_used(random_graph):
+    """One that gets no gradient would be counted in the result and do nothing."""
+    for variant in VARIANTS:
+        for options in ({}, {"use_xlin": True, "learn_pt": True, "two_layer_lin": True}):
+            learner = prepared(random_graph, variant=variant, pt=0.5, offset=0.0, scale=1.0, **options)
+            (batch, *_) = learner.batches(0, np.random.default_rng(0))
+            learner.loss(batch).backward()
+            assert [name for name, p in learner.model.named_parameters() if p.grad is None] == []
+
+
+def test_learned_pt_is_two_linear_layers_with_a_relu(random_graph):
+    """W2 relu(W1 x + b1) + b2 through a sigmoid, and the same in training: nothing is dropped or normalised between."""
+    mlp = prepared(random_graph, variant="ncnc", learn_pt=True, predictor_dropout=0.5).model["predictor"].pt_mlp.train()
+    x, weights = torch.randn(9, 8), [p.detach() for p in mlp.parameters()]
+    assert [tuple(p.shape) for p in weights] == [(8, 8), (8,), (1, 8), (1,)]
+    expected = 1 / (1 + torch.exp(-(torch.clamp(x @ weights[0].T + weights[1], min=0) @ weights[2].T + weights[3])))
+    torch.testing.assert_close(mlp(x), expected)
+    torch.testing.assert_close(mlp(x), mlp(x), rtol=0, atol=0)
+
+
+def test_copies_of_a_target_stay_in_the_collab_presets():
+    for preset in ("paper", "heart"):
+        for variant in VARIANTS:
+            assert registry.resolve_config(variant, "ogbl-collab", preset=preset).tlr_dedup is False
+
+
+HEART = {  # variant, data set -> what the scripts set
+    ("ncn", "cora"): {"lr": 0.01, "predictor_lr": 0.01, "num_layers": 3, "hidden_dropout": 0.1, "predictor_dropout": 0.1,
+                      "weight_decay": 1e-7, "patience": 11, "eval_every": 5, "batch_size": 1024},
+    ("ncnc", "cora"): {"lr": 0.01, "num_layers": 2, "weight_decay": 0.0},
+    ("ncn", "citeseer"): {"lr": 0.001, "weight_decay": 0.0},
+    ("ncnc", "citeseer"): {"lr": 0.001, "weight_decay": 1e-7},
+    ("ncn", "pubmed"): {"lr": 0.001, "weight_decay": 1e-7},
+    ("ncnc", "pubmed"): {"lr": 0.001, "weight_decay": 0.0},
+    ("ncn", "ogbl-collab"): {"num_layers": 3, "hidden_dropout": 0.0, "predictor_dropout": 0.0, "epochs": 9999, "patience": 20},
+    ("ncnc", "ogbl-ppa"): {"hidden_dropout": 0.0, "predictor_dropout": 0.0, "epochs": 15},
+    ("ncn", "ogbl-ddi"): {"lr": 0.01, "num_layers": 3, "hidden_dropout": 0.3, "predictor_dropout": 0.3, "patience": 20},
+    ("ncn", "ogbl-citation2"): {"lr": 0.001, "hidden_dropout": 0.3, "epochs": 20, "hidden_dim": 128},
+    ("ncnc", "ogbl-citation2"): {"lr": 0.001, "predictor_lr": 0.001, "batch_size": 32768, "offset": 4.7, "scale": 7.0, "pt": 0.3,
+                                 "trn_deg": 128, "tst_deg": 128, "init_parts": "all"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant, name", HEART, ids=str)
+def test_heart_presets_are_those_of_its_scripts(variant, name):
+    config = registry.resolve_config(variant, name, preset="heart")
+    assert {key: getattr(config, key) for key in HEART[variant, name]} == HEART[variant, name]
+
+
+def test_heart_has_no_completion_on_ddi():
+    with pytest.raises(UsageError, match="--preset heart has no published options of ncnc on ogbl-ddi"):
+        registry.resolve_config("ncnc", "ogbl-ddi", preset="heart")
