@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from graphkit import registry
+from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.analyze_set import command as analyze_set
 from graphkit.cli.options import (
@@ -62,7 +62,8 @@ def command():
 @click.option("--repeats", is_flag=True, help="Rank known links too, for graphs where links come again.")
 @click.option("--bins", type=click.IntRange(min=1), default=10, show_default=True, help="Bins of each measure, of equally many nodes.")
 @click.option("--plot", metavar="FILE", help="Also draw the outcome over the measures' bins: .png, .pdf or .svg (extra plot).")
-@click.option("-o", "output", metavar="FILE|-", help="Table of nodes: .tsv .csv .parquet; - is tsv on stdout, the summary then on stderr.")
+@click.option("-o", "output", metavar="FILE|-",
+              help=f"Table of nodes: {tables.SHOWN}; - is tsv on stdout, the summary then on stderr.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), help="Seed of the split and the estimate; of a run, which of its seeds.")
 @machine_options
 @output_options
@@ -87,12 +88,11 @@ command.add_command(analyze_set)
 
 
 def _topo(values: dict[str, Any]) -> None:
-    from graphkit import tables
     from graphkit.machine import peak_rss_mb, versions
     from graphkit.methods.structure.topo_report import judge, summarize
 
     config = registry.resolve_config("topo", overrides=given(registry.method("topo").Config, values))
-    _check(values, tables)
+    _check(values)
     device = prepare_machine(values)
     started = time.perf_counter()
     learner, dataset = _load(values, device)
@@ -115,10 +115,10 @@ def _topo(values: dict[str, Any]) -> None:
         plot(values["plot"], found)
     if values["output"] not in (None, "-"):
         tables.write(values["output"], rows)
-    _show(found, rows, values, tables)
+    _show(found, rows, values)
 
 
-def _check(values: dict[str, Any], tables) -> None:
+def _check(values: dict[str, Any]) -> None:
     """What can be wrong before any data are read."""
     from graphkit.methods.structure.topo_report import check_outcome
     from graphkit.plots import check_plot
@@ -159,10 +159,10 @@ def _load(values: dict[str, Any], device: str):
     return learner, dataset
 
 
-def _show(found: dict[str, Any], rows, values: dict[str, Any], tables) -> None:
+def _show(found: dict[str, Any], rows, values: dict[str, Any]) -> None:
     to_stderr = values["output"] == "-"
     if to_stderr:
-        tables.write_text(sys.stdout, rows)
+        tables.write("-", rows)
         if click.get_current_context().find_root().obj.get("quiet"):
             return
     if values["as_json"]:

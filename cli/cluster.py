@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from graphkit import registry
+from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import (
     Question,
@@ -51,7 +51,8 @@ def command():
 @click.option("--all-seeds", type=click.IntRange(min=1), metavar="N", help="N random nodes of the target, a cluster each: averages.")
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seeds, samples and labels.")
-@click.option("-o", "output", metavar="FILE", help="Ids to .txt, ids and values to .tsv, .csv or .parquet.  [default: ids on stdout]")
+@click.option("-o", "output", metavar="FILE",
+              help=f"Ids to .txt, ids and values to a table: {tables.SHOWN}.  [default: ids on stdout]")  # fmt: skip
 @machine_options
 @output_options
 def local(**values):
@@ -101,6 +102,8 @@ def _check_output(values: dict[str, Any]) -> None:
         raise UsageError("-o: found with --each or --all-seeds, whose results go to stdout")
     if values["each"] and values["all_seeds"] is not None:
         raise UsageError("--each and --all-seeds: expected one of them")
+    if output == "-" and values["as_json"]:
+        raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     check_ending(output)
 
 

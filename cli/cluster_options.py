@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphkit import registry
+from graphkit import registry, tables
 from graphkit.cli.options import compose, config_options, given, load_dataset, prepare_machine, take_argument
 from graphkit.errors import DataError, UsageError, did_you_mean
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from graphkit.methods.local.graph import LocalGraph
 
-ENDINGS = (".txt", ".tsv", ".csv", ".parquet")
+FORMATS = {".txt": "ids", **tables.FORMATS}
 SOURCES = ("noisy", "positives", "samples", "accuracy")
 FIXED = ("diffusion", "weighted")  # by the method's word
 
@@ -130,16 +130,15 @@ def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
 
 def check_ending(output: str | None) -> None:
     """Raise :class:`UsageError` unless ids can be written to a file of this name."""
-    if output is not None and not output.endswith(ENDINGS):
-        raise UsageError(f"-o {output}: expected a name that ends in {', '.join(ENDINGS)}")
+    if output is not None:
+        tables.format_of(output, formats=FORMATS)
 
 
 def write_ids(path: str, columns: dict[str, Any]) -> None:
     """Write the ids alone to .txt, all columns to a table."""
-    from graphkit import tables
     from graphkit.files import write_text
 
-    if path.endswith(".txt"):
+    if tables.format_of(path, formats=FORMATS) == "ids":
         write_text(path, "".join(f"{member}\n" for member in columns["id"].tolist()))
     else:
         tables.write(path, columns)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from graphkit import registry
+from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import check_ending, data_argument, method_options, pick_method, read_graph, write_ids
 from graphkit.cli.options import data_options, echo_json, machine_options, output_options, table
@@ -23,7 +23,8 @@ SCALES = 8
               help="Least conductance inside of the set; least quotient around it; the same, and near it.")  # fmt: skip
 @click.option("--delta", type=click.FloatRange(min=0), default=0.1, show_default=True,
               help="simple-local: what a volume outside of the set costs on top of its share.")  # fmt: skip
-@click.option("-o", "output", metavar="FILE", help="Ids to .txt, .tsv, .csv or .parquet.  [default: ids on stdout]")
+@click.option("-o", "output", metavar="FILE",
+              help=f"Ids to .txt or a table: {tables.SHOWN}.  [default: ids on stdout]")  # fmt: skip
 @machine_options
 @output_options
 def improve(**values):
@@ -76,7 +77,8 @@ def _measure(graph, nodes) -> dict[str, float]:
 @click.option("--plot", metavar="FILE", help="Draw conductance over size: .png, .pdf or .svg (extra plot).")
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seed nodes.")
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Table: .tsv .csv .parquet; - is tsv on stdout.")
+@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
+              help=f"Table: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
 @machine_options
 @output_options
 def ncp(**values):
@@ -87,11 +89,8 @@ def ncp(**values):
       graphkit cluster ncp karate --seed-count 30
       graphkit cluster ncp coauthor-cs --plot ncp.png -o ncp.parquet
     """
-    import sys
-
     import numpy as np
 
-    from graphkit import tables
     from graphkit.methods.local import profile as profiles
 
     word, config, _ = pick_method(values)
@@ -114,10 +113,9 @@ def ncp(**values):
         from graphkit.plots import plot_profile
 
         plot_profile(values["plot"], found, dataset.name)
-    if values["output"] == "-":
-        tables.write_text(sys.stdout, found)
-        return
     tables.write(values["output"], found)
+    if values["output"] == "-":
+        return
     best = int(found["conductance"].argmin()) if len(found["size"]) else None
     about: dict[str, Any] = {"dataset": dataset.name, "method": word, "seeds": len(seeds), "sizes": len(found["size"])}
     if best is not None:
@@ -136,7 +134,8 @@ def ncp(**values):
 @click.option("--per-class", type=click.IntRange(min=1), metavar="N", help="N random labelled nodes of each class are known.")
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random nodes.")
-@click.option("-o", "output", metavar="FILE|-", help="Table of id, class and score: .tsv .csv .parquet; - is tsv on stdout.")
+@click.option("-o", "output", metavar="FILE|-",
+              help=f"Table of id, class and score: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
 @machine_options
 @output_options
 def classes(**values):
@@ -154,11 +153,8 @@ def classes(**values):
 
 
 def _classes(values: dict[str, Any]) -> None:
-    import sys
-
     import numpy as np
 
-    from graphkit import tables
     from graphkit.methods.local.classes import classify
 
     word, config, _ = pick_method(values)
@@ -180,11 +176,10 @@ def _classes(values: dict[str, Any]) -> None:
     columns = {"id": dataset.ids(), "class": names[chosen], "score": np.where(chosen >= 0, score, np.nan)}
     about = {"dataset": dataset.name, "method": word, "classes": len(seeds), "reached": float((chosen >= 0).mean())}
     about.update(_agreement(dataset, seeds, names[chosen], np))
-    if values["output"] == "-":
-        tables.write_text(sys.stdout, columns)
-        return
     if values["output"]:
         tables.write(values["output"], columns)
+    if values["output"] == "-":
+        return
     if values["as_json"]:
         echo_json(about)
     else:

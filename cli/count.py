@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from graphkit import tables
 from graphkit.cli import progress
 from graphkit.cli.options import (
     compose,
@@ -31,7 +31,8 @@ _shared = compose(
     machine_options,
     output_options,
 )  # fmt: skip
-_table_output = click.option("-o", "output", metavar="FILE|-", required=True, help="Table: .tsv .csv .parquet; - is tsv on stdout.")
+_table_output = click.option("-o", "output", metavar="FILE|-", required=True,
+                             help=f"Table: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
 
 
 @click.group()
@@ -84,7 +85,7 @@ def edge_orbits(**values):
 def orbit_adjacency(**values):
     """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a file.
 
-    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv and parquet hold ids. Matrices are written by pieces of rows
+    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv, csv and parquet hold ids. Matrices are written by pieces of rows
     (3:4-4 can be nearly dense), transposes of two hops as a whole. A matrix above --max-memory is left out, and the exit code is 2;
     summary.json lists what was written and what was refused.
 
@@ -136,7 +137,6 @@ def _count(values: dict[str, Any], one_hop: bool = True):
 
 
 def _table(values: dict[str, Any], edges: bool) -> None:
-    from graphkit import tables
     from graphkit.kernels import orbits as kernel
 
     tables.format_of(values["output"])
@@ -151,10 +151,9 @@ def _table(values: dict[str, Any], edges: bool) -> None:
     else:
         found = kernel.node_orbits(prepared, counts)
         columns = {"id": ids, **{f"o{orbit}": found[:, orbit] for orbit in range(15)}}
-    if values["output"] == "-":
-        tables.write_text(sys.stdout, columns)
-        return
     tables.write(values["output"], columns)
+    if values["output"] == "-":
+        return
     about = {"dataset": dataset.name, "rows": len(found), "output": values["output"]}
     if values["as_json"]:
         echo_json(about)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from graphkit import tables
 from graphkit.cli.options import echo_json, on_terminal, output_options, read_options, reading, table
 from graphkit.errors import UsageError, did_you_mean
 
@@ -175,11 +176,11 @@ def fetch(name: str, force: bool, as_json: bool):
 @click.option("--split", "split_name", metavar="NAME", help="Name of the split.  [default: the data set's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a drawn split.")
 @click.option("--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg).")
-@click.option("-o", "--output", metavar="FILE|-", default="-", help="Where to write.  [default: stdout]")
+@click.option("-o", "--output", metavar="FILE|-", default="-", help=f"Table: {tables.SHOWN}.  [default: tsv on stdout]")
 @read_options
 @output_options
 def split(name: str, task: str | None, split_name: str | None, seed: int, negatives: bool, output: str, as_json: bool, **values):
-    """Write a split as tsv: id and part for nodes and graphs, src, dst and part for links, also number and time for events.
+    """Write a split: id and part for nodes and graphs, src, dst and part for links, also number and time for events.
 
     \b
     Examples:
@@ -188,8 +189,8 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
     """
     from graphkit import datasets
     from graphkit.datasets import catalogue, synthetic
-    from graphkit.files import atomic_path
 
+    tables.format_of(output)
     if task is None:
         entry, generator = catalogue.entries().get(name), synthetic.GENERATORS.get(name.partition(":")[0])
         task = next(iter(entry.tasks)) if entry else generator.tasks[0] if generator else "link"
@@ -199,12 +200,7 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
         echo_json({"name": name, "task": task, "split": dataset.split_name, "seed": seed, "columns": header,
                    "rows": [list(row) for row in rows]})  # fmt: skip
         return
-    text = "\t".join(header) + "\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows)
-    if output == "-":
-        click.echo(text, nl=False)
-        return
-    with atomic_path(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    tables.write(output, tables.of_rows(header, rows))
 
 
 def _split_rows(dataset: Any, task: str, negatives: bool) -> tuple[list[str], list[tuple]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from graphkit import tables
 from graphkit.cli.options import data_options, echo_json, load_dataset, output_options
 
 
@@ -17,13 +18,15 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
               help="Encodings with columns: lappe, lappe-sym, lappe-mean, "
                    "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.")  # fmt: skip
 @data_options
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Result: .npz or .tsv; - is tsv on stdout.")
+@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
+              help=f"Result: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: all cores]")
 @output_options
 def command(**values):
     """Compute encodings of the nodes of a graph, or of all graphs of a data set; nothing is learned.
 
     A .npz holds an array per encoding, (nodes, K) float32, and id; for many graphs also graph, the number of each node's graph.
+    Other tables have a column for each of its K.
     Eigenvectors (lappe, peg, signnet) come with NAME_eigenvalue. What took long is kept in the user's cache, where training
     finds it too.
 
@@ -38,7 +41,8 @@ def command(**values):
 def _encode(values: dict[str, Any]) -> None:
     from graphkit.errors import UsageError
     from graphkit.machine import peak_rss_mb, set_threads, versions
-    from graphkit.nn.encodings import parse, tables
+    from graphkit.nn.encodings import parse
+    from graphkit.nn.encodings.tables import columns
 
     output = values["output"]
     tables.format_of(output)  # this and the words are looked at before the data are read: a typo must not cost minutes
@@ -50,13 +54,9 @@ def _encode(values: dict[str, Any]) -> None:
     threads = set_threads(values["threads"])
     dataset = load_dataset(values)
     started = time.perf_counter()
-    found = tables.columns(dataset, encodings, threads)
+    found = columns(dataset, encodings, threads)
     seconds = time.perf_counter() - started
-    if output == "-":
-        tables.write_tsv(sys.stdout.buffer, found)
-        sys.stdout.buffer.flush()
-    else:
-        tables.write(output, found)
+    tables.write(output, found)
     about = {
         "dataset": dataset.name, "pe": ",".join(f"{encoding.name}:{encoding.k}" for encoding in encodings),
         "file": output, "arrays": {name: list(array.shape) for name, array in found.items()},

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import data_options, echo_json, load_dataset, mean_std, output_options, table
+from graphkit import tables
+from graphkit.cli.options import check_table, data_options, echo_json, load_dataset, mean_std, output_options, table, table_option, write_rows
 from graphkit.errors import DataError, UsageError
 
 OPERATORS = ["hadamard", "average", "l1", "l2", "dot", "all"]
@@ -45,9 +46,10 @@ def command():
 @click.option("--split", metavar="NAME", help="link: the data set's split of this name, in place of hidden edges.")
 @seed_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: all cores]")
+@table_option
 @output_options
-def embedding(files, as_json, threads, **values):
-    """Score node vectors: FILE is npy (rows in node order), npz, Parquet, tsv or word2vec text (reordered by their ids).
+def embedding(files, output, as_json, threads, **values):
+    """Score node vectors: FILE is npy (rows in node order), npz, Parquet, tsv, csv or word2vec text (reordered by their ids).
 
     Protocol node: one-vs-rest logistic regression, as many labels per test node as it has, micro- and macro-F1, over all
     labels; with --folds stratified cross-validation, and where nodes have several labels AUROC, AUPRC and log2(AUPRC / share of
@@ -66,6 +68,7 @@ def embedding(files, as_json, threads, **values):
     from graphkit.machine import set_threads
     from graphkit.runs import summary
 
+    check_table(output)
     set_threads(threads)
     kind = values.pop("protocol")
     if len(files) > 1 and kind != "node":
@@ -73,6 +76,8 @@ def embedding(files, as_json, threads, **values):
     settings, found, dataset = {"node": _node, "link": _link, "clustering": _clustering}[kind](list(files), values)
     chosen = found.pop("chosen", None)
     metrics = {name: summary(value if isinstance(value, list) else [value]) for name, value in found.items()}
+    write_rows(output, [(name, value["mean"], value["std"], len(value["values"])) for name, value in metrics.items()],
+               ("metric", "mean", "std", "repetitions"))  # fmt: skip
     if as_json:
         rules = EMBEDDING["folds" if values["folds"] and kind == "node" else kind]
         rules = {"protocol": rules.id, "rules": rules.says}
@@ -164,7 +169,7 @@ def _ratios(text: str) -> list[float]:
 @data_options
 @hide_option
 @seed_option
-@click.option("-o", "output", default="-", metavar="FILE|-", help="The remaining edges as tsv.  [default: -]")
+@click.option("-o", "output", default="-", metavar="FILE|-", help=f"The remaining edges: {tables.SHOWN}; - is tsv.  [default: -]")
 def hide(output, **values):
     """Write the edges that remain when a share is hidden at random while the graph stays connected.
 
@@ -176,19 +181,12 @@ def hide(output, **values):
       graphkit evaluate hide --dataset karate --hide 0.3 | graphkit embed --method fastrp --edges - -o vectors.npz
     """
     from graphkit.evaluation.hidden import hide_edges
-    from graphkit.files import write_text
-
+    tables.format_of(output)
     share, seed = values.pop("hide"), values.pop("seed")
     dataset = hide_edges(_one_graph(load_dataset(values)), share, seed)
-    names, edges = dataset.ids().tolist(), dataset.split.train
-    ends = [(names[u], names[v]) for u, v in edges.pos.tolist()]
-    rows = ends if edges.weight is None else [(*pair, w) for pair, w in zip(ends, edges.weight.tolist())]
-    header = ("src", "dst") if edges.weight is None else ("src", "dst", "weight")
-    text = "".join("\t".join(map(str, row)) + "\n" for row in (header, *rows))
-    if output == "-":
-        click.echo(text, nl=False)
-    else:
-        write_text(output, text)
+    ids, edges = dataset.ids(), dataset.split.train
+    columns = {"src": ids[edges.pos[:, 0]], "dst": ids[edges.pos[:, 1]]}
+    tables.write(output, columns if edges.weight is None else {**columns, "weight": edges.weight})
 
 
 @command.command()
@@ -198,8 +196,9 @@ def hide(output, **values):
 @click.option("--task", type=click.Choice(["link", "node", "graph", "events"]), help="Task of the predictions.  [default: by their names]")
 @click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
 @seed_option
+@table_option
 @output_options
-def predictions(file, part, task, protocol, seed, as_json, **values):
+def predictions(file, part, task, protocol, seed, output, as_json, **values):
     """Score predictions in OGB's input form: an npz with y_pred_pos and y_pred_neg, or y_true and y_pred.
 
     The shapes must be those of the data set's own split, y_true its labels in the order of the split; NaN is refused.
@@ -211,11 +210,13 @@ def predictions(file, part, task, protocol, seed, as_json, **values):
     """
     from graphkit.evaluation import metrics, predictions, protocols
 
+    check_table(output)
     arrays = predictions.read(file)
     task = task or _task(values["dataset"] or values["edges"] or "", arrays)
     data = load_dataset(values, task=task, split=protocol, seed=seed)
     predictions.check(file, arrays, data, part)
     found = metrics.evaluate(data, arrays, part)
+    write_rows(output, list(found.items()), ("metric", part))
     if not as_json:
         click.echo(table(list(found.items()), ("metric", part)))
         return

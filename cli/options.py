@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from graphkit import tables
 from graphkit.config import Config, field_types, flag_name
 
 
@@ -106,6 +107,8 @@ output_options = compose(
     click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
 )
 
+table_option = click.option("-o", "output", metavar="FILE", help=f"Also write the table: {tables.SHOWN}.")
+
 machine_options = compose(
     click.option("--device", default=None, help="cpu or cuda[:N].  [default: cuda where there is one]"),
     click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]"),
@@ -194,6 +197,22 @@ def table(rows: Iterable[Sequence[Any]], header: Sequence[str]) -> str:
         cells = [text.rjust(w) if right else text.ljust(w) for text, w, right in zip(row, widths, numeric)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def write_rows(path: str | None, rows: Iterable[Sequence[Any]], header: Sequence[str]) -> None:
+    """Write the rows that a command prints as a table to the file that ``-o`` names, every figure in full; None writes nothing."""
+    if path is not None:
+        tables.write(path, tables.of_rows(header, list(rows)))
+
+
+def check_table(path: str | None, as_json: bool = False) -> None:
+    """Raise :class:`UsageError` for an ``-o`` that cannot be written, before the work begins."""
+    if path is not None:
+        from graphkit.errors import UsageError
+
+        tables.format_of(path)
+        if path == "-":
+            raise UsageError("-o -: the table is on stdout without it, expected the name of a file")
 
 
 def mean_std(values: dict[str, Any]) -> str:

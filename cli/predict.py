@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from graphkit import tables
 from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine, read_flags
 from graphkit.errors import DataError, UsageError
 from graphkit.files import atomic_path
@@ -22,17 +23,21 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
 @graph_options
 @click.option("--pairs", metavar="FILE|-", help="Links: score these pairs, two node ids per line, as in your graph.")
 @click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Links: propose the K most likely missing ones.")
-@click.option("--node", metavar="ID", help="With --top-k: of this node (all nodes are candidates), not of the graph.")
+@click.option("--node", metavar="ID", multiple=True, help="With --top-k: of this node (all nodes are candidates), not of the graph; "
+              "repeat it for more.")  # fmt: skip
+@click.option("--nodes", metavar="FILE|-", help="With --top-k: of each of these nodes, ids one a line; - reads stdin.")
 @click.option("--events", metavar="FILE|-", help="Events: score these as they come, lines of source, target, time [and features].")
 @click.option("--after", type=click.Choice(["valid", "test"]), help="With --events: they follow this part of the data.  [default: test]")
 @click.option("--new-nodes", is_flag=True, help="With --events: take nodes in that the run does not know, without a past.")
-@click.option("--explain", metavar="FILE|-", help="Also write which neighbours each score pools, with their probability.")
-@click.option("--vectors", metavar="FILE", help="Labels: also write the vectors that the last layer reads: .npy, .npz, .parquet, .tsv.")
+@click.option("--explain", metavar="FILE|-",
+              help="Also write which neighbours each score pools, with their probability: a table, as -o.")  # fmt: skip
+@click.option("--vectors", metavar="FILE", help="Labels: also write the vectors that the last layer reads: .npy .npz .tsv .csv .parquet.")
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True, help="Where the predictions go, as tsv.")
+@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
+              help=f"Predictions: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors, seed, output, as_json, **values):
+def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, vectors, seed, output, as_json, **values):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
     A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
@@ -45,7 +50,7 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors,
       graphkit predict runs/gcn-cora -o labels.tsv --vectors hidden.npy
       graphkit predict runs/gin-mine --graph other.csv --features other-features.csv
       graphkit predict runs/ncnc-my --pairs pairs.tsv -o scores.tsv
-      graphkit predict runs/ncnc-my --top-k 5 --node alice --json
+      graphkit predict runs/ncnc-my --top-k 5 --node alice --node bob --json
       tail -f messages.tsv | graphkit predict runs/nat-messages --events -
     """
     if as_json and output != "-":
@@ -53,13 +58,16 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors,
     if explain is not None and explain == output:
         target = "stdout" if output == "-" else output
         raise UsageError(f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another file")
+    for option, path in (("-o", output), ("--explain", explain)):
+        if path is not None:
+            tables.format_of(path, option)
     from graphkit import registry
     from graphkit.runs import load_run
 
     found = load_run(run)
     found.require_model()
     other = values["dataset"] is not None or values["edges"] is not None
-    links = {"--pairs": pairs, "--top-k": top_k, "--node": node, "--explain": explain}
+    links = {"--pairs": pairs, "--top-k": top_k, "--node": node or None, "--nodes": nodes, "--explain": explain}
     task = registry.sheet(found.settings["method"]).task
     if (task == "events") != (events is not None):
         method = found.settings["method"]
@@ -69,7 +77,7 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors,
     if task == "link":
         if other:
             raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
-        _check_links(pairs, top_k, node)
+        _check_links(links)
     elif given := [name for name, value in links.items() if value is not None]:
         raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
     if vectors is not None:
@@ -87,8 +95,7 @@ def command(run, pairs, top_k, node, events, after, new_nodes, explain, vectors,
         learner = found.restore(seed, device=device)[0]
         dataset = load_dataset(values, many=learner.dataset.task == "graph") if other else None
         (header, rows), kept = _labels(run, learner, dataset, vectors)
-    tables = ([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)])
-    _write(tables, kept)
+    _write(([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)]), kept)
     if as_json:
         echo_json([dict(zip(header, row)) for row in rows])
 
@@ -103,17 +110,18 @@ def _stream(restored, events: str, after: str, new_nodes: bool, output: str, as_
     elif output != "-":
         _write([(output, header, list(rows))])
     else:
-        for line in _lines(header, rows):
-            sys.stdout.write(line)
+        for row in itertools.chain([header], rows):
+            sys.stdout.write(tables.line(row))
             sys.stdout.flush()  # whoever reads the other end follows the events live
 
 
-def _check_links(pairs, top_k, node) -> None:
-    if (pairs is None) == (top_k is None):
-        found = "neither" if pairs is None else "both"
+def _check_links(links: dict[str, Any]) -> None:
+    if (links["--pairs"] is None) == (links["--top-k"] is None):
+        found = "neither" if links["--pairs"] is None else "both"
         raise UsageError(f"--pairs and --top-k: found {found}, expected one of them")
-    if node is not None and top_k is None:
-        raise UsageError("--node needs --top-k")
+    for option in ("--node", "--nodes"):
+        if links[option] is not None and links["--top-k"] is None:
+            raise UsageError(f"{option} needs --top-k")
 
 
 def _check_vectors(run: str, task: str, path: str, output: str) -> None:
@@ -149,7 +157,7 @@ def _labels(run: str, learner, dataset, path: str | None):
 def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], list[tuple] | None]:
     """Header and rows of the scores, and the rows that explain them where they are asked for."""
     from graphkit import predict
-    from graphkit.lazy import torch
+    from graphkit.lazy import np, torch
     from graphkit.methods.base import LinkLearner
 
     learner, dataset = restored
@@ -159,31 +167,40 @@ def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], l
         chosen = predict.read_pairs(options["--pairs"], dataset)
         scores = learner.score_pairs(torch.from_numpy(chosen)).numpy()
     else:
-        at = None if options["--node"] is None else predict.node_number(options["--node"], dataset)
-        chosen, scores = predict.top_links(learner, dataset, options["--top-k"], at)
+        found = [predict.top_links(learner, dataset, options["--top-k"], at) for at in _asked(options, dataset)]
+        chosen, scores = (np.concatenate(parts) for parts in zip(*found))
     why = None if options["--explain"] is None else list(predict.explain(learner, dataset, chosen))
     ids = dataset.ids()
     rows = [(ids[a], ids[b], float(score)) for (a, b), score in zip(chosen.tolist(), scores.tolist())]
     return ("source", "target", "score"), rows, why
 
 
-def _write(tables: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]], vectors: tuple | None = None) -> None:
+def _asked(options: dict[str, Any], dataset) -> list[int | None]:
+    """Numbers of the nodes that --node and --nodes name, each once; [None] for the whole graph where there are none."""
+    from graphkit.datasets.id_lists import nodes_of, read_ids
+
+    if options["--node"] is None and options["--nodes"] is None:
+        return [None]
+    found = nodes_of(options["--node"] or (), dataset, "--node").tolist()
+    if options["--nodes"] is not None:
+        found += read_ids(options["--nodes"], dataset, "--nodes").tolist()
+        if not found:
+            raise DataError(f"--nodes {options['--nodes']}: found no ids, expected one a line")
+    return list(dict.fromkeys(found))
+
+
+def _write(found: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]], vectors: tuple | None = None) -> None:
     """Write (path, header, rows) each, "-" for stdout, and (path, vectors, ids): the files first, all of them or none."""
     from graphkit import embeddings
 
+    columns = [(path, tables.of_rows(header, rows)) for path, header, rows in found]
     with contextlib.ExitStack() as stack:
-        files = [(stack.enter_context(atomic_path(path)), *table) for path, *table in tables if path != "-"]
-        for path, header, rows in files:
-            with open(path, "w", encoding="utf-8") as stream:
-                stream.writelines(_lines(header, rows))
+        files = [(stack.enter_context(atomic_path(path)), path, table) for path, table in columns if path != "-"]
+        for temporary, path, table in files:
+            with tables.opened(temporary, tables.ending_of(path).endswith(".gz")) as stream:
+                tables.write_to(stream, tables.format_of(path), table)
         if vectors is not None:
             embeddings.write(*vectors)
-    for path, header, rows in tables:
+    for path, table in columns:
         if path == "-":
-            sys.stdout.writelines(_lines(header, rows))
-
-
-def _lines(header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> Iterable[str]:
-    yield "\t".join(header) + "\n"
-    for row in rows:
-        yield "\t".join(f"{value:.6g}" if isinstance(value, float) else str(value) for value in row) + "\n"
+            tables.write(path, table)

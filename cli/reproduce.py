@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from graphkit.cli import progress
-from graphkit.cli.options import echo_json, output_options, table
+from graphkit.cli.options import check_table, echo_json, output_options, table, table_option, write_rows
 from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 
 
@@ -23,8 +23,9 @@ from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 @click.option("--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]")
 @click.option("--write-docs", metavar="FILE", help="Also write the page of all stored claims, as Markdown.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
+@table_option
 @output_options
-def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, as_json):
+def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, output, as_json):
     """Run the claims of a method's sheet and print them beside the paper's figures.
 
     Runs are kept by configuration, data and version; a killed one is continued. A claim over its time budget is marked, not
@@ -39,6 +40,7 @@ def command(method, claim, smoke, everything, fresh, stored, results, write_docs
     from graphkit.claims import report, runner
     from graphkit.files import write_text
 
+    check_table(output)
     if stored and fresh:
         raise UsageError("--stored runs nothing, --fresh runs all again; expected one of them")
     chosen = _chosen(method, claim, smoke, everything)
@@ -46,6 +48,9 @@ def command(method, claim, smoke, everything, fresh, stored, results, write_docs
     verdicts = _stored(chosen, folder, report) if stored else _run(chosen, folder, fresh, threads, runner)
     if write_docs is not None:
         write_text(write_docs, report.page(report.stored(folder)))
+    written = [(one.method, one.claim, report.paper_figure(one.paper), report.measured(one), one.state, one.seconds, one.expect)
+               for one in verdicts]  # fmt: skip
+    write_rows(output, written, ("method", "claim", "paper", "measured", "verdict", "seconds", "expected"))
     if as_json:
         echo_json([vars(verdict) for verdict in verdicts])
     else:

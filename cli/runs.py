@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import echo_json, mean_std, output_options, table
+from graphkit.cli.options import check_table, echo_json, mean_std, output_options, table, table_option, write_rows
 from graphkit.errors import DataError, UsageError
 
 
@@ -27,16 +27,18 @@ def command():
 
 @command.command("list")
 @click.argument("folder", default="runs", metavar="[DIR]")
+@table_option
 @output_options
-def list_runs(folder: str, as_json: bool):
+def list_runs(folder: str, output: str | None, as_json: bool):
     """List the runs below a folder (default: runs).
 
     \b
     Example:
-      graphkit runs list runs
+      graphkit runs list runs -o runs.csv
     """
     from graphkit.runs import load_run
 
+    check_table(output)
     if not Path(folder).is_dir():
         raise DataError(f"{folder}: no such folder; expected one that holds run folders")
     found, broken = [], []
@@ -49,15 +51,19 @@ def list_runs(folder: str, as_json: bool):
         raise broken[0]
     for problem in broken:  # one of them does not hide the others
         logging.getLogger("graphkit").warning("left out: %s", problem)
+    rows, written = [], []
+    for run in found:
+        result = run.result or {}
+        settings = (str(run.path), run.settings["method"], run.settings["dataset"], len(run.settings["seeds"]), run.state)
+        shown = {part: mean_std(result[part]) if part in result else None for part in ("valid", "test")}
+        rows.append((*settings, result.get("metric"), shown["valid"], shown["test"], result.get("seconds")))
+        figures = [result.get(part, {}).get(key) for part in ("valid", "test") for key in ("mean", "std")]
+        written.append((*settings, result.get("metric"), *figures, result.get("seconds")))
+    header = ("run", "method", "dataset", "seeds", "state", "metric", "valid", "valid_std", "test", "test_std", "seconds")
+    write_rows(output, written, header)
     if as_json:
         echo_json([{"path": str(run.path), "state": run.state, "result": run.result} for run in found])
         return
-    rows = []
-    for run in found:
-        result = run.result or {}
-        shown = {part: mean_std(result[part]) if part in result else None for part in ("valid", "test")}
-        rows.append((str(run.path), run.settings["method"], run.settings["dataset"], len(run.settings["seeds"]), run.state,
-                     result.get("metric"), shown["valid"], shown["test"], result.get("seconds")))  # fmt: skip
     click.echo(table(rows, ("run", "method", "dataset", "seeds", "state", "metric", "valid", "test", "seconds")))
 
 
@@ -89,8 +95,9 @@ def show(run: str, as_json: bool):
 @command.command()
 @click.argument("first")
 @click.argument("second")
+@table_option
 @output_options
-def compare(first: str, second: str, as_json: bool):
+def compare(first: str, second: str, output: str | None, as_json: bool):
     """Compare two finished runs, metric by metric.
 
     Where both have the same two or more seeds, a paired t-test over the seeds says how likely the difference in test is
@@ -103,6 +110,7 @@ def compare(first: str, second: str, as_json: bool):
     from graphkit.evaluation.protocols import require_same
     from graphkit.runs import load_run
 
+    check_table(output)
     runs = [load_run(path) for path in (first, second)]
     for run in runs:
         if run.result is None:
@@ -115,6 +123,7 @@ def compare(first: str, second: str, as_json: bool):
     if checksums[0] != checksums[1]:
         raise DataError(f"{first} and {second} differ in dataset_checksum: {checksums[0]!r} and {checksums[1]!r} cannot be compared")
     rows = [_difference(name, left, right) for name in left["metrics"] if name in right["metrics"]]
+    write_rows(output, [tuple(row.values()) for row in rows], tuple(rows[0]) if rows else ("metric",))
     if as_json:
         echo_json(rows)
         return

@@ -1,12 +1,14 @@
-"""Node vectors in files: .npy, .npz, .parquet, .tsv and word2vec's text format, written whole or not at all.
+"""Node vectors in files: .npy, .npz, tables (.tsv, .csv, .parquet) and word2vec's text format, written whole or not at all.
 
-Tables carry the node ids as the user gave them: a tsv starts ``id dim_0 dim_1 ...``, Parquet has the same columns, npz holds
-``ids`` and ``vectors``. A .npy holds the matrix alone; where the ids are not 0..n-1 they lie beside it, one a line
+Tables carry the node ids as the user gave them: a tsv starts ``id dim_0 dim_1 ...``, csv and Parquet have the same columns (see
+:mod:`graphkit.tables`), npz holds ``ids`` and ``vectors``.
+A .npy holds the matrix alone; where the ids are not 0..n-1 they lie beside it, one a line
 under the header ``id``, in ``NAME.ids.tsv``.
 """
 
 from __future__ import annotations
 
+import gzip
 import io
 import zipfile
 from collections.abc import Iterator
@@ -15,25 +17,18 @@ from typing import BinaryIO
 
 import numpy as np
 
-from graphkit.errors import DataError, UsageError
+from graphkit import tables
+from graphkit.errors import DataError
 from graphkit.files import atomic_path
 
-FORMATS = {
-    ".npy": "npy", ".npz": "npz", ".parquet": "parquet", ".pq": "parquet", ".tsv": "tsv", ".w2v": "word2vec",
-    ".vec": "word2vec", ".txt": "word2vec",
-}  # fmt: skip
-# Values per piece of a text or Parquet file, which bounds the memory that writing takes.
+FORMATS = {".npy": "npy", **tables.FORMATS, ".w2v": "word2vec", ".vec": "word2vec", ".txt": "word2vec"}
+# Values per piece of a .npy, which bounds the memory that writing takes.
 PIECE = 4_000_000
 
 
 def format_of(path: str | Path, option: str = "-o") -> str:
     """Return the format that a file's name asks for; ``-`` is tsv. Raises :class:`UsageError` for an unknown ending."""
-    if str(path) == "-":
-        return "tsv"
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(f"{option} {path}: found the ending {suffix or 'none'!r}, expected one of {', '.join(FORMATS)}")
-    return FORMATS[suffix]
+    return tables.format_of(path, option, FORMATS)
 
 
 def write(path: str | Path, vectors: np.ndarray, ids: np.ndarray | None = None) -> None:
@@ -48,26 +43,25 @@ def write(path: str | Path, vectors: np.ndarray, ids: np.ndarray | None = None) 
     numbers = np.arange(len(vectors)) if ids is None else np.asarray(ids)
     if kind == "npy":
         _write_ids(ids_path(path), ids)
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_path(path) as temporary, tables.opened(temporary, tables.ending_of(path).endswith(".gz")) as stream:
         if kind == "npy":
             _write_npy(stream, vectors)
         elif kind == "npz":
             np.savez(stream, vectors=vectors, ids=_plain_ids(numbers))
-        elif kind == "parquet":
-            _write_parquet(stream, vectors, numbers)
+        elif kind == "word2vec":
+            write_text(stream, vectors, numbers, word2vec=True)
         else:
-            write_text(stream, vectors, numbers, word2vec=kind == "word2vec")
+            tables.write_to(stream, kind, _columns(vectors, numbers))
 
 
 def write_text(stream: BinaryIO, vectors: np.ndarray, ids: np.ndarray, word2vec: bool = False) -> None:
     """Write a tsv with a header, or word2vec's text format, piece by piece to an open binary stream."""
-    n, dim = vectors.shape
-    separator = " " if word2vec else "\t"
-    head = f"{n} {dim}" if word2vec else "\t".join(["id", *_column_names(dim)])
-    stream.write(head.encode() + b"\n")
-    names = _checked_names(ids, word2vec)
-    for start, stop in _pieces(n, dim):
-        stream.write(_text_rows(vectors[start:stop], names[start:stop], separator))
+    if not word2vec:
+        tables.write_text(stream, _columns(vectors, ids))
+        return
+    names = _checked_names(ids)  # before the first line, which a pipe would have already
+    stream.write(f"{vectors.shape[0]} {vectors.shape[1]}\n".encode())
+    tables.write_text(stream, _columns(vectors, names), " ", header=False)
 
 
 def read(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -79,7 +73,7 @@ def read(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected an embedding ({', '.join(FORMATS)})")
     kind = format_of(path, "embedding")
-    readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet, "tsv": _read_tsv, "word2vec": _read_word2vec}
+    readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet, "tsv": _read_tsv, "csv": _read_csv, "word2vec": _read_word2vec}
     try:
         vectors, ids = readers[kind](path)
         vectors = np.asarray(vectors)
@@ -121,6 +115,10 @@ def _column_names(dim: int) -> list[str]:
     return [f"dim_{j}" for j in range(dim)]
 
 
+def _columns(vectors: np.ndarray, ids: np.ndarray) -> dict[str, np.ndarray]:
+    return {"id": np.asarray(ids), **{name: vectors[:, j] for j, name in enumerate(_column_names(vectors.shape[1]))}}
+
+
 def _pieces(n: int, dim: int) -> Iterator[tuple[int, int]]:
     step = max(PIECE // max(dim, 1), 1)
     return ((start, min(start + step, n)) for start in range(0, n, step))
@@ -131,30 +129,16 @@ def _plain_ids(ids: np.ndarray) -> np.ndarray:
     return ids.astype(str) if ids.dtype == object else ids
 
 
-def _checked_names(ids: np.ndarray, word2vec: bool) -> np.ndarray:
-    """Ids as they can stand in a text line."""
+def _checked_names(ids: np.ndarray) -> np.ndarray:
+    """Ids as they can stand in a line of word2vec's text format, which knows no quotes."""
     ids = np.asarray(ids)
     if ids.dtype.kind in "iu":
         return ids
-    forbidden = " \t\n\r" if word2vec else "\t\n\r"
-    for name in ids.tolist():
-        if not str(name) or any(c in forbidden for c in str(name)):
-            what = "a blank or nothing" if word2vec else "a tab or line break, or nothing"
-            raise DataError(f"id {str(name)!r}: has {what} in it, which this text format cannot hold; write .npz or .parquet")
+    for name in map(str, ids.tolist()):
+        if not name or name.startswith('"') or any(mark in name for mark in " \t\n\r"):
+            raise DataError(f"id {name!r}: has a blank or nothing in it, or begins with a quote, which word2vec's text format cannot "
+                            "hold; write .npz, .csv or .parquet")  # fmt: skip
     return ids.astype(str).astype(object)
-
-
-def _text_rows(vectors: np.ndarray, names: np.ndarray, separator: str) -> bytes:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    columns = [pa.array(np.ascontiguousarray(vectors[:, j])) for j in range(vectors.shape[1])]
-    table = pa.table(columns, names=[str(j) for j in range(len(columns))])
-    sink = pa.BufferOutputStream()
-    csv.write_csv(table, sink, csv.WriteOptions(include_header=False, delimiter=separator))
-    # Names are put in front here: Arrow would quote those with quotes or commas in them, or refuse them.
-    lines = sink.getvalue().to_pybytes().splitlines()
-    return b"".join(f"{name}{separator}".encode() + line + b"\n" for name, line in zip(names.tolist(), lines))
 
 
 def _write_npy(stream: BinaryIO, vectors: np.ndarray) -> None:
@@ -163,19 +147,6 @@ def _write_npy(stream: BinaryIO, vectors: np.ndarray) -> None:
     np.lib.format.write_array_header_1_0(stream, header)
     for start, stop in _pieces(*vectors.shape):
         stream.write(np.ascontiguousarray(vectors[start:stop], dtype="<f4").tobytes())
-
-
-def _write_parquet(stream: BinaryIO, vectors: np.ndarray, ids: np.ndarray) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    ids = pa.array(ids if ids.dtype.kind in "iu" else ids.astype(str).astype(object))
-    names = ["id", *_column_names(vectors.shape[1])]
-    schema = pa.schema([("id", ids.type), *((name, pa.float32()) for name in names[1:])])
-    with parquet.ParquetWriter(stream, schema) as writer:
-        for start, stop in _pieces(*vectors.shape):
-            columns = (np.ascontiguousarray(vectors[start:stop, j]) for j in range(vectors.shape[1]))
-            writer.write_table(pa.table([ids[start:stop], *columns], schema=schema))
 
 
 def ids_path(path: str | Path) -> Path:
@@ -187,13 +158,12 @@ def _write_ids(path: Path, ids: np.ndarray | None) -> None:
     if ids is None:
         path.unlink(missing_ok=True)  # ids of an earlier embedding of the same name would be wrong
         return
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in ["id", *_checked_names(ids, False).tolist()]), encoding="utf-8")
+    tables.write(path, {"id": np.asarray(ids)})
 
 
 def _read_npy(path: Path):
     ids = ids_path(path)
-    names = np.array(ids.read_text(encoding="utf-8").split("\n")[1:-1]) if ids.is_file() else None
+    names = _text_table(ids, "\t").column(0).to_numpy() if ids.is_file() else None
     return np.load(path, mmap_mode="r", allow_pickle=False), names
 
 
@@ -213,12 +183,26 @@ def _read_parquet(path: Path):
 
 
 def _read_tsv(path: Path):
+    return _from_table(path, _text_table(path, "\t"))
+
+
+def _read_csv(path: Path):
+    return _from_table(path, _text_table(path, ","))
+
+
+def _text_table(path: Path, separator: str):
+    """A pyarrow table of what :func:`graphkit.tables.write` wrote as text, ids as text."""
     import pyarrow as pa
     from pyarrow import csv
 
-    options = csv.ConvertOptions(column_types={"id": pa.string()})
-    table = csv.read_csv(path, parse_options=csv.ParseOptions(delimiter="\t", quote_char=False), convert_options=options)
-    return _from_table(path, table)
+    with open(path, "rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    with gzip.open(path) if packed else open(path, "rb") as stream:
+        # Line breaks inside of quotes forbid Arrow to parse blocks side by side; few files need that.
+        quotes = any(b'"' in block for block in iter(lambda: stream.read(1 << 22), b""))
+        stream.seek(0)
+        parse = csv.ParseOptions(delimiter=separator, newlines_in_values=quotes)
+        return csv.read_csv(stream, parse_options=parse, convert_options=csv.ConvertOptions(column_types={"id": pa.string()}))
 
 
 def _read_word2vec(path: Path):

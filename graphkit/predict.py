@@ -41,11 +41,6 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     return np.array(pairs, dtype=np.int64)
 
 
-def node_number(node: str, dataset: GraphDataset) -> int:
-    """Return the number of a node by the user's id; raises :class:`DataError`."""
-    return find_node(numbers_of(dataset), node, "--node")
-
-
 def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None) -> tuple[tuple[str, ...], list[tuple]]:
     """Return (header, rows) with the predictions for every node or graph of a data set, by default that of training.
 

@@ -1,4 +1,4 @@
-"""Sparse matrices written piece by piece of rows, so that none need fit into memory: npz, mtx, tsv, Parquet."""
+"""Sparse matrices written piece by piece of rows, so that none need fit into memory: npz, mtx, tsv, csv, Parquet."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from graphkit.lazy import np
 if TYPE_CHECKING:
     import numpy
 
-FORMATS = ("npz", "mtx", "tsv", "parquet")
+FORMATS = ("npz", "mtx", "tsv", "csv", "parquet")
 
 
 class SparseFile:
     """An (n, n) matrix of whole numbers in one of :data:`FORMATS`; a context manager, at whose end without error the file is there.
 
     npz is SciPy's, uncompressed, and mtx Matrix Market; both hold row and column numbers, and put what they are given into scratch
-    files beside ``path`` until the number of entries is known. tsv and Parquet hold the (n,) ``ids``.
+    files beside ``path`` until the number of entries is known. tsv, csv and Parquet hold the (n,) ``ids``.
     Attributes: ``entries`` so far, and ``total`` of them, which may pass 2^63.
     """
 
     def __init__(self, path: str | Path, kind: str, ids: numpy.ndarray):
         self.path, self.kind, self.ids = Path(path), kind, ids
         self.entries, self.total, self.sizes, self.row = 0, 0, [np.zeros(1, np.int64)], 0
-        self._begin = {"npz": self._begin_scratch, "mtx": self._begin_scratch, "tsv": self._begin_tsv, "parquet": self._begin_parquet}[kind]
-        self._add = {"npz": self._add_npz, "mtx": self._add_mtx, "tsv": self._add_tsv, "parquet": self._add_parquet}[kind]
+        self._begin = {"npz": self._begin_scratch, "mtx": self._begin_scratch, "parquet": self._begin_parquet}.get(kind, self._begin_text)
+        self._add = {"npz": self._add_npz, "mtx": self._add_mtx, "parquet": self._add_parquet}.get(kind, self._add_text)
 
     def __enter__(self) -> SparseFile:
         with contextlib.ExitStack() as stack:
@@ -63,9 +63,10 @@ class SparseFile:
     def _begin_scratch(self) -> None:
         self.scratch = [self._open.enter_context(tempfile.TemporaryFile(dir=self.path.parent)) for _ in range(2)]  # noqa: SIM115
 
-    def _begin_tsv(self) -> None:
-        self.stream = self._open.enter_context(open(self.temporary, "w", encoding="utf-8", newline=""))  # noqa: SIM115
-        tables.write_text(self.stream, {"source": self.ids[:0], "target": self.ids[:0], "count": self.ids[:0]})
+    def _begin_text(self) -> None:
+        self.stream = self._open.enter_context(open(self.temporary, "wb"))  # noqa: SIM115
+        empty = {"source": self.ids[:0], "target": self.ids[:0], "count": self.ids[:0]}
+        tables.write_text(self.stream, empty, tables.SEPARATORS[self.kind])
 
     def _begin_parquet(self) -> None:
         import pyarrow as pa
@@ -86,9 +87,9 @@ class SparseFile:
         table = pa.table({"row": rows + 1, "column": columns + 1, "value": values})
         csv.write_csv(table, self.scratch[0], csv.WriteOptions(include_header=False, delimiter=" "))
 
-    def _add_tsv(self, rows, columns, values) -> None:
+    def _add_text(self, rows, columns, values) -> None:
         found = {"source": self.ids[rows], "target": self.ids[columns], "count": values}
-        tables.write_text(self.stream, found, header=False)
+        tables.write_text(self.stream, found, tables.SEPARATORS[self.kind], header=False)
 
     def _add_parquet(self, rows, columns, values) -> None:
         import pyarrow as pa

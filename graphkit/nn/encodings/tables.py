@@ -1,35 +1,18 @@
-"""Raw encodings of a data set as named arrays, and as files."""
+"""Raw encodings of a data set as named arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphkit.errors import UsageError
-from graphkit.files import atomic_path
 from graphkit.nn.encodings.raw import arrays
 from graphkit.nn.encodings.specs import WORDS, Encoding
 from graphkit.nn.encodings.structure import Structure
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
-
-FORMATS = {".npz": "npz", ".tsv": "tsv"}
-LINES = 4096  # of a tsv, written at once
-
-
-def format_of(path: str | Path) -> str:
-    """Return ``npz`` or ``tsv``; ``-`` is tsv. Raises :class:`UsageError` for another ending."""
-    if str(path) == "-":
-        return "tsv"
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise UsageError(f"-o {path}: found the ending {suffix or 'none'!r}, expected one of {', '.join(FORMATS)}")
-    return FORMATS[suffix]
-
 
 def parts(dataset: GraphDataset) -> tuple[list[Structure], np.ndarray]:
     """Return the structure of each graph of a data set, in order, and the (G,) numbers of their nodes."""
@@ -69,29 +52,3 @@ def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int |
         else:
             out[encoding.name] = values
     return out
-
-
-def write(path: str | Path, found: dict[str, np.ndarray]) -> None:
-    """Write the arrays to a .npz, under their names and ids that are words as text, or to a .tsv; whole or not at all."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        if format_of(path) == "tsv":
-            write_tsv(stream, found)
-        else:
-            np.savez(stream, **{name: values.astype(str) if values.dtype == object else values for name, values in found.items()})
-
-
-def write_tsv(stream: BinaryIO, found: dict[str, np.ndarray]) -> None:
-    """Write a header ``id graph rwse_1 rwse_2 ...`` and a line per node to an open binary stream."""
-    names = [name if values.ndim == 1 else f"{name}_{column + 1}" for name, values in found.items()
-             for column in range(1 if values.ndim == 1 else values.shape[1])]  # fmt: skip
-    stream.write("\t".join(names).encode() + b"\n")
-    wide = [values if values.ndim == 2 else values[:, None] for values in found.values()]
-    for start in range(0, len(wide[0]), LINES):
-        lines = [_line(row) for row in zip(*(values[start : start + LINES] for values in wide))]
-        stream.write("".join(lines).encode())
-
-
-def _line(row: tuple[np.ndarray, ...]) -> str:
-    # Enough digits to give back the same float32.
-    cells = (f"{value:.9g}" if isinstance(value, np.floating) else str(value) for part in row for value in part)
-    return "\t".join(cells) + "\n"
