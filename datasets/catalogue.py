@@ -49,6 +49,8 @@ class Entry:
     licence: str = ""
     url: str = ""
     files: tuple[str, ...] = ()
+    own = False  # whether the files are a user's, read by path: see datasets.forms
+    directed = False
 
     def path(self, relative: str) -> Path:
         """The path of one of its files; raises :class:`DataError` that says where it was looked for."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import json
-
+from graphkit.datasets import musae
 from graphkit.datasets.base import GraphDataset, NodeSplit
-from graphkit.datasets.build import check, check_ids, graph_of, integer_table, multi_hot, reading, set_features, set_labels
+from graphkit.datasets.build import check, check_ids, multi_hot, reading, set_features, set_labels
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.splits import Loaded
 from graphkit.datasets.unpickle import load_npy
@@ -19,29 +17,20 @@ def load(entry: Entry, *, language: str, splits: str | None = None) -> Loaded:
     """Friendships, the games a user plays as 0/1 features, the label ``mature`` by ``new_id``."""
     stem = f"twitch-explicit/{language}/musae_{language}"
     path = entry.path(f"{stem}_target.csv")
-    with reading(path, "a table with new_id and mature"), open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-        check(rows, path, "no rows", "a table with new_id and mature")
-        ids = np.array([int(row["new_id"]) for row in rows], dtype=np.int64)
-        n = len(ids)
-        check_ids(ids, n, path, "new_id")
-        words = {row["mature"] for row in rows}
-        check(words <= {"True", "False"}, path, f"mature {sorted(map(str, words))[:3]}", "True or False")
-        labels = np.full(n, -1, dtype=np.int64)
-        labels[ids] = [row["mature"] == "True" for row in rows]
-    path = entry.path(f"{stem}_edges.csv")
-    edges = integer_table(path, 2, delimiter=",", skip=1)
-    check_ids(edges, n, path)
-    graph = graph_of(edges[:, 0], edges[:, 1], n)
+    ids, columns = musae.target_table(path)
+    n = len(ids)
+    check("mature" in columns, path, f"the columns {', '.join(columns)}", "new_id and mature")
+    words = set(columns["mature"].tolist())
+    check(words <= {"True", "False"}, path, f"mature {sorted(words)[:3]}", "True or False")
+    labels = np.empty(n, dtype=np.int64)
+    labels[ids] = columns["mature"] == "True"
+    graph = musae.read_edges(entry, stem, n)
     set_labels(graph, labels, path)
     path = entry.path(f"{stem}_features.json")
-    with reading(path, "a dictionary of feature numbers"), open(path, encoding="utf-8") as file:
-        table = {int(node): np.array(items, dtype=np.int64).reshape(-1) for node, items in json.load(file).items()}
-        nodes = np.repeat(np.array(list(table), dtype=np.int64), [len(items) for items in table.values()])
-        columns = np.concatenate([*table.values(), np.empty(0, dtype=np.int64)])
-        check_ids(nodes, n, path)
-        check_ids(columns, NUM_FEATURES, path, "feature number")
-        set_features(graph, multi_hot(nodes, columns, (n, NUM_FEATURES)), path)
+    nodes, numbers = musae.read_lists(path)
+    check_ids(nodes, n, path)
+    check_ids(numbers, NUM_FEATURES, path, "feature number")
+    set_features(graph, multi_hot(nodes, numbers, (n, NUM_FEATURES)), path)
     given = {"linkx": lambda: _given(entry, splits, n)} if splits and entry.optional(splits) else {}
     return Loaded(GraphDataset(entry.name, graph, class_names=["not mature", "mature"]), given)
 
