@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from graphkit import tables
-from graphkit.cli.options import check_table, data_options, echo_json, load_dataset, mean_std, output_options, table, table_option, write_rows
+from graphkit.cli.options import (
+    check_table,
+    data_options,
+    echo_json,
+    load_dataset,
+    mean_std,
+    output_options,
+    table,
+    table_option,
+    write_rows,
+)
 from graphkit.errors import DataError, UsageError
 
 OPERATORS = ["hadamard", "average", "l1", "l2", "dot", "all"]

@@ -40,8 +40,8 @@ def load(
 ) -> GraphDataset:
     """Load a data set.
 
-    name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file or OGB folder, or
-        ``-`` for standard input.
+    name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file, of a folder or file
+        of a published form (:mod:`graphkit.datasets.forms`), of an OGB folder, or ``-`` for standard input.
     task: ``node``, ``link`` or ``graph``, or ``labels`` for whichever of node and graph the data hold; None gives the whole
         graph without a split.
     split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
@@ -58,7 +58,7 @@ def load(
 
 
 def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool) -> GraphDataset:
-    loaded = _loaded(name)
+    loaded = _loaded(name, read, many)
     if loaded is not None:
         from graphkit.datasets import splits
 
@@ -81,8 +81,8 @@ def _is_ogb_folder(name: str) -> bool:
     return name != "-" and os.path.isdir(os.path.join(name, "raw"))
 
 
-def _loaded(name: str) -> Loaded | None:
-    """What the name's loader gives; None for the path of a user's own graph."""
+def _loaded(name: str, read: ReadOptions | None = None, many: bool = False) -> Loaded | None:
+    """What the name's loader gives, or the loader of the form that a path has; None for the path of any other graph of a user's."""
     from graphkit.datasets import catalogue, synthetic
 
     if name in catalogue.entries():
@@ -95,10 +95,19 @@ def _loaded(name: str) -> Loaded | None:
 
         return ogb.load_folder(name)
     if name == "-" or os.path.exists(name):
-        return None
+        return _of_form(name, read, many)
     known = [*catalogue.entries(), *(f"{generator}:" for generator in synthetic.GENERATORS)]
     hint = did_you_mean(word + colon, known) or "; see: graphkit data list"
     raise DataError(f"unknown data set {name!r}, and no such file{hint}")
+
+
+def _of_form(path: str, read: ReadOptions | None, many: bool) -> Loaded | None:
+    from graphkit.datasets import forms
+    from graphkit.datasets.files import ReadOptions
+
+    read = read or ReadOptions()
+    form = forms.find(path, read)
+    return None if form is None else forms.load(form, path, read, many)
 
 
 def info(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def describe(name: str, *, read=None) -> dict[str, Any]:
     """Describe the whole graph, and the default split and metric of each task."""
     entry = catalogue.entries().get(name)
-    loaded = datasets._loaded(name)  # loaded once: the splits of all tasks are made from it
+    loaded = datasets._loaded(name, read)  # loaded once: the splits of all tasks are made from it
 
     def make(task: str | None) -> GraphDataset:
         return datasets.load(name, task=task, read=read) if loaded is None else splits.finish(loaded, task, None, 0)

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graphkit.datasets.catalogue import Entry
-from graphkit.datasets.files import FORMATS, SUFFIXES, Blob, ReadOptions, dataset_name, one_line, read_blob
+from graphkit.datasets.files import SUFFIXES, ReadOptions, dataset_name, read_blob
 from graphkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -164,8 +164,7 @@ def _folder(path: Path) -> Form | None:
         return Form("triples of a knowledge graph", lambda read, many: triples.from_folder(path, read), ("directed",))
     for stem in _stems(names, "_edges.csv"):
         if f"{stem}_target.csv" in names:
-            return Form("a graph in the form of MUSAE (edges, features, target)",
-                        lambda read, many: musae.load(_inner(path, stem, read), stem=stem), ("labels",))  # fmt: skip
+            return Form("a graph in the form of MUSAE (edges, features, target)", _inside(path, partial(musae.load, stem=stem), stem))
     for stem in _stems(names, ".txt"):
         if (stem == path.resolve().name or "10fold_idx" in names) and _is_gin(_lines(path / f"{stem}.txt")):
             return Form("a set of graphs in GIN's text form", _inside(path, partial(tu.gin, folder=".", name=stem), stem))

@@ -39,6 +39,7 @@ def load(path: str | Path, read: ReadOptions, many: bool = False) -> Loaded:
     if directed and not all(way for *_, way in found):
         raise blob.error("graphs with and without directions, expected one kind")
     name = dataset_name(blob.name)
+    name = name[: -len(blob.suffix)] if blob.suffix in SUFFIXES and name.lower().endswith(blob.suffix) else name
     loops = sum(int((src == dst).sum()) for src, dst, _, _ in found)
     if loops and read.self_loops == "drop":
         notes.note(blob.name, f"{loops} self-loop{'s' * (loops > 1)} dropped")

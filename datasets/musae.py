@@ -34,7 +34,8 @@ def load(entry: Entry, *, stem: str) -> Loaded:
     word = next((word for word in TARGETS if word in columns), None)
     names = None
     if word is None:
-        notes.note(str(path), f"none of the columns {', '.join(columns) or 'beside the ids'} is read as label, expected {' or '.join(TARGETS)}")
+        found = ", ".join(columns) or "beside the ids"
+        notes.note(str(path), f"none of the columns {found} is read as label, expected {' or '.join(TARGETS)}")
     else:
         names, numbers = np.unique(columns[word], return_inverse=True)
         if len(names) > max(50, len(ids) // 2):
@@ -65,8 +66,9 @@ def target_table(path: Path) -> tuple[numpy.ndarray, dict[str, numpy.ndarray]]:
         own = next((word for word in IDS if word in header), None)
         check(own, path, f"the columns {', '.join(header) or 'none'}", " or ".join(IDS))
         for row in reader:
-            check(None not in row and None not in row.values(), f"{path}, line {reader.line_num}", "another number of columns", "those of line 1")
-            check(row[own].strip().isdigit() and len(row[own]) < 16, f"{path}, line {reader.line_num}", f"{own} {row[own]!r}", "a node number")
+            line = f"{path}, line {reader.line_num}"
+            check(None not in row and None not in row.values(), line, "another number of columns", "those of line 1")
+            check(row[own].strip().isdigit() and len(row[own]) < 16, line, f"{own} {row[own]!r}", "a node number")
             node = int(row[own])
             again += node in rows
             if rows.setdefault(node, row) != row:

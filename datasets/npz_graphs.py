@@ -68,11 +68,7 @@ def _simple(entry: Entry, path: Any, src, dst, n: int) -> dgl.DGLGraph:
     """The graph without loops and copies; of a user's own file they are counted."""
     if entry.own:
         loops = int((src == dst).sum())
-        u, v = (src, dst) if entry.directed else (np.minimum(src, dst), np.maximum(src, dst))
-        code = u.astype(np.int64) * n + v
-        ordered = np.unique(src.astype(np.int64) * n + dst)
-        mirrored = not entry.directed and len(np.unique(code)) * 2 - len(np.unique(code[src == dst])) == len(ordered)
-        again = len(code) - (len(ordered) if mirrored else len(np.unique(code)))
+        again = len(src) - len(np.unique(src.astype(np.int64) * n + dst))
         if loops:
             notes.note(str(path), f"{loops} self-loop{'s' * (loops > 1)} dropped")
         if again:
@@ -87,7 +83,8 @@ def graphdata(entry: Entry, *, file: str) -> Loaded:
     (adjacency,) = _members(path, ("adj_matrix",))
     with reading(path, "a GraphData archive"):
         shape = getattr(adjacency, "shape", ())
-        check(hasattr(adjacency, "tocoo") and len(shape) == 2 and shape[0] == shape[1], path, f"adj_matrix of shape {shape}", "a square one")
+        square = hasattr(adjacency, "tocoo") and len(shape) == 2 and shape[0] == shape[1]
+        check(square, path, f"adj_matrix of shape {shape}", "a square one")
     attributes, metadata = members.get("node_attr"), members.get("metadata")
     return _matrix_graph(entry, path, adjacency, attributes, members.get("node_label"), metadata)
 
@@ -102,8 +99,9 @@ def gnn_benchmark(entry: Entry, *, file: str) -> Loaded:
 
         parts = [np.asarray(members[f"{stem}_{part}"]) for part in ("data", "indices", "indptr", "shape")]
         data, indices, indptr, shape = parts
-        whole = data.ndim == indices.ndim == indptr.ndim == 1 and shape.shape == (2,) and all(part.dtype.kind in "iu" for part in parts[1:])
-        check(whole and data.dtype.kind in "biuf" and len(indptr) == shape[0] + 1, path, f"{stem}_indptr {indptr.shape}", "the parts of CSR")
+        whole = data.ndim == indices.ndim == indptr.ndim == 1 and shape.shape == (2,) and data.dtype.kind in "biuf"
+        whole = whole and all(part.dtype.kind in "iu" for part in parts[1:]) and len(indptr) == shape[0] + 1
+        check(whole, path, f"{stem}_indptr of shape {indptr.shape}", "the parts of a CSR matrix")
         found = csr_matrix((data, indices, indptr), shape=tuple(int(extent) for extent in shape))
         found.check_format(full_check=True)
         return found
@@ -148,5 +146,5 @@ def _report_matrix(entry: Entry, path: Any, src, dst, values, n: int) -> None:
 
 def _class_names(metadata, known) -> list[str]:
     names = metadata.get("class_names") if isinstance(metadata, dict) else None
-    values = [names[k] for k in known] if names is not None and 0 <= min(known) and len(names) > max(known) else known
+    values = [names[k] for k in known] if names is not None and min(known) >= 0 and len(names) > max(known) else known
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]

@@ -54,6 +54,7 @@ def load(path: str | Path, read: ReadOptions) -> Loaded:
         targets = places[1:] if words else _guessed(blob, names, rows, smiles)
         labels, classes, metric = _labels(blob, names, rows, lines, targets)
     name = dataset_name(blob.name)
+    name = name[: -len(blob.suffix)] if blob.suffix in SUFFIXES and name.lower().endswith(blob.suffix) else name
     parsed = molecules(name, texts)
     refused = np.bincount(parsed.state, minlength=len(STATES)).tolist()
     if refused[0] == 0:

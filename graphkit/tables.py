@@ -38,7 +38,7 @@ def ending_of(path: str | Path) -> str:
 
 
 def format_of(path: str | Path, option: str = "-o", formats: Mapping[str, str] | None = None) -> str:
-    """Return the format that a file's name asks for; ``-`` is tsv. Raises :class:`UsageError` for another ending.
+    """Return the format that a file's name asks for; ``-``, a device and a pipe are tsv. Raises :class:`UsageError` for another ending.
 
     formats: format by ending, :data:`FORMATS` unless given.
     """
@@ -46,6 +46,8 @@ def format_of(path: str | Path, option: str = "-o", formats: Mapping[str, str] |
     if str(path) == "-":
         return "tsv"
     ending = ending_of(path)
+    if ending not in formats and Path(path).exists() and not Path(path).is_file() and not Path(path).is_dir():
+        return "tsv"  # a device or a pipe, such as /dev/stdout
     if ending not in formats:
         hint = did_you_mean(ending, formats) if ending else ""
         raise UsageError(f"{option} {path}: found the ending {ending or 'none'!r}, expected one of {', '.join(formats)}{hint}")

@@ -106,7 +106,7 @@ def test_noise_marks_the_regime(cluster):
         (("--seeds", "n1", "--volume", "9", "--method", "flo"), 2, "unknown clusterer 'flo'; did you mean 'flow'"),
         (("--seeds", "n1", "--volume", "9", "--noisy", "six.txt"), 2, "expected a weighted-... method"),
         (("--seeds", "n1", "--volume", "9", "--method", "weighted-flow", "--samples", "3"), 2, "--samples needs --target"),
-        (("--seeds", "n1", "--volume", "9", "-o", "out.png"), 2, "expected a name that ends in .txt"),
+        (("--seeds", "n1", "--volume", "9", "-o", "out.png"), 2, "found the ending '.png', expected one of .txt"),
         (("--seeds", "n1", "--target-file", "six.txt", "--method", "weighted-flow", "--samples", "3"), 3, "no node features"),
         (("--all-seeds", "3"), 2, "--all-seeds needs --target"),
         (("--all-seeds", "3", "--target-file", "six.txt", "--method", "weighted-flow"), 2, "weighted methods need noisy labels"),

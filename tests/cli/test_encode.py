@@ -79,7 +79,7 @@ MISTAKES = [
     (["--pe", "rwsee:3", "--dataset", "karate"], 2, "--pe: found 'rwsee'; did you mean 'rwse'?"),
     (["--pe", "rwse:0", "--dataset", "karate"], 2, "expected rwse[:K[:DIM]]"),
     (["--pe", "none", "--dataset", "karate"], 2, "--pe none: found no encoding"),
-    (["--pe", "rwse:3", "--dataset", "karate", "-o", "pe.png"], 2, "-o pe.png: found the ending '.png', expected one of .npz, .tsv"),
+    (["--pe", "rwse:3", "--dataset", "karate", "-o", "pe.png"], 2, "-o pe.png: found the ending '.png', expected one of .tsv, .csv"),
     (["--pe", "rwse:3", "--dataset", "karate", "--json"], 2, "--json and -o -"),
     (["--pe", "rwse:3", "--dataset", "nowhere"], 3, "unknown data set 'nowhere'"),
     (["--pe", "rwse:3"], 2, "--dataset and --edges: found neither"),

@@ -85,7 +85,7 @@ def test_what_cannot_be_is_said(tmp_path, capsys):
     capsys.readouterr()
     for words, message in (
         (["run", "--vectors", "-"], "--vectors -: stdout is for the labels"),
-        (["run", "--vectors", "v.csv"], "--vectors v.csv: found the ending '.csv'"),
+        (["run", "--vectors", "v.xls"], "--vectors v.xls: found the ending '.xls'"),
         (["run", "--vectors", "..", "-o", "l.tsv"], "--vectors ..: found the ending 'none'"),
         (["run", "--vectors", "v.tsv", "-o", "./v.tsv"], "two tables for one file"),
         (["run", "--vectors", "v.npy", "-o", "v.ids.tsv"], "two tables for one file"),
