@@ -75,7 +75,7 @@ def topo(**values):
 
     \b
     Examples:
-      graphkit analyze topo --dataset cora --hops 2 -o nodes.tsv
+      graphkit analyze topo --dataset collegemsg --hops 2 -o nodes.tsv
       graphkit analyze topo runs/gcn-link-cora --outcome ndcg@20 --plot tc.png
       graphkit analyze topo --edges my.csv -o - | sort -t "$(printf '\\t')" -k 12 -g | tail
     """

@@ -2,6 +2,9 @@
 
 H_i^k is the multiset of the ends of all walks of k steps from node i, (A^k)[i, x] times node x. The overlap of i with j at (k1, k2)
 counts the entries of H_i^k1 at nodes that H_j^k2 holds too: sum over x with (A^k2)[j, x] > 0 of (A^k1)[i, x].
+
+Walks that never use the edge i-j follow from the same powers: with B = A without the edge,
+B^k[i] = A^k[i] - sum over s < k of (B^s[i, i] A^(k-1-s)[j] + B^s[i, j] A^(k-1-s)[i]), split by where the last use of it would be.
 """
 
 from __future__ import annotations
@@ -95,3 +98,90 @@ def _mean_overlaps(powers_ptr, columns, counts, indptr, indices, beta, begin, en
         for k in range(hops):
             for at in range(powers_ptr[k, i], powers_ptr[k, i + 1]):
                 reached[columns[at]] = 0.0
+
+
+def mean_concentrations(powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta: float, apart: bool) -> np.ndarray:
+    """Return (n,) means over the listed j of the overlap of i with j over its largest value, NaN where there is none.
+
+    Both are sums over k1, k2 of beta^(k1 + k2 - 2): of the overlap at (k1, k2), and of |H_i^k1|. apart: i and j are compared without
+    the edge between them, where there is one. Time O(hops) for each entry of the powers in row j, for each listed j.
+    """
+    out = np.full(len(indptr) - 1, np.nan)
+    ends = indptr, indices.astype(np.int32)
+    in_ranges(lambda begin, end: _mean_concentrations(*powers, *ends, beta, apart, begin, end, out), len(out))
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _mean_concentrations(powers_ptr, columns, counts, sizes, indptr, indices, beta, apart, begin, end, out):
+    hops, n = powers_ptr.shape[0], powers_ptr.shape[1] - 1
+    own, other = np.zeros((hops + 1, n)), np.zeros((hops + 1, n))  # rows i and j of A^0 .. A^hops
+    steps = beta ** np.arange(hops)
+    for i in range(begin, end):
+        if indptr[i] == indptr[i + 1]:
+            continue
+        _scatter(own, powers_ptr, columns, counts, i, True)
+        total, pairs = 0.0, 0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            _scatter(other, powers_ptr, columns, counts, j, True)
+            without = apart and i != j and own[1, j] > 0
+            # B^k[i] = sum over m of mine[k, 0, m] A^m[i] + mine[k, 1, m] A^m[j]; theirs: the same of j, with the two in exchange
+            mine, theirs = _walks_apart(own, other, i, j, hops, without), _walks_apart(other, own, j, i, hops, without)
+            weighted = np.zeros((2, hops + 1))
+            size = 0.0
+            for k in range(1, hops + 1):
+                for m in range(hops + 1):
+                    weighted[0, m] += steps[k - 1] * mine[k, 0, m]
+                    weighted[1, m] += steps[k - 1] * mine[k, 1, m]
+            for m in range(hops + 1):
+                size += weighted[0, m] * (sizes[m - 1, i] if m else 1.0) + weighted[1, m] * (sizes[m - 1, j] if m else 1.0)
+            if size > 0.5:  # at least one neighbour, of weight 1
+                total += _overlap(own, other, powers_ptr, columns, j, weighted, theirs, steps) / (size * steps.sum())
+                pairs += 1
+            _scatter(other, powers_ptr, columns, counts, j, False)
+        _scatter(own, powers_ptr, columns, counts, i, False)
+        if pairs:
+            out[i] = total / pairs
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter(rows, powers_ptr, columns, counts, node, fill):
+    """Write row ``node`` of A^0 .. A^hops into the dense rows, or clear it."""
+    rows[0, node] = 1.0 if fill else 0.0
+    for k in range(powers_ptr.shape[0]):
+        for at in range(powers_ptr[k, node], powers_ptr[k, node + 1]):
+            rows[k + 1, columns[at]] = counts[at] if fill else 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def _walks_apart(own, other, i, j, hops, without):
+    """(hops + 1, 2, hops + 1) factors of row i of B^k by rows i and j of A^m; exact, as all of them are whole numbers."""
+    factors = np.zeros((hops + 1, 2, hops + 1))
+    back, across = np.zeros(hops + 1), np.zeros(hops + 1)  # B^k[i, i] and B^k[i, j]
+    for k in range(hops + 1):
+        factors[k, 0, k] = 1.0
+        if without:
+            for s in range(k):
+                factors[k, 1, k - 1 - s] -= back[s]
+                factors[k, 0, k - 1 - s] -= across[s]
+        for m in range(k + 1):
+            back[k] += factors[k, 0, m] * own[m, i] + factors[k, 1, m] * other[m, i]
+            across[k] += factors[k, 0, m] * own[m, j] + factors[k, 1, m] * other[m, j]
+    return factors
+
+
+@numba.njit(cache=True, nogil=True)
+def _overlap(own, other, powers_ptr, columns, j, weighted, theirs, steps):
+    """Sum over k2 of beta^(k2 - 1) times the weighted walks of i that end where those of j of k2 steps do."""
+    hops, total = len(steps), 0.0
+    for k in range(1, hops + 1):
+        for at in range(powers_ptr[k - 1, j], powers_ptr[k - 1, j + 1]):
+            x = columns[at]
+            reached, ends = 0.0, 0.0
+            for m in range(hops + 1):
+                reached += theirs[k, 0, m] * other[m, x] + theirs[k, 1, m] * own[m, x]
+                ends += weighted[0, m] * own[m, x] + weighted[1, m] * other[m, x]
+            if reached > 0.5:  # a number of walks
+                total += steps[k - 1] * ends
+    return total

@@ -26,6 +26,14 @@ def test_pipe_in_tsv_out_with_the_users_ids():
     assert done.stderr.splitlines()[-1].startswith("fastrp on stdin: 4 nodes, 4 dimensions")
 
 
+def test_the_width_of_powers_side_by_side_is_said():
+    done = graphkit("embed", "--method", "fastrp", "--dim", "16", "--edges", "-", "-o", "-", stdin=EDGES)
+    assert done.returncode == 0 and len(done.stdout.splitlines()[0].split("\t")) == 65
+    lines = done.stderr.splitlines()
+    assert any(line.endswith("without --weights its 4 powers of 16 dimensions stand side by side: 64 columns") for line in lines)
+    assert lines[-1].startswith("fastrp on stdin: 4 nodes, 64 dimensions")
+
+
 def test_stops_cleanly_when_the_reader_goes_away():
     # Far more output than a pipe holds.
     command = f"{sys.executable} -m graphkit.cli.main embed {' '.join(OPTIONS)} --dataset sbm:n=20000,k=4 -o - | head -n 2"

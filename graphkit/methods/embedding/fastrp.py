@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from graphkit.datasets.base import GraphDataset
 
+log = logging.getLogger(__name__)
 # From this s on, the first product reads R in sparse form. Below it, R is so full that a dense product is faster, and
 # its sparse form would not fit into 3 n d beside the other matrices.
 SPARSE_FROM = 32.0
@@ -25,7 +27,7 @@ SPARSE_FROM = 32.0
 class FastRPConfig(Config):
     """Options of FastRP; the defaults that differ between the variants are None here and filled in by ``for_variant``."""
 
-    dim: int = option(128, "length of each random vector, and of the result unless powers are concatenated", min=1)
+    dim: int = option(128, "length of each random vector, and of the result unless the powers stand side by side", min=1)
     variant: str = option("paper", "the paper's algorithm or Neo4j Graph Data Science's", choices=("paper", "gds"))
     weights: tuple[float, ...] | None = option(
         None, "weight of each power, from one hop on; omitted: the powers stand side by side (paper) or 0,1,1 (gds)"
@@ -35,7 +37,9 @@ class FastRPConfig(Config):
     projection: str = option("sparse", "distribution of the random vectors", choices=("sparse", "gaussian"))
     s: str = option("auto", "an entry is non-zero with probability 1/s; auto: sqrt(nodes) (paper) or 3 (gds)")
     normalize: bool = option(True, "divide each row of every power by its length before it is added")
-    standardize: bool | None = option(None, "give each dimension mean 0 and deviation 1; omitted: yes (paper), no (gds)")
+    standardize: bool | None = option(
+        None, "give each dimension mean 0 and deviation 1; omitted: yes for a weighted sum (paper), no for powers side by side and gds"
+    )
     input_matrix: str = option("transition", "P = D^-1 A or A itself", choices=("transition", "adjacency"))
     self_influence: float = option(0.0, "weight of a node's own random vector (power 0)")
     property_ratio: float = option(0.0, "share of the dimensions that start from the node features", min=0, max=1)
@@ -73,8 +77,8 @@ class FastRPConfig(Config):
 
     @property
     def standardizes(self) -> bool:
-        """Whether the columns of the result are standardised."""
-        return self.variant == "paper" if self.standardize is None else self.standardize
+        """Whether the columns of the result are standardised: in the official code that is part of the weighted sum."""
+        return self.variant == "paper" and not self.concatenates if self.standardize is None else self.standardize
 
     def density_inverse(self, num_nodes: int) -> float:
         """s: one entry in s of a random vector is not zero."""
@@ -95,6 +99,7 @@ class FastRP(Embedder):
 
     - Row i of R depends on the seed and the original id of node i alone, so that vectors survive a re-ordering of nodes
       and edges (up to the rounding of sums).
+    - Without ``weights`` the norm(P^k L R) stand side by side, (n, q d), as they are.
     - A node without outgoing edges has an empty row in P (its powers are zero) and factor 1 in L.
     - ``property_ratio`` > 0 starts the last dim * ratio columns from the features X (n, F) as X V, V (F, .) sparse
       random with s = 3, as in the Neo4j variant. With 1 nothing depends on the ids: new nodes can be embedded alike.
@@ -135,6 +140,10 @@ class FastRP(Embedder):
             from graphkit.methods.embedding.tuning import tune
 
             config, self.tuned = tune(config, dataset, seed=seed, device=device)
+        if config.concatenates:
+            count = sum(coefficient != 0 for coefficient in config.coefficients)
+            text = "fastrp: without --weights its %d powers of %d dimensions stand side by side: %d columns"
+            log.info(text, count, config.dim, count * config.dim)
         return self.prepared(config, dataset, seed, device)()
 
     @staticmethod

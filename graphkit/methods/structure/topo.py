@@ -37,9 +37,12 @@ class Topo(Analysis):
 
     With N_i^t the neighbours of i in part t and H_i^k the multiset of ends of the walks of k steps from i, the concentration is
     C_i^t = mean over j in N_i^t of [sum over k1, k2 <= hops of beta^(k1+k2-2) |H_i^k1 & H_j^k2|] / [the same sum of |H_i^k1|], where
-    |H_i^k1 & H_j^k2| counts the entries of H_i^k1 that H_j^k2 holds too. For t = train the term k1 = k2 = 1 of the denominator is
-    |N_i| - 1, since j is itself in N_i: at one hop C_i^train is the local clustering coefficient. TDS_i = C_i^train - C_i^test is
-    positive where new neighbours share less with the old neighbourhood than the old ones did.
+    |H_i^k1 & H_j^k2| counts the entries of H_i^k1 that H_j^k2 holds too. A training neighbour j is compared with i on the graph
+    without the edge i-j, which no test neighbour has either: walks i-j-i and i-x-j would make old neighbours overlap whatever the graph
+    is (the official code leaves the edge in, and finds a shift on random splits). At one hop only j itself goes, which makes the
+    denominator |N_i| - 1 and C_i^train the local clustering coefficient. TDS_i = C_i^train - C_i^test is positive where new neighbours
+    share less with the old neighbourhood than the old ones did. Of several hops, the edge of a pair of any part that the training
+    graph holds is left out.
 
     The estimate (ATC) is the mean over j of <v_i, v_j>, v = sum over k <= hops of beta^(k-1) (D^-1 A)^k R, R Gaussian. A node without
     training neighbours (of one alone, for t = train) or without neighbours in part t has no value: NaN in arrays, empty in tables.
@@ -95,16 +98,13 @@ class Topo(Analysis):
         return columns
 
     def _concentration(self, matrix, neighbours, degrees, beta) -> dict[str, numpy.ndarray]:
-        from graphkit.kernels.walk_overlap import mean_overlaps, walk_powers
+        from graphkit.kernels.walk_overlap import mean_concentrations, walk_powers
 
         hops, degree, columns = self.config.hops, degrees["train"], {}
         powers = walk_powers(matrix, hops, self.config.max_entries)
-        steps = beta ** np.arange(hops, dtype=np.float64)
-        whole = steps.sum() * (steps[:, None] * powers.sizes).sum(axis=0)
         for part, found in neighbours.items():
-            overlap = mean_overlaps(powers, found.indptr, found.indices, beta)
-            defined = (degrees[part] > 0) & (degree > (1 if part == "train" else 0))
-            columns[f"tc_{part}"] = _where(defined, overlap / np.where(defined, whole - (part == "train"), 1))
+            concentration = mean_concentrations(powers, found.indptr, found.indices, beta, apart=part == "train" or hops > 1)
+            columns[f"tc_{part}"] = _where(degree > (1 if part == "train" else 0), concentration)
         return columns
 
     def _estimate(self, matrix, neighbours, degrees, beta, ids, seed) -> dict[str, numpy.ndarray]:

@@ -142,13 +142,29 @@ def test_strength_rescales_all_nodes_alike_on_a_regular_graph(make_dataset):
     np.testing.assert_allclose(FastRP(dim=16, weights=(1, 1), strength=-0.8).embed(ring, seed=4), base, rtol=1e-4, atol=1e-5)
 
 
-def test_concatenates_the_powers_where_weights_are_omitted(make_dataset, random_matrix):
-    dataset = make_dataset(random_matrix())
-    joined = FastRP(dim=8, powers=3).embed(dataset, seed=1)
+def test_powers_stand_side_by_side_as_they_are_where_weights_are_omitted(make_dataset, random_matrix, caplog):
+    """norm(P^k L R) without the standardisation of a weighted sum, and a line on how wide that is."""
+    matrix = random_matrix()
+    with caplog.at_level("INFO", "graphkit"):
+        joined = FastRP(dim=8, powers=3, s="2.0", strength=-0.3).embed(make_dataset(matrix), seed=1)
     assert joined.shape == (40, 24)
+    random = random_part(range(40), 8, 2.0, seed=1) * math.sqrt(2.0 / 8)
     for k in range(3):
-        single = FastRP(dim=8, weights=tuple(float(j == k) for j in range(3))).embed(dataset, seed=1)
-        np.testing.assert_allclose(joined[:, 8 * k : 8 * k + 8], single, rtol=1e-5, atol=1e-6)
+        weights = [float(j == k) for j in range(3)]
+        expected = paper_equations(matrix, random, weights, -0.3, standardize=False)
+        np.testing.assert_allclose(joined[:, 8 * k : 8 * k + 8], expected, rtol=1e-4, atol=1e-5)
+    lengths = np.linalg.norm(joined.reshape(40, 3, 8), axis=2)
+    assert set(np.round(lengths, 5).ravel()) <= {0.0, 1.0}
+    assert [record.getMessage() for record in caplog.records] == [
+        "fastrp: without --weights its 3 powers of 8 dimensions stand side by side: 24 columns"
+    ]
+
+
+def test_only_the_weighted_sum_is_standardised_unless_asked(make_dataset, random_matrix):
+    dataset = make_dataset(random_matrix())
+    whole = {"sum": FastRP(dim=8, weights=(0, 1)), "beside": FastRP(dim=8, powers=2), "asked": FastRP(dim=8, powers=2, standardize=True)}
+    means = {name: np.abs(method.embed(dataset).mean(axis=0)).max() for name, method in whole.items()}
+    assert means["sum"] < 1e-5 and means["asked"] < 1e-5 and means["beside"] > 0.01
 
 
 def test_isolated_nodes_are_zero_unless_they_count_themselves(make_dataset, random_matrix):

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphkit import datasets
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
 from graphkit.errors import DataError, UsageError
 from graphkit.methods.structure.topo import PARTS, Topo
@@ -34,26 +35,37 @@ def neighbours(edges, n):
     return found
 
 
+def walk_ends(near, start, hops):
+    """Multisets of the ends of the walks of 1 .. hops steps."""
+    walks = [Counter([start])]
+    for _ in range(hops):
+        walks.append(Counter(end for node, times in walks[-1].items() for end in near[node] for _ in range(times)))
+    return walks
+
+
 def by_definition(dataset, hops, beta):
-    """(n,) concentrations of each part, from multisets of the ends of walks."""
+    """(n,) concentrations of each part, from multisets of the ends of walks on the graph without the edge of the compared pair."""
     n = dataset.num_nodes
     near = {part: neighbours(np.asarray(getattr(dataset.split, part).pos).tolist(), n) for part in PARTS}
-    walks = [[Counter([i])] for i in range(n)]
-    for i in range(n):
-        for _ in range(hops):
-            walks[i].append(Counter(end for node, times in walks[i][-1].items() for end in near["train"][node] for _ in range(times)))
     found = {part: np.full(n, np.nan) for part in PARTS}
     steps = list(itertools.product(range(1, hops + 1), repeat=2))
     for part in PARTS:
         for i in range(n):
-            if not near[part][i] or len(near["train"][i]) <= (part == "train"):
+            if len(near["train"][i]) <= (part == "train"):
                 continue
             values = []
             for j in near[part][i]:
-                over = sum(beta ** (k + m - 2) * sum(c for x, c in walks[i][k].items() if x in walks[j][m]) for k, m in steps)
-                under = sum(beta ** (k + m - 2) * (sum(walks[i][k].values()) - (part == "train" and k == m == 1)) for k, m in steps)
-                values.append(over / under)
-            found[part][i] = np.mean(values)
+                graph = [set(other) for other in near["train"]]
+                if part == "train" or hops > 1:
+                    graph[i].discard(j)
+                    graph[j].discard(i)
+                mine, theirs = walk_ends(graph, i, hops), walk_ends(graph, j, hops)
+                over = sum(beta ** (k + m - 2) * sum(c for x, c in mine[k].items() if x in theirs[m]) for k, m in steps)
+                under = sum(beta ** (k + m - 2) * sum(mine[k].values()) for k, m in steps)
+                if under > 0:
+                    values.append(over / under)
+            if values:
+                found[part][i] = np.mean(values)
     return found
 
 
@@ -65,12 +77,47 @@ def splits(draw):
     return link_dataset(edges, draw(st.lists(ends, max_size=5)), draw(st.lists(ends, max_size=8)), n)
 
 
-@given(splits(), st.integers(1, 3), st.floats(0.0, 2.0))
+@given(splits(), st.integers(1, 4), st.floats(0.0, 2.0))
 def test_concentration_is_its_definition(dataset, hops, beta):
     columns = Topo(hops=hops, beta=beta, dim=0).measure(dataset)
     for part, expected in by_definition(dataset, hops, beta).items():
         np.testing.assert_allclose(columns[f"tc_{part}"], expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(columns["tds"], columns["tc_train"] - columns["tc_test"])
+
+
+def random_split(edges, n, seed):
+    """70 / 10 / 20 % of the edges, at random."""
+    edges = np.random.default_rng(seed).permutation(np.asarray(edges))
+    cuts = [int(len(edges) * share) for share in (0.7, 0.8)]
+    return link_dataset(edges[: cuts[0]], edges[cuts[0] : cuts[1]], edges[cuts[1] :], n)
+
+
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_a_random_split_has_no_shift(hops):
+    """Old and new neighbours are drawn alike, so that TDS is 0 on average; an old neighbour's own edge would add walks i-j-i and i-x-j."""
+    graph = networkx.watts_strogatz_graph(600, 12, 0.2, seed=1)
+    values = [Topo(hops=hops, dim=0).measure(random_split(list(graph.edges), 600, seed))["tds"] for seed in range(4)]
+    assert abs(np.nanmean(np.concatenate(values))) <= 0.02
+
+
+def test_new_neighbours_without_triangles_show_the_shift_at_two_hops():
+    """Bipartite: edges of training join nodes of one block, those of the test nodes of two. One hop sees no triangle."""
+    rng, train, test = np.random.default_rng(0), [], []
+    for _ in range(900):
+        block, other = rng.integers(3), rng.integers(1, 3)
+        a, b, c = rng.integers(20, size=3)
+        train.append((block * 20 + a, 60 + block * 20 + b))
+        test.append((block * 20 + a, 60 + (block + other) % 3 * 20 + c))
+    dataset = link_dataset(train, [], test[:200], 120)
+    assert np.nanmax(np.abs(Topo(hops=1, dim=0).measure(dataset)["tds"])) == 0
+    assert np.nanmean(Topo(hops=2, dim=0).measure(dataset)["tds"]) > 0.2
+
+
+@pytest.mark.data
+def test_no_shift_on_random_splits_of_cora():
+    """Leaving the pair's own edge in gives .30 there."""
+    values = [Topo(hops=2, dim=0).measure(datasets.load("cora", task="link", seed=seed))["tds"] for seed in range(3)]
+    assert abs(np.nanmean(np.concatenate(values))) <= 0.02
 
 
 @given(splits())
