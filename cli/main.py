@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 
 import click
 
 from graphkit import reading
 from graphkit._version import __version__
 from graphkit.errors import GraphkitError, UsageError, did_you_mean
+from graphkit.stopping import Stopped, stop_signals
 
 # verb -> (module, what the user gets); a verb's module is imported only when the verb is used
 COMMANDS = {
@@ -100,7 +97,7 @@ def main(args: list[str] | None = None) -> None:
     arguments = front + [word for word in arguments if word not in front]
     code = 1
     try:
-        with _stop_signals():
+        with stop_signals():
             code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
             sys.stdout.flush()
     except GraphkitError as problem:
@@ -109,7 +106,7 @@ def main(args: list[str] | None = None) -> None:
         code = stop.exit_code
     except click.Abort:
         code = _fail("interrupted", 130)
-    except _Stopped as stop:
+    except Stopped as stop:
         code = _fail(f"stopped by {stop}; nothing was saved", 143)
     except click.ClickException as problem:
         code = _fail(problem.format_message() + _hint(problem), problem.exit_code)
@@ -130,34 +127,6 @@ def main(args: list[str] | None = None) -> None:
     except Exception as problem:
         code = _internal(problem, front)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-class _Stopped(BaseException):
-    """A signal came; no "except Exception" on the way may catch it."""
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[None]:
-    """Within the block, SIGTERM and SIGUSR1 raise :class:`_Stopped`; training handles them itself meanwhile.
-
-    A second one ends the process as usual, and so does one in a child process.
-    """
-    numbers, owner = (signal.SIGTERM, signal.SIGUSR1), os.getpid()
-
-    def stop(number: int, frame: object) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
-        if os.getpid() != owner:
-            os.kill(os.getpid(), number)
-        raise _Stopped(signal.Signals(number).name)
-
-    ours = threading.current_thread() is threading.main_thread()
-    before = {number: signal.signal(number, stop) for number in numbers} if ours else {}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _internal(problem: Exception, front: list[str]) -> int:

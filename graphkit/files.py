@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from graphkit.errors import DataError
+
+UNFINISHED: set[Path] = set()  # what stands half-written in its temporary place; removed where the process is ended from outside
 
 
 @contextlib.contextmanager
@@ -34,6 +37,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     os.umask(umask)
     os.chmod(name, 0o666 & ~umask)  # mkstemp makes files private; results are ordinary files
     temporary = Path(name)
+    UNFINISHED.add(temporary)
     try:
         yield temporary
         os.replace(temporary, path)
@@ -41,6 +45,16 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         raise DataError(f"{path}: cannot be written: {problem.strerror or problem}") from None
     finally:
         temporary.unlink(missing_ok=True)
+        UNFINISHED.discard(temporary)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it, where it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -4,9 +4,10 @@ A key (h, a, b) names the hop distance inside the graphlet and the orbits of the
 as Przulj does. 20 keys are counted; 12 of them are symmetric, the transposes of the other 8 complete the 28 matrices.
 Reference: Windels, Malod-Dognin, Przulj, Graphlets correct for the topological information missed by random walks, 2024.
 
-With T the triangles of an edge and B[u, v] = d_v - 1 - T[u, v] the wedges that go on at v, every count follows from sums over the
-wedges u-x-v of a row, and from the edges inside N(u) & N(v). The latter are found through the lists of common neighbours of each
-edge, so that the work is the number of wedges plus the number of diamonds; key 3:4-4 adds the paths of three steps.
+With T the triangles of an edge and B[u, v] = d_v - 1 - T[u, v] the wedges that go on at v, the counts of edges and nodes follow from sums
+over the triangles of each edge, the edges among their third nodes, and the 4-cycles (:mod:`graphkit.kernels.orbit_sums`): the work is
+the sum over edges of the smaller degree and the number of diamonds, and a star of a million leaves takes a moment. The matrices between
+nodes that are not neighbours are sums over wedges; see :mod:`graphkit.kernels.orbit_rows` for what of that is inherent.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import numpy as np
 import scipy.sparse
 
 from graphkit.errors import UsageError
-from graphkit.kernels import orbit_rows
+from graphkit.kernels import orbit_rows, orbit_sums
 from graphkit.kernels.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
-from graphkit.kernels.threads import in_threads
+from graphkit.kernels.threads import in_ranges
 
 EDGE_ORBITS = ONE_HOP[1:]
 # Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.
@@ -42,7 +43,7 @@ class Orbits(NamedTuple):
 
     indptr (n + 1,) int64, indices (2m,) int32: neighbours, ascending. reverse (2m,) int64: place of the edge the other way round.
     triangles (2m,) int64. common_ptr (2m + 1,) int64 into common, int32: the common neighbours of the edges u < v, else none.
-    bounds: rows that cut the work into about equal pieces. max_bytes: what one result may take.
+    max_bytes: what one result may take.
     """
 
     indptr: np.ndarray
@@ -51,33 +52,33 @@ class Orbits(NamedTuple):
     triangles: np.ndarray
     common_ptr: np.ndarray
     common: np.ndarray
-    bounds: np.ndarray
     max_bytes: int
 
 
 def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
     """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for too many."""
     indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
-    n, entries = len(indptr) - 1, len(indices)
-    work = np.concatenate([[0], np.cumsum(orbit_rows.wedges(indptr, indices) + 1)])
-    bounds = np.unique(np.searchsorted(work, np.linspace(0, work[-1], min(n, 64) + 1))).astype(np.int64)
-    triangles, none = np.zeros(entries, np.int64), np.empty(0, np.int64)
-    _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, none, np.empty(0, np.int32)))
-    common_ptr = np.concatenate([[0], np.cumsum(triangles)])
-    require_room("the lists of triangles", 4 * int(common_ptr[-1]), max_bytes)
-    common = np.empty(common_ptr[-1], np.int32)
-    _ranges(bounds, lambda begin, end: _common(indptr, indices, begin, end, triangles, common_ptr, common))
-    reverse = _reverse(indptr, indices)
-    triangles += triangles[reverse]
-    return Orbits(indptr, indices, reverse, triangles, common_ptr, common, bounds, max_bytes)
+    reverse = orbit_sums.reverse_of(indptr, indices)
+    room = lambda entries: require_room("the lists of triangles", 4 * entries, max_bytes)  # noqa: E731
+    triangles, common_ptr, common = orbit_sums.triangles_of(indptr, indices, reverse, room)
+    return Orbits(indptr, indices, reverse, triangles, common_ptr, common, max_bytes)
 
 
 def one_hop(orbits: Orbits, report=lambda done, total: None) -> np.ndarray:
-    """(13, 2m) int64 counts of :data:`ONE_HOP` at the places of the edges; O(wedges + diamonds) time."""
+    """(13, 2m) int64 counts of :data:`ONE_HOP` at the places of the edges.
+
+    O(sum over edges of the smaller degree, and diamonds) time.
+    """
     require_room("the counts of edges", 13 * 8 * len(orbits.indices), orbits.max_bytes)
     out = np.zeros((13, len(orbits.indices)), np.int64)
-    sums = _sums(orbits)
-    _ranges(orbits.bounds, lambda begin, end: _one_hop(*orbits[:6], *sums, begin, end, out), report)
+    indptr, indices, reverse, triangles = orbits[:4]
+    sums = orbit_sums.triangle_sums(*orbits[:6])
+    report(1, 3)
+    cycles = orbit_sums.four_cycles(indptr, indices, reverse)
+    report(2, 3)
+    around = _sums(orbits)
+    in_ranges(lambda a, b: _one_hop(indices, reverse, triangles, *sums, cycles, *around, a, b, out), len(indices), cost=8)
+    report(3, 3)
     return out
 
 
@@ -86,10 +87,10 @@ def node_orbits(orbits: Orbits, counts: np.ndarray) -> np.ndarray:
     out = np.zeros((len(orbits.indptr) - 1, 15), np.int64)
     for orbit, at, transposed, factor in NODE_SUMS:
         values = counts[at][orbits.reverse] if transposed else counts[at]
-        if not _row_sums(orbits.indptr, values, factor, out[:, orbit]):
+        if not _sum_rows(orbits.indptr, values, factor, out[:, orbit]):
             raise UsageError(f"orbit {orbit}: found a count beyond 63 bits, expected a graph with smaller hubs")
     twice = np.zeros(len(out), np.int64)  # every wedge centred at v, from both ends
-    if not _row_sums(orbits.indptr, counts[1][orbits.reverse], 2, twice):
+    if not _sum_rows(orbits.indptr, counts[1][orbits.reverse], 2, twice):
         raise UsageError("orbit 2: found a count beyond 63 bits, expected a graph with smaller hubs")
     out[:, 2] = twice
     return out
@@ -151,19 +152,6 @@ def require_room(what: str, needed: int, allowed: int) -> None:
         raise TooLarge(f"--max-memory: {found}, expected at most {allowed / 1e9:.3g} GB; raise it or ask for less")
 
 
-def _ranges(bounds, work, report=lambda done, total: None) -> None:
-    """``work(begin, end)`` over all rows in threads; the rows are cut so that one of many wedges is a piece by itself."""
-    done = 0
-
-    def piece(k: int) -> None:
-        nonlocal done
-        work(bounds[k], bounds[k + 1])
-        done += 1
-        report(done, len(bounds) - 1)
-
-    in_threads(piece, len(bounds) - 1)
-
-
 def _wedge_rest(orbits: Orbits):
     """B: (2m,) number of wedges that an edge goes on to, its end left out."""
     return np.diff(orbits.indptr)[orbits.indices] - 1 - orbits.triangles
@@ -177,39 +165,16 @@ def _sums(orbits: Orbits):
     return rest, r[ends[0]] - r[ends[1]], s[ends[0]] - s[ends[1]]
 
 
-@numba.njit(cache=True, nogil=True)
-def _reverse(indptr, indices):
-    place, out = indptr[:-1].copy(), np.empty(len(indices), np.int64)
-    for u in range(len(indptr) - 1):
-        for e in range(indptr[u], indptr[u + 1]):
-            out[e] = place[indices[e]]
-            place[indices[e]] += 1
-    return out
+def _sum_rows(indptr, values, factor, out) -> bool:
+    """Sums of rows of (2m,) values over ``factor`` into ``out``; False where one is beyond 63 bits."""
+    fits = []
+    in_ranges(lambda a, b: fits.append(_row_sums(indptr, values, factor, a, b, out)), len(out), cost=1 + np.diff(indptr))
+    return all(fits)
 
 
 @numba.njit(cache=True, nogil=True)
-def _common(indptr, indices, begin, end, triangles, common_ptr, common):
-    """Count the common neighbours of the edges u < v, or list them where there is room for the lists."""
-    mark = np.full(len(indptr) - 1, -1, np.int64)
+def _row_sums(indptr, values, factor, begin, end, out):
     for u in range(begin, end):
-        for e in range(indptr[u], indptr[u + 1]):
-            mark[indices[e]] = u
-        for e in range(indptr[u], indptr[u + 1]):
-            v = indices[e]
-            if v < u:
-                continue
-            found = 0
-            for f in range(indptr[v], indptr[v + 1]):
-                if mark[indices[f]] == u:
-                    if len(common_ptr) > 0:
-                        common[common_ptr[e] + found] = indices[f]
-                    found += 1
-            triangles[e] = found
-
-
-@numba.njit(cache=True, nogil=True)
-def _row_sums(indptr, values, factor, out):
-    for u in range(len(indptr) - 1):
         total = np.int64(0)
         for e in range(indptr[u], indptr[u + 1]):
             if total > LARGEST - values[e]:
@@ -220,43 +185,18 @@ def _row_sums(indptr, values, factor, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _one_hop(indptr, indices, reverse, triangles, common_ptr, common, rest, r, s, begin, end, out):
-    n = len(indptr) - 1
-    place = np.full(n, -1, np.int64)  # of the edge from u to a neighbour
-    near, inside = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    for u in range(begin, end):
-        for e in range(indptr[u], indptr[u + 1]):
-            place[indices[e]] = e
-        for e in range(indptr[u], indptr[u + 1]):
-            x = indices[e]
-            for f in range(indptr[x], indptr[x + 1]):
-                near[indices[f]] += 1
-                if x < indices[f] and place[indices[f]] >= 0:
-                    for at in range(common_ptr[f], common_ptr[f + 1]):
-                        inside[common[at]] += 1
-        for e in range(indptr[u], indptr[u + 1]):
-            v = indices[e]
-            from_t, from_b, to_b, over = np.int64(0), np.int64(0), np.int64(0), np.int64(0)  # (A T), (A B'), (B A), (P A) at u, v
-            for f in range(indptr[v], indptr[v + 1]):
-                x = indices[f]
-                if place[x] >= 0:
-                    from_t += triangles[f]
-                    from_b += rest[f]
-                    to_b += rest[place[x]]
-                elif x != u:
-                    over += near[x]
-            t, b, back, k = triangles[e], rest[e], rest[reverse[e]], inside[v]
-            diamond = from_t - t - 2 * k
-            square = over - b - diamond
-            paw = (s[v] - t - from_t - diamond) // 2
-            out[0, e], out[1, e], out[2, e] = 1, b, t
-            out[3, e], out[4, e] = r[v] - back - from_b - square, b * back - square
-            out[5, e], out[6, e], out[7, e] = b * (b - 1) // 2 - paw, square, paw
-            out[8, e], out[9, e], out[10, e] = to_b - diamond, t * b - diamond, diamond
-            out[11, e], out[12, e] = t * (t - 1) // 2 - k, k
-        for e in range(indptr[u], indptr[u + 1]):
-            x = indices[e]
-            place[x] = -1
-            for f in range(indptr[x], indptr[x + 1]):
-                near[indices[f]] = 0
-                inside[indices[f]] = 0
+def _one_hop(indices, reverse, triangles, along, degrees, edges, cycles, rest, r, s, begin, end, out):
+    """along, degrees, edges: of :func:`graphkit.kernels.orbit_sums.triangle_sums`; cycles: of its ``four_cycles``."""
+    for e in range(begin, end):
+        v, back_e = indices[e], reverse[e]
+        t, b, back, k = triangles[e], rest[e], rest[back_e], edges[e]
+        from_t = along[back_e]  # (A T) at u, v: triangles of the edges from v to the common neighbours; along[e] from u
+        from_b, to_b = degrees[e] - t - from_t, degrees[e] - t - along[e]  # (A B') and (B A)
+        diamond = from_t - t - 2 * k
+        square = cycles[e] - (along[e] - t) - diamond
+        paw = (s[v] - t - from_t - diamond) // 2
+        out[0, e], out[1, e], out[2, e] = 1, b, t
+        out[3, e], out[4, e] = r[v] - back - from_b - square, b * back - square
+        out[5, e], out[6, e], out[7, e] = b * (b - 1) // 2 - paw, square, paw
+        out[8, e], out[9, e], out[10, e] = to_b - diamond, t * b - diamond, diamond
+        out[11, e], out[12, e] = t * (t - 1) // 2 - k, k

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import torch
 
 from graphkit.errors import DataError, GraphkitError, Interrupted
 from graphkit.evaluation import metrics
+from graphkit.stopping import Stopped
 from graphkit.training import checkpoint
 from graphkit.training.signals import StopRequest
 
@@ -76,18 +78,31 @@ def fit(
     """
     torch.manual_seed(seed)
     dgl.seed(seed)
-    learner.prepare(dataset, seed=seed, device=device)
+    stop = stop or StopRequest()
+    with _broken_off(stop, "before training; nothing was saved"), stop.soon():
+        learner.prepare(dataset, seed=seed, device=device)
     loop = _Loop(learner, dataset, seed, checkpoint_path, report or (lambda event: None), checkpoint_seconds, stop)
     if resume and checkpoint_path is not None and checkpoint_path.exists():
         loop.restore()
     return loop.run()
 
 
+@contextlib.contextmanager
+def _broken_off(stop: StopRequest, where: str) -> Iterator[None]:
+    """Turn :class:`Stopped` into :class:`Interrupted`, which says where the run was stopped and what is left of it."""
+    try:
+        yield
+    except Stopped:
+        if stop.name is None:
+            raise
+        raise Interrupted(f"stopped by {stop.name} {where}", stop.exit_code) from None
+
+
 class _Loop:
     def __init__(self, learner, dataset, seed, path, report, checkpoint_seconds, stop):
         self.learner, self.dataset, self.seed = learner, dataset, seed
         self.path, self.report, self.checkpoint_seconds = path, report, checkpoint_seconds
-        self.stop = stop or StopRequest()
+        self.stop = stop
         self.progress = _Progress()
         self.pending_random: dict[str, Any] | None = None
         self.saved_at = self.started = time.monotonic()
@@ -163,9 +178,11 @@ class _Loop:
     def _score(self, split: str) -> dict[str, float]:
         if self.learner.model is not None:
             self.learner.model.eval()
-        with torch.no_grad():
+        kept = f"the last checkpoint is in {self.path}; continue with --resume" if self.path and self.path.exists() else "nothing was saved"
+        where = f"in the evaluation after epoch {self.progress.epoch}; {kept}"
+        with _broken_off(self.stop, where), self.stop.soon(), torch.no_grad():
             predictions = self.learner.predict(split)
-        return metrics.evaluate(self.dataset, predictions, split)
+            return metrics.evaluate(self.dataset, predictions, split)
 
     def _better(self, valid: dict[str, float]) -> tuple[list[str], float]:
         """The metrics whose best epoch this is, each by its own value or all by the learner's own validation loss; what selects."""
