@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from graphkit.kernels.threads import in_order, in_ranges
+
 
 @dataclass(frozen=True)
 class Adjacency:
@@ -37,11 +39,14 @@ class Adjacency:
         """(n,) float64 sum of the weights of the edges that leave each node."""
         if not len(self.weights):
             return self.degrees().astype(np.float64)
-        return _row_sums(self.indptr, self.weights)
+        sums = np.zeros(self.num_nodes)
+        in_ranges(lambda a, b: _row_sums(self.indptr, self.weights, sums, a, b), self.num_nodes, cost=1 + self.degrees())
+        return sums
 
     def row_chunks(self, count: int = 64) -> np.ndarray:
         """Row numbers that cut the matrix into chunks of about equal work; independent of the number of threads."""
         work = self.indptr + np.arange(len(self.indptr))
+        count = max(count, int(work[-1]) >> 21)  # none is longer than a moment for a hundred columns
         return np.unique(np.searchsorted(work, np.linspace(0, work[-1], count + 1))).astype(np.int64)
 
 
@@ -57,41 +62,47 @@ def adjacency(graph) -> Adjacency:
     return Adjacency(*_sorted_rows(source, target, weights, graph.num_nodes()))
 
 
-@numba.njit(cache=True)
 def _sorted_rows(source, target, weights, num_nodes):
     """Two stable counting sorts, by target and then by source."""
-    m = len(source)
-    order = np.empty(m, np.int64)
-    start = np.zeros(num_nodes + 1, np.int64)
-    for e in range(m):
-        start[target[e] + 1] += 1
-    for v in range(num_nodes):
-        start[v + 1] += start[v]
-    for e in range(m):
+    m, step = len(source), 4  # places far from each other
+    order, start = np.empty(m, np.int64), np.zeros(num_nodes + 1, np.int64)
+    in_order(lambda a, b: _count(target, start, a, b), m, step)
+    np.cumsum(start, out=start)
+    in_order(lambda a, b: _order(target, start, order, a, b), m, step)
+    indptr = np.zeros(num_nodes + 1, np.int64)
+    in_order(lambda a, b: _count(source, indptr, a, b), m, step)
+    np.cumsum(indptr, out=indptr)
+    place, indices, sorted_weights = indptr[:-1].copy(), np.empty(m, np.int32), np.empty(len(weights), np.float32)
+    in_order(lambda a, b: _scatter(source, target, weights, order, place, indices, sorted_weights, a, b), m, 2 * step)
+    return indptr, indices, sorted_weights
+
+
+@numba.njit(cache=True, nogil=True)
+def _count(ends, start, begin, end):
+    for e in range(begin, end):
+        start[ends[e] + 1] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _order(target, start, order, begin, end):
+    for e in range(begin, end):
         order[start[target[e]]] = e
         start[target[e]] += 1
-    indptr = np.zeros(num_nodes + 1, np.int64)
-    for e in range(m):
-        indptr[source[e] + 1] += 1
-    for v in range(num_nodes):
-        indptr[v + 1] += indptr[v]
-    place = indptr[:-1].copy()
-    indices = np.empty(m, np.int32)
-    sorted_weights = np.empty(len(weights), np.float32)
-    for i in range(m):
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter(source, target, weights, order, place, indices, sorted_weights, begin, end):
+    for i in range(begin, end):
         e = order[i]
         at = place[source[e]]
         place[source[e]] += 1
         indices[at] = target[e]
         if len(weights) > 0:
             sorted_weights[at] = weights[e]
-    return indptr, indices, sorted_weights
 
 
-@numba.njit(cache=True)
-def _row_sums(indptr, weights):
-    sums = np.zeros(len(indptr) - 1, np.float64)
-    for v in range(len(sums)):
+@numba.njit(cache=True, nogil=True)
+def _row_sums(indptr, weights, sums, begin, end):
+    for v in range(begin, end):
         for e in range(indptr[v], indptr[v + 1]):
             sums[v] += weights[e]
-    return sums

@@ -12,6 +12,7 @@ memory O(workers n) beside the graph and the lists. ``benchmarks/bench_largegt_s
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import numba
@@ -19,11 +20,10 @@ import numpy as np
 
 from graphkit.kernels.adjacency import Adjacency
 from graphkit.kernels.splitmix import below, next_word
+from graphkit.kernels.threads import in_ranges
 
-# Nodes that a worker takes at a time; small, so that a stretch of hubs is shared out.
-STRETCH = 64
-# Calls of the kernel, between which progress is reported and an interrupt is heard.
-PIECES = 64
+# Parts of the nodes, between which progress is reported.
+PARTS = 64
 
 
 def hop_lists(
@@ -49,15 +49,31 @@ def hop_lists(
     lists = np.empty((n, k), np.int32) if out is None else out
     if n == 0:
         return lists
-    workers = min(numba.get_num_threads(), max(1, n // STRETCH))
-    stamps = np.full((workers, n), -1, np.int32)
-    # One entry more than the largest pool: the kernel writes before it counts.
-    pools = np.empty((workers, n + int(matrix.degrees().max()) + 1), np.int32)
-    bounds = np.unique(np.append(np.linspace(0, n, PIECES + 1).astype(np.int64) // STRETCH * STRETCH, n))
-    for start, stop in zip(bounds[:-1], bounds[1:]):
-        _fill_lists(matrix.indptr, matrix.indices, start, stop, np.uint64(seed), hub_cap, stamps, pools, lists)
+    degree = matrix.degrees()
+    onward = np.minimum(degree, hub_cap) if hub_cap > 0 else degree
+    sums = np.concatenate([[0], np.cumsum(onward[matrix.indices])])
+    cost = sums[matrix.indptr[1:]] - sums[matrix.indptr[:-1]] + degree + k
+
+    def scratch():
+        # One entry more than the largest pool: the kernel writes before it counts.
+        return np.full(n, -1, np.int32), np.empty(n + int(degree.max()) + 1, np.int32)
+
+    bounds = np.unique(np.linspace(0, n, PARTS + 1).astype(np.int64)).tolist()
+    own = threading.local()
+
+    def kept():
+        if not hasattr(own, "scratch"):
+            own.scratch = scratch()
+        return own.scratch
+
+    for first, last in zip(bounds[:-1], bounds[1:]):
+
+        def fill(start, stop, arrays, first=first):
+            _fill_lists(matrix.indptr, matrix.indices, first + start, first + stop, np.uint64(seed), hub_cap, *arrays, lists)
+
+        in_ranges(fill, last - first, 64, cost=cost[first:last], scratch=kept)
         if report is not None:
-            report(int(stop), n)
+            report(last, n)
     return lists
 
 
@@ -68,7 +84,7 @@ def random_lists(num_nodes: int, k: int, *, seed: int = 0) -> np.ndarray:
     return lists
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _pool_of(indptr, indices, v, hub_cap, state, stamp, pool):
     """Write the pool of v; return (random state, size of the first part, size of both)."""
     size = 0
@@ -97,30 +113,26 @@ def _pool_of(indptr, indices, v, hub_cap, state, stamp, pool):
     return state, first, size
 
 
-@numba.njit(parallel=True, cache=True, nogil=True)
-def _fill_lists(indptr, indices, start, stop, seed, hub_cap, stamps, pools, lists):
+@numba.njit(cache=True, nogil=True)
+def _fill_lists(indptr, indices, start, stop, seed, hub_cap, stamp, pool, lists):
     n, k = len(indptr) - 1, lists.shape[1]
-    workers = len(stamps)
-    for worker in numba.prange(workers):
-        stamp, pool = stamps[worker], pools[worker]
-        for block in range(start + worker * STRETCH, stop, workers * STRETCH):
-            for v in range(block, min(block + STRETCH, stop)):
-                state, word = next_word(seed)
-                state, word = next_word(word ^ np.uint64(v))
-                state, first, size = _pool_of(indptr, indices, v, hub_cap, word, stamp, pool)
-                lists[v, 0] = v
-                if size == 0:
-                    for j in range(1, k):
-                        state, word = next_word(state)
-                        lists[v, j] = below(word, n)
-                elif size < k:
-                    pool[first:size].sort()
-                    for j in range(1, k):
-                        lists[v, j] = pool[(j - 1) % size]
-                else:
-                    # The first steps of a Fisher-Yates shuffle: draws without replacement.
-                    for j in range(1, k):
-                        state, word = next_word(state)
-                        other = j - 1 + below(word, size - j + 1)
-                        lists[v, j] = pool[other]
-                        pool[other] = pool[j - 1]
+    for v in range(start, stop):
+        state, word = next_word(seed)
+        state, word = next_word(word ^ np.uint64(v))
+        state, first, size = _pool_of(indptr, indices, v, hub_cap, word, stamp, pool)
+        lists[v, 0] = v
+        if size == 0:
+            for j in range(1, k):
+                state, word = next_word(state)
+                lists[v, j] = below(word, n)
+        elif size < k:
+            pool[first:size].sort()
+            for j in range(1, k):
+                lists[v, j] = pool[(j - 1) % size]
+        else:
+            # The first steps of a Fisher-Yates shuffle: draws without replacement.
+            for j in range(1, k):
+                state, word = next_word(state)
+                other = j - 1 + below(word, size - j + 1)
+                lists[v, j] = pool[other]
+                pool[other] = pool[j - 1]

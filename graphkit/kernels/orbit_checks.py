@@ -9,6 +9,7 @@ import numpy as np
 
 from graphkit.kernels.orbit_keys import KEYS, name_of
 from graphkit.kernels.orbits import Orbits, adjacency_of, node_orbits
+from graphkit.kernels.threads import in_ranges
 
 # Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of a column.
 ROW_FACTORS = {(1, 5, 5): (5, 1, 5, 1), (1, 10, 10): (10, 1, 10, 1), (1, 10, 11): (10, 1, 11, 2), (1, 12, 13): (12, 2, 13, 2),
@@ -44,10 +45,16 @@ def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: No
     return [{"identity": name, "holds": bool(holds)} for name, holds in found]
 
 
-@numba.njit(cache=True, nogil=True)
-def _symmetric(indptr, indices, values):
+def _symmetric(indptr, indices, values) -> bool:
     """Whether every entry has its mirror image, looked up in place: a transpose would take the memory of a matrix more."""
-    for u in range(len(indptr) - 1):
+    found = []
+    in_ranges(lambda a, b: found.append(_mirrored(indptr, indices, values, a, b)), len(indptr) - 1, cost=1 + 24 * np.diff(indptr))
+    return all(found)
+
+
+@numba.njit(cache=True, nogil=True)
+def _mirrored(indptr, indices, values, begin, end):
+    for u in range(begin, end):
         for e in range(indptr[u], indptr[u + 1]):
             v = indices[e]
             at = indptr[v] + np.searchsorted(indices[indptr[v] : indptr[v + 1]], u)

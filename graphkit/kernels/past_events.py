@@ -53,7 +53,7 @@ def write_lists(pool, start, count, nodes, numbers):
         count[v] += 1
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", nogil=True)
 def known_before(pool, first, held, moment):
     """How many of the ``held`` ascending numbers from pool[first] on are below ``moment``."""
     low, high = 0, held

@@ -9,21 +9,23 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from graphkit.kernels.threads import in_ranges
+from graphkit.kernels.threads import in_order, in_ranges
 
-COLUMNS = 256  # nodes whose walks are followed at a time
+COLUMNS = 256  # nodes whose walks are followed at a time, at most
+PRODUCTS = 1 << 28  # and of a large graph so many that a product of two matrices takes about so many multiplications
 
 
 def positive_pmi(counts: scipy.sparse.csr_array, shift: float = 1.0) -> scipy.sparse.csr_array:
     """(n, m) float32 CSR matrix max(PMI - log(shift), 0) of (n, m) counts of 0 and more, zeros left out; O(entries)."""
     indptr, indices, values = counts.indptr.astype(np.int64), counts.indices, counts.data
     rows, columns = _marginals(indptr, indices, values, counts.shape[1])
+    cost = 4 * np.diff(indptr) + 1
     scale, sizes = rows.sum() / shift, np.zeros(counts.shape[0], np.int64)
     nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
-    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *nothing), counts.shape[0])
+    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *nothing), counts.shape[0], cost=cost)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     found = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *found), counts.shape[0])
+    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *found), counts.shape[0], cost=cost)
     return scipy.sparse.csr_array((found[2], found[1], found[0]), shape=counts.shape)
 
 
@@ -38,8 +40,9 @@ def walk_pmi(matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, ro
     inverse = np.divide(1.0, degree, out=np.zeros(n), where=degree > 0)
     step = scipy.sparse.csr_array(scipy.sparse.diags_array(inverse) @ matrix.astype(np.float64))
     sizes, columns, values, entries = [np.zeros(1, np.int64)], [], [], 0
-    for begin in range(0, n, COLUMNS):
-        end = min(begin + COLUMNS, n)
+    width = max(1, min(COLUMNS, PRODUCTS // max(step.nnz, 1)))
+    for begin in range(0, n, width):
+        end = min(begin + width, n)
         # The sum times D^-1 is symmetric: its columns are its rows.
         power = np.zeros((n, end - begin))
         power[np.arange(begin, end), np.arange(end - begin)] = inverse[begin:end]
@@ -59,14 +62,19 @@ def walk_pmi(matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, ro
     return scipy.sparse.csr_array((*gather, indptr), shape=(n, n))
 
 
-@numba.njit(cache=True, nogil=True)
 def _marginals(indptr, indices, values, width):
     rows, columns = np.zeros(len(indptr) - 1), np.zeros(width)
-    for u in range(len(indptr) - 1):
+    entries = (len(indices) + len(rows)) / max(len(rows), 1)
+    in_order(lambda begin, end: _add_marginals(indptr, indices, values, rows, columns, begin, end), len(rows), 4 * entries)
+    return rows, columns
+
+
+@numba.njit(cache=True, nogil=True)
+def _add_marginals(indptr, indices, values, rows, columns, begin, end):
+    for u in range(begin, end):
         for e in range(indptr[u], indptr[u + 1]):
             rows[u] += values[e]
             columns[indices[e]] += values[e]
-    return rows, columns
 
 
 @numba.njit(cache=True, nogil=True)

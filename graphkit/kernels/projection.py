@@ -30,7 +30,9 @@ def node_keys(ids: np.ndarray) -> np.ndarray:
 def row_states(keys: np.ndarray, seed: int, salt: int = 0) -> np.ndarray:
     """Return (n,) uint64 stream starts; ``salt`` keeps streams for different purposes apart."""
     start = np.uint64((seed * 0xD1342543DE82EF95 + salt * 0xA0761D6478BD642F + 0x632BE59BD9B4E019) % 2**64)
-    return _states(keys, start)
+    states = np.empty(len(keys), np.uint64)
+    in_ranges(lambda begin, end: _states(keys, start, states, begin, end), len(keys), cost=4)
+    return states
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,31 @@ class SparseRows:
 
     def dense(self, start: int, stop: int) -> np.ndarray:
         """Return columns start..stop-1 as an (n, stop - start) float32 matrix."""
-        return _dense(self.indptr, self.entries, start, stop)
+        matrix = np.zeros((len(self.indptr) - 1, stop - start), np.float32)
+        rows = len(matrix)
+        cost = 2 * len(self.entries) / max(rows, 1) + 1
+        in_ranges(lambda begin, end: _dense(self.indptr, self.entries, start, stop, matrix, begin, end), rows, cost=cost)
+        return matrix
 
     def columns(self, start: int, stop: int) -> SparseRows:
         """Return the columns start..stop-1, renumbered from 0."""
-        return SparseRows(*_columns(self.indptr, self.entries, start, stop))
+        rows = len(self.indptr) - 1
+        kept, cost = np.zeros(rows + 1, np.int64), 2 * len(self.entries) / max(rows, 1) + 1
+        in_ranges(lambda begin, end: _count_columns(self.indptr, self.entries, start, stop, kept, begin, end), rows, cost=cost)
+        np.cumsum(kept, out=kept)
+        chosen = np.empty(kept[-1], np.int32)
+        in_ranges(lambda begin, end: _columns(self.indptr, self.entries, start, stop, kept, chosen, begin, end), rows, cost=cost)
+        return SparseRows(kept, chosen)
 
 
 def sparse_rows(states: np.ndarray, dim: int, s: float) -> SparseRows:
     """Draw n x dim entries, +1 and -1 with probability 1/(2s) each; takes O(n dim / s) time and memory."""
     log_zero = math.log1p(-1 / s) if s > 1 else 0.0
     indptr = np.zeros(len(states) + 1, np.int64)
-    in_ranges(lambda begin, end: _count_row_entries(states, dim, log_zero, indptr, begin, end), len(states))
+    in_ranges(lambda begin, end: _count_row_entries(states, dim, log_zero, indptr, begin, end), len(states), cost=8 * dim / s + 8)
     np.cumsum(indptr, out=indptr)
     entries = np.empty(indptr[-1], np.int32)
-    in_ranges(lambda begin, end: _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end), len(states))
+    in_ranges(lambda begin, end: _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end), len(states), cost=8 * dim / s + 8)
     return SparseRows(indptr, entries)
 
 
@@ -69,46 +81,45 @@ def sparse_columns(states: np.ndarray, start: int, stop: int, s: float) -> np.nd
     """Return columns start..stop-1 of the matrix of :func:`sparse_rows`, dense, without ever holding the rest."""
     matrix = np.zeros((len(states), stop - start), np.float32)
     log_zero = math.log1p(-1 / s) if s > 1 else 0.0
-    in_ranges(lambda begin, end: _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end), len(states))
+    cost = 8 * stop / s + 8
+    in_ranges(lambda begin, end: _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end), len(states), cost=cost)
     return matrix
 
 
 def gaussian_rows(states: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Draw columns start..stop-1 of an n x d matrix of N(0, 1), float32; ``start`` is even."""
     matrix = np.empty((len(states), stop - start), np.float32)
-    in_ranges(lambda begin, end: _fill_gaussian(states, start, matrix, begin, end), len(states))
+    in_ranges(lambda begin, end: _fill_gaussian(states, start, matrix, begin, end), len(states), cost=16 * (stop - start))
     return matrix
 
 
 def uniform_rows(states: np.ndarray, dim: int) -> np.ndarray:
     """Draw an n x dim float32 matrix of uniform numbers in (-1, 1]."""
     matrix = np.empty((len(states), dim), np.float32)
-    in_ranges(lambda begin, end: _fill_uniform(states, matrix, begin, end), len(states))
+    in_ranges(lambda begin, end: _fill_uniform(states, matrix, begin, end), len(states), cost=2 * dim)
     return matrix
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _mix(z):
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(cache=True)
-def _states(keys, start):
-    states = np.empty(len(keys), np.uint64)
-    for i in range(len(keys)):
+@numba.njit(cache=True, nogil=True)
+def _states(keys, start, states, begin, end):
+    for i in range(begin, end):
         states[i] = _mix(_mix(keys[i] + GOLDEN) ^ start)
-    return states
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _uniform(bits):
     """A number in (0, 1] from the upper 53 bits; the lowest bit stays free for a sign."""
     return (np.float64(bits >> np.uint64(11)) + 1.0) * (1.0 / 9007199254740992.0)
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _gap(bits, log_zero):
     """Number of zeros before the next entry: geometric, by inversion."""
     if log_zero == 0.0:
@@ -116,7 +127,7 @@ def _gap(bits, log_zero):
     return np.int64(min(math.log(_uniform(bits)) / log_zero, 1e9))
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _row_entries(state, dim, log_zero, entries):
     """Write a row's entries where ``entries`` has room; return how many there are."""
     count, column = 0, np.int64(-1)
@@ -145,7 +156,7 @@ def _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end):
             _row_entries(states[i], dim, log_zero, entries[indptr[i] : indptr[i + 1]])
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _row_columns(state, start, stop, log_zero, row):
     column = np.int64(-1)
     while True:
@@ -187,28 +198,27 @@ def _fill_uniform(states, matrix, begin, end):
             matrix[i, j] = 2.0 * _uniform(_mix(states[i] + np.uint64(j + 1) * GOLDEN)) - 1.0
 
 
-@numba.njit(cache=True)
-def _dense(indptr, entries, start, stop):
-    matrix = np.zeros((len(indptr) - 1, stop - start), np.float32)
-    for i in range(len(matrix)):
+@numba.njit(cache=True, nogil=True)
+def _dense(indptr, entries, start, stop, matrix, begin, end):
+    for i in range(begin, end):
         for at in range(indptr[i], indptr[i + 1]):
             column = entries[at] >> 1
             if start <= column < stop:
                 matrix[i, column - start] = -1.0 if entries[at] & 1 else 1.0
-    return matrix
 
 
-@numba.njit(cache=True)
-def _columns(indptr, entries, start, stop):
-    kept = np.zeros(len(indptr), np.int64)
-    for i in range(len(indptr) - 1):
+@numba.njit(cache=True, nogil=True)
+def _count_columns(indptr, entries, start, stop, kept, begin, end):
+    for i in range(begin, end):
         for at in range(indptr[i], indptr[i + 1]):
             kept[i + 1] += start <= entries[at] >> 1 < stop
-    for i in range(len(indptr) - 1):
-        kept[i + 1] += kept[i]
-    chosen, place = np.empty(kept[-1], np.int32), 0
-    for at in range(len(entries)):
-        if start <= entries[at] >> 1 < stop:
-            chosen[place] = entries[at] - 2 * start
-            place += 1
-    return kept, chosen
+
+
+@numba.njit(cache=True, nogil=True)
+def _columns(indptr, entries, start, stop, kept, chosen, begin, end):
+    for i in range(begin, end):
+        place = kept[i]
+        for at in range(indptr[i], indptr[i + 1]):
+            if start <= entries[at] >> 1 < stop:
+                chosen[place] = entries[at] - 2 * start
+                place += 1

@@ -30,9 +30,10 @@ STORE_NOTHING, STORE_PRODUCT, STORE_TERM = 0, 1, 2
 
 # Squared norms are summed over groups of this many columns; column blocks that are multiples of it change no bit.
 GROUP = 32
+VALUES = 4  # that a step of a product takes
 
 
-@numba.njit(fastmath=True)
+@numba.njit(fastmath=True, cache=True, nogil=True)
 def _group_square(row, start, stop):
     total = 0.0
     for j in range(start, stop):
@@ -41,7 +42,7 @@ def _group_square(row, start, stop):
     return total
 
 
-@numba.njit
+@numba.njit(cache=True, nogil=True)
 def _finish_row(row, v, scale, target, store, total, coefficient, mode, squares):
     width = len(row)
     for j in range(width):
@@ -70,11 +71,11 @@ def _finish_row(row, v, scale, target, store, total, coefficient, mode, squares)
             total[v, j] += row[j] * factor
 
 
-def _over_chunks(rows, *arguments) -> None:
-    """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work; the last argument holds the chunks' bounds."""
+def _over_chunks(rows, steps: float, *arguments) -> None:
+    """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work, ``steps`` in all; the last argument holds their bounds."""
     *arguments, chunks = arguments
     bounds = chunks.tolist()
-    in_ranges(lambda first, last: rows(*arguments, bounds[first], bounds[last]), len(bounds) - 1, least=1)
+    in_ranges(lambda a, b: rows(*arguments, bounds[a], bounds[b]), len(bounds) - 1, least=1, cost=steps / max(len(bounds) - 1, 1))
 
 
 def propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks) -> None:
@@ -84,8 +85,9 @@ def propagate(indptr, indices, weights, scale, source, target, store, total, coe
     receives z, coefficient * z after ``mode``, or nothing, as ``store`` says; total (n, d) += coefficient * z after ``mode``
     (not with STORE_TERM); squares (n,) float64, read and written where ``mode`` needs it; chunks: bounds of row chunks.
     """
+    steps = (len(indices) + len(scale)) * source.shape[1] / VALUES
     _over_chunks(
-        _propagate, indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks
+        _propagate, steps, indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks
     )  # fmt: skip
 
 
@@ -121,8 +123,9 @@ def propagate_sparse(
     squares, chunks,
 ) -> None:  # fmt: skip
     """The same product with a sparse source: row i is +-amplitude[i] at the entries of :class:`SparseRows`."""
+    steps = len(indices) * (1 + len(row_entries) / max(len(row_indptr) - 1, 1)) + len(scale) * width / VALUES
     _over_chunks(
-        _propagate_sparse, indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total,
+        _propagate_sparse, steps, indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total,
         coefficient, mode, squares, chunks,
     )  # fmt: skip
 
@@ -147,7 +150,7 @@ def _propagate_sparse(
 
 def accumulate(source, total, coefficient, mode, squares, chunks) -> None:
     """Add coefficient * source, after ``mode``, to ``total``; both (n, d) float32."""
-    _over_chunks(_accumulate, source, total, coefficient, mode, squares, chunks)
+    _over_chunks(_accumulate, source.size / VALUES, source, total, coefficient, mode, squares, chunks)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -163,7 +166,8 @@ def _accumulate(source, total, coefficient, mode, squares, begin, end):
 def _column_sums(matrix, center, chunks) -> tuple[np.ndarray, np.ndarray]:
     """(chunks, d) float64 partial sums of (matrix - center), and of its squares."""
     sums, squares = np.zeros((2, len(chunks) - 1, matrix.shape[1]))
-    in_ranges(lambda first, last: _add_columns(matrix, center, chunks, sums, squares, first, last), len(sums), least=1)
+    in_ranges(lambda first, last: _add_columns(matrix, center, chunks, sums, squares, first, last), len(sums), least=1,
+              cost=matrix.size / len(sums))  # fmt: skip
     return sums, squares
 
 
@@ -197,4 +201,4 @@ def standardize_columns(matrix: np.ndarray) -> None:
     sums, squares = _column_sums(matrix, mean, chunks)
     deviation = np.sqrt(np.maximum(squares.sum(axis=0) / n - (sums.sum(axis=0) / n) ** 2, 0))
     varies = deviation > 4 * np.finfo(np.float32).eps * np.abs(mean)
-    _over_chunks(_shift_scale, matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks)
+    _over_chunks(_shift_scale, matrix.size, matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks)

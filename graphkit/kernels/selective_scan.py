@@ -29,7 +29,7 @@ import numba
 import numpy as np
 
 from graphkit.kernels.fast_exp import exp as _exp
-from graphkit.kernels.threads import in_threads
+from graphkit.kernels.threads import STEPS, in_threads
 
 TILE = 16
 STRIDE = 64
@@ -288,6 +288,9 @@ def forward(u, dt, a, b, c, d, *, zoh: bool = False, keep: bool = True) -> tuple
     """
     batch, length, _ = u.shape
     sequences, parts, tiles = _groups(u)
+    steps = u.size * a.shape[1]
+    if steps > STEPS * MOST_GROUPS:  # nothing is summed over groups here, so that there may be more of them
+        sequences, parts = _bounds(batch, batch), _bounds(tiles, max(1, -(-steps // (STEPS * max(batch, 1)))))
     chunks = max(length - 1, 0) // STRIDE if keep else 0
     y, states = np.empty_like(u), np.empty((batch, tiles, chunks, a.shape[1], TILE), u.dtype)
     width = len(parts) - 1

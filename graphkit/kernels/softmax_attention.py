@@ -22,7 +22,7 @@ import numpy as np
 
 from graphkit.kernels.fast_exp import exp
 from graphkit.kernels.splitmix import LEVELS, dropout_level, next_word, next_words
-from graphkit.kernels.threads import in_threads
+from graphkit.kernels.threads import STEPS, in_threads
 from graphkit.lazy import torch
 
 RELAXED = {"contract", "reassoc", "nsz"}  # sums over nodes may be taken in any order
@@ -105,8 +105,8 @@ def _longest(starts, first, last):
 
 
 @numba.njit(fastmath=RELAXED, cache=True, nogil=True)
-def _forward_part(qkv, starts, scale, dropped, kept_weight, seed, first, last, out, logs):
-    """Graphs first .. last - 1."""
+def _forward_part(qkv, starts, scale, dropped, kept_weight, seed, first, last, low, high, out, logs):
+    """Graphs first .. last - 1, of their nodes those from low to high - 1."""
     heads, width = qkv.shape[2], qkv.shape[3]
     longest = _longest(starts, first, last)
     keys, values = np.empty((width, longest), qkv.dtype), np.empty((width, longest), qkv.dtype)
@@ -116,7 +116,7 @@ def _forward_part(qkv, starts, scale, dropped, kept_weight, seed, first, last, o
         for head in range(heads if n else 0):
             _transposed(qkv, begin, n, 1, head, keys)
             _transposed(qkv, begin, n, 2, head, values)
-            for i in range(begin, begin + n):
+            for i in range(max(begin, low), min(begin + n, high)):
                 _scores(qkv[i, 0, head], keys, scale, n, p)
                 logs[i, head] = _softmax(p, n)
                 if dropped > 0:
@@ -202,13 +202,28 @@ def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 
     n, _, heads, width = qkv.shape
     out, logs = np.empty((n, heads, width), qkv.dtype), np.empty((n, heads), qkv.dtype)
     scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), _dropping(rate), _parts(starts, qkv.shape[2])
-    kept = qkv.dtype.type(kept)
+    kept, pieces = qkv.dtype.type(kept), _pieces(starts, cuts, heads * width)
 
     def work(k: int) -> None:
-        _forward_part(qkv, starts, scale, dropped, kept, np.uint64(seed), cuts[k], cuts[k + 1], out, logs)
+        _forward_part(qkv, starts, scale, dropped, kept, np.uint64(seed), *pieces[k], out, logs)
 
-    in_threads(work, len(cuts) - 1)
+    in_threads(work, len(pieces))
     return out, logs
+
+
+def _pieces(starts: np.ndarray, cuts: np.ndarray, steps: int) -> list[tuple[int, int, int, int]]:
+    """(first graph, last, first node, last) of parts that take at most STEPS steps, of ``steps`` for a weight; large graphs by nodes."""
+    sizes, total, pieces = np.diff(starts), int(starts[-1]), []
+    for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist()):
+        work = sizes[first:last].astype(np.float64) ** 2 * steps
+        if work.sum() <= STEPS:
+            pieces.append((first, last, 0, total))
+            continue
+        for g in range(first, last):
+            low, high = int(starts[g]), int(starts[g + 1])
+            rows = max(1, int(STEPS / max(float(sizes[g]) * steps, 1.0)))
+            pieces += [(g, g + 1, a, min(a + rows, high)) for a in range(low, high, rows)]
+    return pieces
 
 
 def backward(qkv, starts, out, logs, d_out, rate: float = 0.0, seed: int = 0) -> np.ndarray:

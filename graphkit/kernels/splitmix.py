@@ -13,7 +13,7 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", nogil=True)
 def next_word(state):
     """(new state, word)."""
     state += np.uint64(_GOLDEN)
@@ -22,7 +22,7 @@ def next_word(state):
     return state, word ^ (word >> np.uint64(31))
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", nogil=True)
 def below(word, bound):
     """A number of 0..bound-1 from the upper half of a random word; bound < 2^32."""
     return np.int64(((word >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))

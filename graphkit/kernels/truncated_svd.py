@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from graphkit.kernels import propagation
+from graphkit.kernels.adjacency import Adjacency
 
 DENSE = 400  # rows or columns up to which the whole decomposition is faster
 BLOCK = 64  # vectors that are multiplied at a time
@@ -85,8 +86,7 @@ def _orthonormal(block, basis):
 def _product(matrix):
     """The function X -> M X from (m, b) to (n, b) float64, in float32 and threads."""
     indptr, rows = matrix.indptr.astype(np.int64), matrix.shape[0]
-    work = indptr + np.arange(rows + 1)
-    chunks = np.unique(np.searchsorted(work, np.linspace(0, work[-1], 65)))
+    chunks = Adjacency(indptr, matrix.indices, matrix.data).row_chunks()
     scale, nothing = np.ones(rows, np.float32), np.empty(0)
 
     def product(block):

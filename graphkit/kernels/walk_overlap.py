@@ -71,14 +71,18 @@ def mean_overlaps(powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta:
     """
     out = np.zeros(len(indptr) - 1)
     ends = indptr, indices.astype(np.int32)
-    in_ranges(lambda begin, end: _mean_overlaps(*powers[:3], *ends, beta, begin, end, out), len(out))
+    entries = np.diff(powers.indptr, axis=1).sum(axis=0)
+    cost = np.concatenate([[0], np.cumsum(entries[ends[1]])])
+    cost = cost[indptr[1:]] - cost[indptr[:-1]] + 2 * entries + 1
+    in_ranges(lambda a, b, reached: _mean_overlaps(*powers[:3], *ends, beta, a, b, reached, out), len(out), cost=cost,
+              scratch=lambda: np.zeros(len(powers.indptr[0]) - 1))  # fmt: skip
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _mean_overlaps(powers_ptr, columns, counts, indptr, indices, beta, begin, end, out):
-    hops, n = powers_ptr.shape[0], powers_ptr.shape[1] - 1
-    reached = np.zeros(n)  # sum over k1 of beta^(k1 - 1) (A^k1)[i, x], for the current i
+def _mean_overlaps(powers_ptr, columns, counts, indptr, indices, beta, begin, end, reached, out):
+    hops = powers_ptr.shape[0]
+    # reached: sum over k1 of beta^(k1 - 1) (A^k1)[i, x], for the current i; zeros before and after
     for i in range(begin, end):
         if indptr[i] == indptr[i + 1]:
             continue

@@ -35,7 +35,8 @@ def token_walks(matrix: Adjacency, nodes: np.ndarray, *, m: int, walks: int, rep
     lengths = _lengths(m, walks, repeats)
     out = np.empty((len(nodes), len(lengths), walks, m + 1), np.int32)
     nodes, seed = np.ascontiguousarray(nodes, dtype=np.int64), np.uint64(seed)
-    in_ranges(lambda start, stop: _walk(matrix.indptr, matrix.indices, nodes, lengths, seed, out, start, stop), len(nodes))
+    in_ranges(lambda start, stop: _walk(matrix.indptr, matrix.indices, nodes, lengths, seed, out, start, stop), len(nodes),
+              cost=8 * out[:1].size)  # fmt: skip
     return out
 
 
@@ -95,10 +96,10 @@ def unions(walks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     batch, tokens = walks.shape[:2]
     visited = np.ascontiguousarray(walks).reshape(batch * tokens, walks.shape[2] * walks.shape[3])
     padded, sizes = np.empty_like(visited), np.empty(len(visited), np.int64)
-    in_ranges(lambda start, stop: _distinct(visited, padded, sizes, start, stop), len(visited))
+    in_ranges(lambda start, stop: _distinct(visited, padded, sizes, start, stop), len(visited), cost=4 * visited.shape[1])
     starts = np.concatenate([[0], np.cumsum(sizes)])
     nodes, place = np.empty(starts[-1], np.int32), np.empty(visited.shape, np.int64)
-    in_ranges(lambda start, stop: _place(visited, padded, starts, nodes, place, start, stop), len(visited))
+    in_ranges(lambda start, stop: _place(visited, padded, starts, nodes, place, start, stop), len(visited), cost=8 * visited.shape[1])
     return nodes, starts, place.reshape(walks.shape)
 
 
@@ -134,7 +135,7 @@ def _place(visited, padded, starts, nodes, place, start, stop):
             place[t, i] = -1 if v < 0 else starts[t] + _lower(padded[t], 0, size, v)
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", nogil=True)
 def _lower(values, start, stop, value):
     """First place of start..stop whose value is not below ``value``."""
     while start < stop:
@@ -155,12 +156,14 @@ def induced(matrix: Adjacency, nodes: np.ndarray, starts: np.ndarray) -> tuple[n
     counts = np.empty(len(nodes), np.int64)
     empty = np.empty(0, np.int64)
     rows = matrix.indptr, matrix.indices, nodes, starts
-    in_ranges(lambda start, stop: _edges(*rows, counts, empty, empty, empty, False, start, stop), len(starts) - 1)
+    sizes = np.diff(starts)
+    cost = 16 * sizes * sizes
+    in_ranges(lambda start, stop: _edges(*rows, counts, empty, empty, empty, False, start, stop), len(sizes), cost=cost)
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0
     src, dst, entry = (np.empty(total, np.int64) for _ in range(3))
     first = ends - counts
-    in_ranges(lambda start, stop: _edges(*rows, first, src, dst, entry, True, start, stop), len(starts) - 1)
+    in_ranges(lambda start, stop: _edges(*rows, first, src, dst, entry, True, start, stop), len(sizes), cost=cost)
     return src, dst, entry
 
 
@@ -212,7 +215,7 @@ def walk_bits(matrix: Adjacency, walks: np.ndarray, window: int) -> np.ndarray:
     """
     flat = np.ascontiguousarray(walks).reshape(-1, walks.shape[-1])
     out = np.zeros((*flat.shape, 2 * window), np.uint8)
-    in_ranges(lambda start, stop: _bits(matrix.indptr, matrix.indices, flat, window, out, start, stop), len(flat))
+    in_ranges(lambda start, stop: _bits(matrix.indptr, matrix.indices, flat, window, out, start, stop), len(flat), cost=32 * out[:1].size)
     return out.reshape(*walks.shape, 2 * window)
 
 
@@ -229,7 +232,7 @@ def _bits(indptr, indices, walks, window, out, start, stop):
                 out[number, t, window + j - 1] = _joined(indptr, indices, u, v) or _joined(indptr, indices, v, u)
 
 
-@numba.njit(inline="always")
+@numba.njit(inline="always", nogil=True)
 def _joined(indptr, indices, u, v):
     e = _lower(indices, indptr[u], indptr[u + 1], v)
     return e < indptr[u + 1] and indices[e] == v
