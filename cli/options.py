@@ -88,9 +88,21 @@ _edge_options = compose(
     click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
     click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
     click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, mat, csv or Parquet."),
-)
+    click.option("--id-column", metavar="NAME|NUMBER", multiple=True,
+                 help="Column of files about nodes that holds their ids; several for several files; none: rows go by order.  [default: detect]"),
+)  # fmt: skip
 
-_label_option = click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns, npy, mat ...")
+_label_option = compose(
+    click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns, npy, mat ..."),
+    click.option("--unlabelled", metavar="VALUE", multiple=True,
+                 help="Label that means no label; may be repeated.  [default: NA, nan, and -1 beside two other classes]"),
+)  # fmt: skip
+
+# What the labels of a user's own nodes are; apart, as some commands have a --task with more choices.
+label_kind_option = click.option(
+    "--task", "label_kind", type=click.Choice(["classification", "multilabel", "regression"]),
+    help="What the labels of your own nodes are.  [default: one class a node, several where a node has more]",
+)  # fmt: skip
 
 graph_options = compose(_name_options, _edge_options)
 
@@ -114,8 +126,11 @@ machine_options = compose(
     click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]"),
 )
 
+# Options that name a file with ids of nodes, one a line.
+ID_LISTS = ("nodes_file", "seed_file", "target_file", "noisy", "positives", "negatives")
 READ_FIELDS = (
-    ["columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits"]
+    ["columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits", "id_column",
+     "unlabelled", "label_kind"]
 )
 
 

@@ -157,10 +157,15 @@ class Npz:
         return "no arrays" if not found else ", ".join(repr(n) for n in found[:8]) + (", ..." if len(found) > 8 else "")
 
 
-def read_matrix(blob: Blob) -> numpy.ndarray:
-    """(rows, columns) float64 from npy, or from npz that holds one array, ``features`` or a SciPy sparse matrix."""
+def read_matrix(blob: Blob) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+    """((rows, columns) numbers, (rows,) ids or None) from npy, or from npz.
+
+    A npz holds one array, ``features`` or ``labels``, or a SciPy sparse matrix; or ``vectors`` with their ``ids``, as graphkit writes
+    them. Beside a NAME.npy that graphkit wrote the ids lie in NAME.ids.tsv.
+    """
+    ids = None
     if blob.data.startswith(NPY):
-        array = read_npy(blob, blob.data)
+        array, ids = read_npy(blob, blob.data), _ids_beside(blob)
     elif blob.suffix == ".npy":
         raise blob.error("not an npy file, expected it to begin with \\x93NUMPY")
     else:
@@ -172,12 +177,29 @@ def read_matrix(blob: Blob) -> numpy.ndarray:
             budget.take(matrix.shape[0] * matrix.shape[1] * 8, blob.name, f"a full matrix of shape {matrix.shape}")
             array = matrix.toarray()
         else:
-            wanted = [n for n in ("features", "feat", "x", "X", "labels", "label", "y") if n in archive]
+            wanted = [n for n in ("features", "feat", "x", "X", "labels", "label", "y", "vectors") if n in archive]
             name = next(iter(archive.members), None) if len(archive.members) == 1 else next(iter(wanted), None)
             if name is None:
                 raise blob.error(f"found {archive.names()}, expected one array, or one called 'features' or 'labels'")
             array = archive[name]
+            ids = archive["ids"] if "ids" in archive and name != "ids" else None
     if array.dtype.kind in "US" or array.ndim not in (1, 2):
         raise blob.error(f"found an array of type {array.dtype} and shape {array.shape}, expected (nodes, columns) numbers")
     budget.take(array.size * 8, blob.name, f"an array of shape {array.shape}")
-    return array.astype(np.float64).reshape(len(array), -1 if array.size else int(np.prod(array.shape[1:])))
+    if ids is not None and ids.dtype.kind not in "iuUO":
+        raise blob.error(f"found ids of type {ids.dtype}, expected integers or text")
+    if ids is not None and ids.dtype.kind == "U":
+        ids = ids.astype(object)
+    return array.reshape(len(array), -1 if array.size else int(np.prod(array.shape[1:]))), ids
+
+
+def _ids_beside(blob: Blob) -> numpy.ndarray | None:
+    from graphkit.embeddings import ids_path
+
+    path = ids_path(blob.name)
+    if blob.suffix != ".npy" or not path.is_file():
+        return None
+    try:
+        return np.array(path.read_text(encoding="utf-8").split("\n")[1:-1], dtype=object)
+    except (OSError, UnicodeDecodeError) as problem:
+        raise blob.error(f"its ids in {path} cannot be read: {problem}") from None

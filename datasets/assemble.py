@@ -41,11 +41,12 @@ class EdgeTable:
 
 @dataclass
 class Nodes:
-    """What is known about the nodes: feat (n, F) float32, label (n,) int64 or (n, L) float32, class names."""
+    """What is known about the nodes: feat (n, F) float32 and its columns' names, label (n,) int64 or float64, or (n, L) float32."""
 
     feat: numpy.ndarray | None = None
     label: numpy.ndarray | None = None
     class_names: list[str] | None = None
+    feature_names: list[str] | None = None
     masks: dict[str, numpy.ndarray] = field(default_factory=dict)
 
 
@@ -109,8 +110,9 @@ def build(table: EdgeTable, nodes: Nodes, options: ReadOptions, name: str) -> Gr
     for key, mask in nodes.masks.items():
         graph.ndata[key] = torch.from_numpy(mask)
     return GraphDataset(
-        name=name, graph=graph, directed=options.directed, node_ids=table.node_ids, class_names=nodes.class_names
-    )
+        name=name, graph=graph, directed=options.directed, node_ids=table.node_ids, class_names=nodes.class_names,
+        feature_names=nodes.feature_names,
+    )  # fmt: skip
 
 
 def clean(table: EdgeTable, options: ReadOptions):

@@ -128,10 +128,11 @@ class GraphDataset:
 
     graph: homogeneous DGLGraph. An undirected graph holds both directions of every edge; for ``task="link"`` it holds
         the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled or
-        (n, L) float32 for multi-label, ``edata["weight"]`` (m,) float32 where edges are weighted, ``edata["feat"]``.
+        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float32 where edges are weighted, ``edata["feat"]``.
     graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
     events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at the graph.
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
+    feature_names: names of the columns of features that a user's file gives, or None.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
     reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.reading`).
@@ -150,6 +151,7 @@ class GraphDataset:
     events: Events | None = None
     node_ids: numpy.ndarray | None = None
     class_names: list[str] | None = None
+    feature_names: list[str] | None = None
     source: Source = field(default_factory=Source)
     ogb_name: str | None = None
     splitter: Callable[[int], GraphDataset] | None = None
@@ -178,6 +180,15 @@ class GraphDataset:
     def labels(self):
         """(n,) int64 or (n, L) float32 labels, or None."""
         return self.graph.ndata.get("label")
+
+    @property
+    def label_kind(self) -> str | None:
+        """What the node labels are: "classes", "several" (multi-label) or "numbers"; None where there are none."""
+        if self.labels is None:
+            return None
+        if self.labels.ndim == 2:
+            return "several"
+        return "numbers" if self.labels.is_floating_point() else "classes"
 
     def ids(self) -> numpy.ndarray:
         """(n,) ids as the user gave them."""

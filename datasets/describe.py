@@ -87,7 +87,7 @@ def facts(dataset: GraphDataset) -> dict[str, Any]:
         "self_loops": loops,
         **_features(graph),
         "classes": _classes(dataset),
-        "labelled": None if labels is None else int(((labels >= 0) if labels.ndim == 1 else labels.any(1)).sum()),
+        "labelled": None if labels is None else int(splits.known_rows(labels.numpy(), "node").sum()),
         "degree": _degrees(graph),
         "homophily": homophily(graph),
         "components": components(graph),
@@ -142,7 +142,7 @@ def _features(graph: dgl.DGLGraph) -> dict[str, Any]:
 
 def _classes(dataset: GraphDataset) -> int | None:
     labels = dataset.graph_labels if dataset.graphs is not None else dataset.labels
-    if labels is None or labels.dtype == object:
+    if labels is None or labels.dtype == object or (labels.ndim == 1 and dataset.graphs is None and dataset.label_kind == "numbers"):
         return None
     if labels.ndim == 2:
         return int(labels.shape[1])
@@ -161,7 +161,7 @@ def _degrees(graph: dgl.DGLGraph) -> dict[str, float]:
 def homophily(graph: dgl.DGLGraph) -> float | None:
     """Fraction of edges, loops aside, whose two labelled ends have the same label; None for several labels a node."""
     labels = graph.ndata.get("label")
-    if labels is None or labels.ndim != 1:
+    if labels is None or labels.ndim != 1 or labels.is_floating_point():
         return None
     src, dst = graph.edges()
     known = (labels[src] >= 0) & (labels[dst] >= 0) & (src != dst)

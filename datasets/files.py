@@ -70,6 +70,10 @@ class ReadOptions:
     features, labels, splits: paths of files about the nodes, see :mod:`graphkit.datasets.attach`.
     delimiter: one character, ``"\\t"`` or ``" "`` (runs of blanks); None detects it.
     weight: column of edge weights by name or number; the name of the edge attribute in GraphML.
+    id_column: columns with the ids of nodes, by name or number from 0, in features, labels and splits: of each file the first that it
+        has; ``"none"`` says that rows go by order. See :mod:`graphkit.datasets.node_ids`.
+    unlabelled: labels that mean "no label", see :mod:`graphkit.datasets.labels`. label_kind: ``"classification"``, ``"multilabel"`` or
+        ``"regression"``; None reads it off the labels, never as a regression.
     """
 
     columns: str | None = None
@@ -82,12 +86,20 @@ class ReadOptions:
     splits: str | None = None
     delimiter: str | None = None
     weight: str | None = None
+    id_column: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+    label_kind: str | None = None
 
     def __post_init__(self):
+        for name in ("id_column", "unlabelled"):  # a list where they come from YAML, one word where a program gives it
+            value = getattr(self, name)
+            object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(map(str, value or ())))
         for name, allowed in (("self_loops", ("drop", "keep")), ("duplicates", ("first", "sum", "keep"))):
             found = getattr(self, name)
             if found not in allowed:
                 raise UsageError(f"--{name.replace('_', '-')}: found {found!r}, expected {' or '.join(allowed)}")
+        if self.label_kind not in (None, "classification", "multilabel", "regression"):
+            raise UsageError(f"--task: found {self.label_kind!r}, expected classification, multilabel or regression")
 
 
 @dataclass
@@ -131,9 +143,9 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     if task == "graph":
         raise UsageError(f"task 'graph': {blob.name} holds one graph, which has the tasks node, link and events")
     table = read_edges(blob, options)
-    nodes = attach.read_nodes(table, options)
+    nodes, rows = attach.read_nodes(table, options, task)
     dataset = assemble.build(table, nodes, options, name=dataset_name(blob.name))
-    return attach.with_task(dataset, options, task, split, seed)
+    return attach.with_task(dataset, options, task, split, seed, rows)
 
 
 def read_edges(blob: Blob, options: ReadOptions):
@@ -147,7 +159,8 @@ def _graph_set(blob: Blob, options: ReadOptions, many: bool):
     """The set of graphs in a ``.bin``, or None where it holds one that is to be read as such."""
     from graphkit.datasets import dglbin, dglbin_sets
 
-    given = [f"--{item.name}".replace("_", "-") for item in fields(options) if getattr(options, item.name) != item.default]
+    flags = {"label_kind": "--task"}
+    given = [flags.get(item.name, f"--{item.name}".replace("_", "-")) for item in fields(options) if getattr(options, item.name) != item.default]
     with one_line(blob, "DGL bin"):
         if dglbin.opened(blob)[1] == 1 and (given or not many):
             return None

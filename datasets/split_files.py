@@ -1,37 +1,101 @@
 """Splits that a user gives: nodes (id, part) or links (src, dst, part[, label]).
 
-``part`` is train, valid (or val, validation, dev) or test. In a link split ``label`` 1 is an edge and 0 a negative pair.
+``part`` is train, valid (or val, validation, dev) or test. In a link split ``label`` 1 is an edge and 0 a negative pair; so are the
+pairs of the parts valid_neg and test_neg, as ``graphkit data split --negatives`` writes them.
 Held-out edges leave the graph in both directions; training edges are those listed, else all that are left. Parts
 without negatives get as many uniform non-edges as they have edges, drawn with seed 0: the split is fixed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphkit.datasets.attach import ID_NAMES, NodeIndex
+from graphkit import reading
 from graphkit.datasets.base import EdgeSet, LinkSplit, NodeSplit
-from graphkit.datasets.files import Blob, format_of, one_line
+from graphkit.datasets.files import Blob, one_line
+from graphkit.datasets.node_ids import ID_NAMES, NodeIndex, find_ids, value_columns
+from graphkit.datasets.node_tables import NodeRows, open_rows
 from graphkit.datasets.tables import KNOWN as EDGE_NAMES
-from graphkit.datasets.text import ConversionError, open_table
+from graphkit.datasets.tables import SOURCES, TARGETS
+from graphkit.datasets.text import counted
 from graphkit.lazy import np
 
 if TYPE_CHECKING:
+    import numpy
+
+    from graphkit.datasets.assemble import EdgeTable
     from graphkit.datasets.base import GraphDataset
 
 PARTS = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2, "training": 0, "testing": 2}
-KNOWN = frozenset((*ID_NAMES, *EDGE_NAMES, "part", "split", "set", "label"))
+NEGATIVES = {f"{word}_neg": part for word, part in PARTS.items()}
+PART_NAMES = frozenset(("part", "split", "set", "fold", "partition", "subset", "mask"))
+KNOWN = frozenset((*ID_NAMES, *EDGE_NAMES, *PART_NAMES, "label"))
 
 
-def read(dataset: GraphDataset, blob: Blob, task: str | None):
-    """A NodeSplit, or (data set without the held-out edges, LinkSplit) for ``task="link"``."""
-    if format_of(blob) != "edge list":
-        raise blob.error(f"found {format_of(blob)}, expected a csv or tsv of splits")
+@dataclass
+class SplitRows:
+    """A split file whose ids are not numbered yet, as other files may add nodes.
+
+    ids: one array of (rows,) ids for nodes, two for the ends of links. parts: (rows,) 0 train, 1 valid, 2 test. edges: (rows,) bool,
+    False for a negative pair.
+    """
+
+    rows: NodeRows
+    ids: list[numpy.ndarray]
+    parts: numpy.ndarray
+    edges: numpy.ndarray
+
+    def places(self, dataset: GraphDataset) -> list[numpy.ndarray]:
+        """The node numbers of ``ids``."""
+        index = NodeIndex(dataset)
+        return [index.find(ids) for ids in self.ids]
+
+
+def open_split(table: EdgeTable, blob: Blob, task: str | None, id_column: tuple[str, ...] = ()) -> SplitRows:
+    """Read the rows of a split: of links for ``task="link"``, else of nodes. Raises :class:`DataError` that names a wrong line."""
+    rows = open_rows(blob, KNOWN)
+    if not rows.sample():
+        raise blob.error("found a matrix of numbers, expected a table of splits")
+    index = NodeIndex(table)
     with one_line(blob, "a table of splits"):
-        table = open_table(blob, None, None, KNOWN)
-        if task == "link":
-            return _links(dataset, table)
-        return _nodes(dataset, table)
+        if task != "link":
+            number = find_ids(rows, index, id_column, PART_NAMES, one_each=False)
+            columns = [k for k in value_columns(rows, number) if k != number]
+            if number is None or not columns:
+                raise blob.error(f"found {rows.width} columns, expected 2 (id and part) for a node split, or --id-column")
+            column = _part_column(rows, columns)
+            ids = [index.typed(rows, rows.cells(number), number)]
+            return SplitRows(rows, ids, _parts(rows, column, PARTS), np.ones(len(rows), dtype=bool))
+        if rows.width not in (3, 4):
+            raise blob.error(f"found {rows.width} columns, expected 3 or 4 (src, dst, part[, label]) for a link split")
+        source, target, column, *label = _link_columns(rows)
+        ids = [index.typed(rows, rows.cells(k), k) for k in (source, target)]
+        parts = _parts(rows, column, {**PARTS, **NEGATIVES})
+        edges = _labels(rows, label[0]) if label else ~np.isin(_words(rows, column), list(NEGATIVES))
+        return SplitRows(rows, ids, parts, edges)
+
+
+def _part_column(rows: NodeRows, columns: list[int]) -> int:
+    """The column of the parts: the one whose header says so, else the one that holds their words."""
+    names = rows.lower_names()
+    if len(columns) == 1:
+        return columns[0]
+    called = [k for k in columns if k < len(names) and names[k] in PART_NAMES]
+    found = called or [k for k in columns if set(_words(rows, k).tolist()) <= set(PARTS)]
+    if len(found) != 1:
+        raise rows.blob.error(f"found {rows.width} columns, expected 2 (id and part) for a node split")
+    if not called:
+        reading.note(rows.blob.name, f"{rows.title(found[0])} is read as the parts of the split")
+    return found[0]
+
+
+def _link_columns(rows: NodeRows) -> list[int]:
+    """Source, target, part and, where there is one, label: as the header calls them, else in this order."""
+    names = rows.lower_names()
+    kinds = (SOURCES, TARGETS, PART_NAMES, ("label",))[: rows.width]
+    called = [next((names.index(word) for word in words if word in names), None) for words in kinds]
+    return called if None not in called and len(set(called)) == len(called) else list(range(rows.width))
 
 
 def link_metric(links: LinkSplit) -> str:
@@ -39,37 +103,39 @@ def link_metric(links: LinkSplit) -> str:
     return "hits@100" if min(len(links.valid.neg), len(links.test.neg)) > 100 else "auc"
 
 
-def _nodes(dataset: GraphDataset, table) -> NodeSplit:
-    if table.width != 2:
-        raise table.blob.error(f"found {table.width} columns, expected 2 (id and part) for a node split")
-    nodes, parts = _ids(dataset, table, 0), _parts(table, 1)
+def nodes_of(dataset: GraphDataset, split: SplitRows) -> NodeSplit:
+    """The split of the nodes of a data set."""
+    (nodes,), parts, rows = split.places(dataset), split.parts, split.rows
     order = np.argsort(nodes, kind="stable")
-    twice = np.flatnonzero(np.diff(nodes[order]) == 0)
-    if len(twice):
-        row = int(order[twice + 1].min())
-        raise table.error(row, f"node {dataset.ids()[nodes[row]]!s} is listed twice, expected one part a node")
+    again = order[1:][np.diff(nodes[order]) == 0]
+    before = order[:-1][np.diff(nodes[order]) == 0]
+    other = again[parts[again] != parts[before]]
+    if len(other):
+        row = int(other.min())
+        raise rows.error(row, f"node {dataset.ids()[nodes[row]]!s} is listed twice, expected one part a node")
+    if len(again):
+        reading.note(rows.blob.name, f"{counted(len(again), 'row')} that repeat another one: dropped")
     for name, k in (("train", 0), ("valid", 1), ("test", 2)):
         if not (parts == k).any():
-            raise table.blob.error(f"no node has the part {name}, expected train, valid and test")
-    return NodeSplit(*(np.sort(nodes[parts == k]) for k in range(3)))
+            raise rows.blob.error(f"no node has the part {name}, expected train, valid and test")
+    return NodeSplit(*(np.unique(nodes[parts == k]) for k in range(3)))
 
 
-def _links(dataset: GraphDataset, table):
-    if table.width not in (3, 4):
-        raise table.blob.error(f"found {table.width} columns, expected 3 or 4 (src, dst, part[, label]) for a link split")
-    pairs = np.stack([_ids(dataset, table, 0), _ids(dataset, table, 1)], axis=1)
-    parts, labels = _parts(table, 2), _labels(table)
+def links_of(dataset: GraphDataset, split: SplitRows) -> tuple[GraphDataset, LinkSplit]:
+    """The data set without the held-out edges, and the split."""
+    rows, parts, edges = split.rows, split.parts, split.edges
+    pairs = np.stack(split.places(dataset), axis=1)
     loops = pairs[:, 0] == pairs[:, 1]
     if loops.any():
-        raise table.error(int(np.argmax(loops)), "a link from a node to itself, expected two different nodes")
+        raise rows.error(int(np.argmax(loops)), "a link from a node to itself, expected two different nodes")
     if not dataset.directed:
         pairs = np.sort(pairs, axis=1)
     code = pairs[:, 0] * dataset.num_nodes + pairs[:, 1]
-    _refuse_overlap(table, code)
+    _refuse_overlap(rows, code)
     for name, k in (("valid", 1), ("test", 2)):
-        if not ((parts == k) & labels).any():
-            raise table.blob.error(f"no edge has the part {name}, expected valid and test edges")
-    return _split(dataset, table, pairs, code, parts, labels)
+        if not ((parts == k) & edges).any():
+            raise rows.blob.error(f"no edge has the part {name}, expected valid and test edges")
+    return _split(dataset, rows, pairs, code, parts, edges)
 
 
 def _refuse_overlap(table, code) -> None:
@@ -112,42 +178,26 @@ def _split(dataset, table, pairs, code, parts, labels):
     return dataset.renamed(graph=graph), LinkSplit(train, *sets)
 
 
-def _ids(dataset, table, number):
-    import pyarrow
+def _words(rows: NodeRows, number: int) -> numpy.ndarray:
+    """(rows,) the cells of a column in small letters."""
+    import pandas
 
-    index = NodeIndex(dataset)
-    try:
-        (column,) = table.read({number: pyarrow.string() if index.strings else pyarrow.int64()})
-    except ConversionError:
-        line, cell = table.find_cell(number, lambda text: not text.strip().isdigit())
-        raise table.blob.error(f"id {cell!r}, expected integers as in the graph", line) from None
-    ids = np.array([text.strip() for text in column.to_pylist()], dtype=object) if index.strings else column.to_numpy()
-    place = index.find(ids)
-    if (place < 0).any():
-        row = int(np.argmax(place < 0))
-        among = f"0..{index.n - 1}" if index.ids is None else "an id of the graph"
-        raise table.error(row, f"unknown node id {ids[row]!s}, expected {among}")
-    return place
+    codes, values = pandas.factorize(rows.cells(number))
+    return np.array([str(value).strip().lower() for value in values], dtype=object)[codes]
 
 
-def _parts(table, number):
-    import pyarrow
-
-    words = [text.strip().lower() for text in table.read({number: pyarrow.string()})[0].to_pylist()]
-    parts = np.array([PARTS.get(word, -1) for word in words])
+def _parts(rows: NodeRows, number: int, known: dict[str, int]) -> numpy.ndarray:
+    words = _words(rows, number)
+    parts = np.array([known.get(word, -1) for word in words.tolist()])
     if (parts < 0).any():
         row = int(np.argmax(parts < 0))
-        raise table.error(row, f"part {words[row]!r}, expected train, valid or test")
+        raise rows.error(row, f"part {words[row]!r}, expected train, valid or test")
     return parts
 
 
-def _labels(table):
-    import pyarrow
-
-    if table.width == 3:
-        return np.ones(len(table.read({0: pyarrow.string()})[0]), dtype=bool)
-    words = [text.strip() for text in table.read({3: pyarrow.string()})[0].to_pylist()]
-    wrong = [row for row, word in enumerate(words) if word not in ("0", "1")]
-    if wrong:
-        raise table.error(wrong[0], f"label {words[wrong[0]]!r}, expected 1 for an edge or 0 for a negative pair")
-    return np.array(words) == "1"
+def _labels(rows: NodeRows, number: int) -> numpy.ndarray:
+    words = _words(rows, number)
+    wrong = np.flatnonzero(~np.isin(words, ("0", "1")))
+    if len(wrong):
+        raise rows.error(int(wrong[0]), f"label {words[wrong[0]]!r}, expected 1 for an edge or 0 for a negative pair")
+    return words == "1"

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graphkit.datasets.base import EdgeSet, EventSplit, GraphDataset, GraphSplit, LinkSplit, NodeSplit
+from graphkit.datasets import label_checks
 from graphkit.datasets.build import graph_of
 from graphkit.errors import DataError, did_you_mean
 from graphkit.lazy import dgl, np, torch
@@ -42,7 +43,7 @@ class Loaded:
         arguments that returns either.
     given_events: name -> function without arguments that returns an EventSplit.
     links: the official link split, whose training edges are the graph, or None.
-    defaults: task -> (split name, metric).
+    defaults: task -> (split name, metric). own: whether the labels are a user's own, which are held against each split.
     """
 
     dataset: GraphDataset
@@ -51,6 +52,7 @@ class Loaded:
     links: LinkSplit | None = None
     links_name: str = "official"
     defaults: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    own: bool = False
 
 
 def finish(loaded: Loaded, task: str | None, split: str | None, seed: int) -> GraphDataset:
@@ -94,15 +96,24 @@ def _finish_given(loaded: Loaded, task: str, name: str | None, metric: str | Non
     if part is None:
         part, drawn = _draw(labels, name, seed, dataset.name, loaded.given, task), True
     _check_parts(part, dataset, task, name)
+    if task == "node" and loaded.own:
+        label_checks.check_split(dataset.renamed(split=part))
     return dataset.renamed(
         task=task,
         split=part,
         split_name=name,
-        metric=metric or ("accuracy" if not _multi(labels) else "micro-f1" if task == "node" else "rocauc"),
+        metric=metric or _metric(labels, task),
         seed=seed,
         splitter=(lambda other: finish(loaded, task, name, other)) if drawn else None,
         folds=_members(loaded.given, name),
     )
+
+
+def _metric(labels: Any, task: str) -> str:
+    """The metric of labels that come with none."""
+    if _multi(labels):
+        return "micro-f1" if task == "node" else "rocauc"
+    return "rmse" if task == "node" and _classes(labels).dtype.kind == "f" else "accuracy"
 
 
 def _folds_family(loaded: Loaded, task: str) -> str:
@@ -127,6 +138,8 @@ def _multi(labels: Any) -> bool:
 def _default_draw(labels: Any, task: str) -> str:
     if task == "graph" or _multi(labels):
         return "random-0.8/0.1/0.1" if task == "graph" else "random-0.5/0.1/0.4"
+    if _classes(labels).dtype.kind == "f":
+        return "random-0.6/0.2/0.2"
     counts = np.bincount(_classes(labels)[_classes(labels) >= 0])
     enough = len(counts) and counts[counts > 0].min() > SHCHUR_TRAIN + SHCHUR_VALID
     return "shchur" if enough else "random-0.6/0.2/0.2"
@@ -159,7 +172,7 @@ def _value(item: Any) -> Any:
 
 def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeSplit | GraphSplit:
     kind = NodeSplit if task == "node" else GraphSplit
-    if name == "shchur" and not _multi(labels):
+    if name == "shchur" and not _multi(labels) and _classes(labels).dtype.kind != "f":
         return kind(*shchur(_classes(labels), seed, dataset))
     fractions = parse_fractions(name, "random")
     if fractions is None:
@@ -183,7 +196,7 @@ def known_rows(values: numpy.ndarray, task: str) -> numpy.ndarray:
     A node of several labels, 0 or 1, that has none of them is one that nobody labelled; of a graph all of them can be 0.
     """
     if values.ndim == 1:
-        return values >= 0 if task == "node" or values.dtype.kind in "iu" else np.array([value == value for value in values], dtype=bool)
+        return values >= 0 if values.dtype.kind in "iu" else np.array([value == value for value in values], dtype=bool)
     if task == "node":
         return (np.nan_to_num(values) != 0).any(1) | np.isnan(values).any(1)
     return ~np.isnan(values.astype(np.float64)).all(1)

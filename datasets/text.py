@@ -40,15 +40,29 @@ class TextTable:
     delimiter: str
     width: int
     names: list[str] | None = None
+    first: int = 0  # offset of the first row, the header where there is one
 
     def column(self, word: str, option: str = "--columns") -> int:
         """Number of the column that the user calls by name or by number from 0."""
         return find_column(self.blob, word, self.names, self.width, option)
 
-    def read(self, types: dict):
+    def sample(self) -> list[list[str]]:
+        """Cells of up to 100 data rows."""
+        return _sample(self.body, self.start, self.delimiter)
+
+    def take_header(self) -> None:
+        """Read the first row as the names of the columns."""
+        self.names = [name.strip() for name in self.sample()[0]]
+        self.first, self.start = self.start, _next_line(self.body, self.start)
+
+    def return_header(self) -> None:
+        """Read the names of the columns as the first row."""
+        self.names, self.start = None, self.first
+
+    def read(self, types: dict, empty: bool = False):
         """Parse the columns of ``types`` (number -> pyarrow type) and return them as a list of ChunkedArrays.
 
-        Raises ConversionError where a cell is not of its type, and DataError for ragged rows and bad encoding.
+        empty: whether cells may be empty, which are nulls then. Raises ConversionError where a cell is not of its type, and DataError for ragged rows and bad encoding.
         """
         import pyarrow
         import pyarrow.csv
@@ -69,7 +83,7 @@ class TextTable:
             self._explain(problem)
         columns = [table.column(name) for name in fields]
         for number, column in zip(types, columns):
-            if column.null_count:
+            if column.null_count and not empty:
                 row = first_true(column.is_null())
                 raise self.error(row, f"empty cell in {self.title(number)}, expected a value")
         return columns
@@ -131,13 +145,11 @@ def open_table(blob: Blob, header: bool | None, delimiter: str | None, known: fr
     sample = _sample(data, start, delimiter)
     if not sample:
         raise blob.error("no rows below the comments, expected a table")
-    table = TextTable(blob, data, start, delimiter, len(sample[0]))
+    table = TextTable(blob, data, start, delimiter, len(sample[0]), first=start)
     if header is None:
         header = named or is_header(sample, known)
     if header:
-        table.names = [name.strip() for name in sample[0]]
-        end = data.find(b"\n", start)
-        table.start = len(data) if end < 0 else end + 1
+        table.take_header()
     return table
 
 
@@ -231,11 +243,21 @@ def find_column(blob: Blob, word: str, names: list[str] | None, width: int, opti
     raise blob.error(f"{option} {word!r}: no such column{did_you_mean(word, names) or f', expected one of {shown}'}")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 row", "3 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def first_true(mask) -> int:
     """Position of the first True of a pyarrow boolean array."""
     import pyarrow.compute
 
     return pyarrow.compute.index(mask, True).as_py()
+
+
+def _next_line(data: bytes, start: int) -> int:
+    end = data.find(b"\n", start)
+    return len(data) if end < 0 else end + 1
 
 
 def _skip_blank(data: bytes) -> int:

@@ -67,7 +67,8 @@ def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor)
     """Return the metrics of a node or graph task, those that go with ``metric``.
 
     accuracy, balanced-accuracy: both, the second the mean over the classes of their recall, and macro-f1. micro-f1, macro-f1:
-    multi-label, as many labels of the highest scores as the truth has. rmse, mae: over all labelled entries. rocauc, ap: mean over
+    multi-label, as many labels of the highest scores as the truth has. rmse, mae: over all labelled entries; r2 with them, the mean
+    over the tasks of 1 - squared error / squared deviation from the mean of the truth. rocauc, ap: mean over
     the tasks that have both labels.
     """
     truth, scores = truth.numpy(), scores.numpy()
@@ -85,7 +86,7 @@ def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor)
     truth, scores = truth.astype(np.float64), scores.astype(np.float64)
     if metric in ("rmse", "mae"):
         error = (scores - truth)[~np.isnan(truth)]
-        return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error)))}
+        return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error))), "r2": _r2(truth, scores)}
     scores = np.nan_to_num(scores)  # infinite scores become the largest numbers: their order is all that counts
     return {
         "rocauc": _mean_over_tasks(sk.roc_auc_score, truth, scores),
@@ -105,6 +106,18 @@ def _class_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
         "balanced-accuracy": float(np.mean([np.mean(guess[truth == c] == c) for c in np.unique(truth)])),
         "macro-f1": float(sk.f1_score(truth, guess, average="macro", zero_division=0)),
     }
+
+
+def _r2(truth: np.ndarray, scores: np.ndarray) -> float:
+    """The share of the variance that is explained, averaged over tasks; of a constant truth 1 where it is met exactly, else 0."""
+    values = []
+    for column in range(truth.shape[1]):
+        known = ~np.isnan(truth[:, column])
+        if known.any():
+            target = truth[known, column]
+            error, spread = float(np.sum((scores[known, column] - target) ** 2)), float(np.sum((target - target.mean()) ** 2))
+            values.append(1 - error / spread if spread else float(error == 0))
+    return float(np.mean(values))
 
 
 def _mean_over_tasks(function, truth: np.ndarray, scores: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.nn import functional
@@ -19,17 +19,23 @@ class Targets:
 
     kind: classes (cross-entropy), binary (one logit) and labels (one logit per label; binary cross-entropy), absolute and
     squared (regression). values: (n,) int64 classes, -1 unknown, or (n, T) float32, NaN unknown. out_dim: number of logits.
+    center, scale: what a user's numbers are shifted and divided by for the loss, mean and deviation of the training nodes, so that an
+    option such as the learning rate means the same for metres and millimetres; predictions are in the user's units.
     """
 
     kind: str
     out_dim: int
     values: torch.Tensor
+    center: float = 0.0
+    scale: float = 1.0
 
     @classmethod
     def of(cls, dataset) -> Targets:
         """Read a data set's labels by its task and metric; raises :class:`DataError` where they do not fit."""
         labels = torch.as_tensor(dataset.labels if dataset.task == "node" else dataset.graph_labels)
         metric = dataset.metric
+        if dataset.task == "node" and dataset.label_kind == "numbers":
+            return cls._of_numbers(dataset, labels.double())
         if metric in ("mae", "rmse"):
             values = labels.float().reshape(len(labels), -1)
             return cls(ABSOLUTE if metric == "mae" else SQUARED, values.shape[1], values)
@@ -46,9 +52,18 @@ class Targets:
             return cls(BINARY, 1, values.unsqueeze(1))
         return cls(CLASSES, int(known.max()) + 1, labels.long())
 
+    @classmethod
+    def _of_numbers(cls, dataset, labels: torch.Tensor) -> Targets:
+        known = labels[torch.as_tensor(dataset.split.train)] if dataset.split is not None else labels
+        known = known[~torch.isnan(known)]
+        center = float(known.mean())
+        scale = float(known.std(unbiased=False)) or 1.0
+        values = ((labels - center) / scale).float().unsqueeze(1)
+        return cls(ABSOLUTE if dataset.metric == "mae" else SQUARED, 1, values, center, scale)
+
     def to(self, device: str) -> Targets:
         """The same on a device."""
-        return Targets(self.kind, self.out_dim, self.values.to(device))
+        return replace(self, values=self.values.to(device))
 
     def loss(self, logits: torch.Tensor, values: torch.Tensor, class_weights: str = "none") -> torch.Tensor:
         """Mean loss of (B, out_dim) logits against the (B,) or (B, T) values of the same rows; unknown ones do not count.
@@ -77,13 +92,16 @@ class Targets:
         values = self.values[rows].float() if self.kind == CLASSES else self.values[rows]
         if self.kind == CLASSES:
             values = values.where(values >= 0, torch.tensor(float("nan"), device=values.device))
-        return {"y_true": values, "y_pred": logits}
+        return {"y_true": self._in_units(values), "y_pred": self._in_units(logits)}
+
+    def _in_units(self, values: torch.Tensor) -> torch.Tensor:
+        return values if self.scale == 1.0 and self.center == 0.0 else values * self.scale + self.center
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """(B, out_dim) probabilities of classes or labels; the values themselves for a regression."""
         if self.kind == CLASSES:
             return logits.softmax(1)
-        return logits.sigmoid() if self.kind in (BINARY, LABELS) else logits
+        return logits.sigmoid() if self.kind in (BINARY, LABELS) else self._in_units(logits)
 
 
 def _batch_weights(values: torch.Tensor, classes: int) -> torch.Tensor:

@@ -144,9 +144,9 @@ GRAPHS = {
 FEATURES = {
     "nan": (".npy", npy(np.array([[1, 2], [3, 4], [5, np.nan], [7, 8.0]])), "feature nan in row 2, column 1"),
     "inf": (".csv", b"id,x\n0,1\n1,inf\n2,1\n3,1\n", "feature inf in row 1, column 0"),
-    "rows": (".npy", npy(np.ones((3, 2))), "found 3 feature rows, expected 4, one for each node"),
-    "missing node": (".csv", b"id,x\n0,1\n1,1\n2,1\n", "1 nodes of {graph} have no row, the first is 3"),
-    "twice": (".csv", b"id,x\n0,1\n1,1\n2,1\n2,1\n", "id 2 has more than one row"),
+    "rows": (".npy", npy(np.ones((3, 2))), "found 3 rows, expected 4, one for each node"),
+    "missing node": (".csv", b"id,x\n0,1\n1,1\n2,1\n", "found no row for 1 node of {graph}, the first is 3"),
+    "twice": (".csv", b"id,x\n0,1\n1,1\n2,1\n2,2\n3,1\n", "id 2 has more than one row"),
     "text": (".csv", b"id,x\n0,1\n1,big\n2,1\n3,1\n", "line 3: 'big' in column 'x', expected a number"),
     "text id": (".csv", b"id,x\na,1\n1,1\n2,1\n3,1\n", "line 2: id 'a', expected integers as in the graph"),
     "ragged": (".csv", b"id,x,y\n0,1,1\n1,2\n", "line 3: found 2 columns, expected 3"),
@@ -159,27 +159,26 @@ FEATURES = {
 }
 
 LABELS = {
-    "unknown id": (".csv", b"id,label\n0,a\n9,b\n", "unknown node id 9 in row 1"),
-    "rows": (".npy", npy(np.arange(3)), "found 3 label rows, expected 4"),
+    "unknown ids": (".csv", b"id,label\n8,a\n9,b\n", "none of its 2 ids is in the graph, the first is 8"),
+    "rows": (".npy", npy(np.arange(3)), "found 3 rows, expected 4"),
     "empty": (".csv", b"", "empty, expected node labels"),
     "empty gzip": (".csv.gz", gzip.compress(b""), "empty gzip, expected node labels"),
     "mat of several": (".mat", mat(a=np.ones((4, 1)), b=np.ones((4, 1))), "found a, b, expected one matrix, or one called group or"),
-    "fraction": (".npy", npy(np.array([0.5, 1, 2, 3])), "label 0.5 in row 0, expected whole numbers"),
-    "several columns": (".csv", b"id,a,b\n0,1,0\n1,2,0\n", "label 2.0 in row 1, column 0, expected 0 or 1"),
-    "none": (".csv", b"id,label\n0,-1\n1,\n2,?\n", "no node has a label"),
+    "several columns": (".csv", b"id,a,b\n0,1,0\n1,2,0\n", "line 3: label 2 in column 'a', expected 0 or 1"),
+    "none": (".csv", b"id,label\n0,NA\n1,\n2,nan\n", "no node has a label"),
 }
 
 NODE_SPLITS = {
     "empty": (b"", "empty, expected a split"),
-    "unknown id": (b"id,part\n0,train\n1,valid\n44,test\n", "line 4: unknown node id 44, expected 0..3"),
+    "unknown ids": (b"id,part\n42,train\n43,valid\n44,test\n", "none of its 3 ids is in the graph, the first is 42"),
     "part": (b"id,part\n0,train\n1,valid\n2,tset\n", "line 4: part 'tset', expected train, valid or test"),
     "twice": (b"id,part\n0,train\n1,valid\n2,test\n0,test\n", "line 5: node 0 is listed twice"),
     "no test": (b"id,part\n0,train\n1,valid\n", "no node has the part test"),
-    "columns": (b"0,1,train\n", "found 3 columns, expected 2 (id and part)"),
+    "columns": (b"0,1,train\n1,1,traim\n", "found 3 columns, expected 2 (id and part)"),
 }
 
 LINK_SPLITS = {
-    "unknown id": (b"src,dst,part\n0,1,valid\n1,8,test\n", "line 3: unknown node id 8"),
+    "unknown ids": (b"src,dst,part\n5,6,valid\n7,8,test\n", "none of its 2 ids is in the graph, the first is 5"),
     "no test": (b"src,dst,part\n0,1,valid\n", "no edge has the part test"),
     "twice": (b"src,dst,part\n0,1,valid\n1,0,test\n", "line 3: this pair is listed before"),
     "no edge": (b"src,dst,part\n0,1,valid\n1,2,test\n0,2,train\n", "line 4: a training edge that is not in the graph"),

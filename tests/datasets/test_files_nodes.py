@@ -80,7 +80,7 @@ def test_labels(ring, tmp_path):
 
 
 def test_node_split_of_a_file_is_fixed(ring, tmp_path):
-    labels = put(tmp_path / "y.csv", "id,label\nann,1\nbob,0\neve,1\ndan,0\nzoe,1\n")
+    labels = put(tmp_path / "y.csv", "id,label\nann,1\nbob,0\neve,1\ndan,0\nzoe,0\n")
     splits = put(tmp_path / "s.csv", "id,part\nzoe,train\nann,train\neve,val\nbob,test\n")
     found = read_graph(ring, ReadOptions(labels=labels, splits=splits), task="node")
     assert [part.tolist() for part in (found.split.train, found.split.valid, found.split.test)] == [[1, 4], [2], [0]]
