@@ -29,7 +29,7 @@ def command(**values):
 
     prepare_machine(values)
     dataset = load_dataset(values)
-    members = read_ids(values["nodes"], dataset, "--nodes")
+    members = read_ids(values["nodes"], dataset, "--nodes", values["id_column"])
     if not len(members):
         raise DataError(f"--nodes {values['nodes']}: found no ids, expected one a line")
     found, classes = _measure(dataset, members), _classes(dataset, members)
@@ -66,7 +66,7 @@ def _classes(dataset, members) -> list[dict[str, Any]]:
     """A row for each class with a member in the set, the most frequent first; of several labels a node each counts."""
     import numpy as np
 
-    if dataset.labels is None:
+    if dataset.label_kind not in ("classes", "several"):
         return []
     labels = dataset.labels.numpy()
     if labels.ndim == 1:

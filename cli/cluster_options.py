@@ -83,11 +83,14 @@ class Question:
         """(name, (n,) bool) of the target, or of every class."""
         import numpy as np
 
+        from graphkit.datasets.label_checks import require_classes
+
         if self.truth is not None:
             return [(self.target, self.truth)]
         labels = self.dataset.labels
-        if labels is None or labels.dim() != 1:
+        if labels is None or self.dataset.label_kind != "classes":
             raise UsageError(f"--target: {self.dataset.name} has no classes to go through, expected a target")
+        require_classes(self.dataset, own=False)
         labels = labels.numpy()
         return [(f"label={number}", labels == number) for number in np.unique(labels[labels >= 0]).tolist()]
 
@@ -156,7 +159,7 @@ def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
     if values["target"]:
         truth = targets.mask(dataset, values["target"])
     elif values["target_file"]:
-        truth = _mask(read_ids(values["target_file"], dataset, "--target-file"), dataset.num_nodes)
+        truth = _mask(read_ids(values["target_file"], dataset, "--target-file", values["id_column"]), dataset.num_nodes)
     seeds = _seeds(values, dataset) if needs_seeds else None
     source = _source(values, dataset, truth, read_ids)
     target = values["target"] or values["target_file"]
@@ -199,7 +202,7 @@ def _seeds(values: dict[str, Any], dataset):
     from graphkit.datasets.id_lists import nodes_of, read_ids
 
     if values["seed_file"] is not None:
-        found = read_ids(values["seed_file"], dataset, "--seed-file")
+        found = read_ids(values["seed_file"], dataset, "--seed-file", values["id_column"])
     else:
         found = nodes_of([word.strip() for word in values["seeds"].split(",") if word.strip()], dataset, "--seeds")
     if not len(found):
@@ -209,9 +212,9 @@ def _seeds(values: dict[str, Any], dataset):
 
 def _source(values: dict[str, Any], dataset, truth, read_ids) -> tuple[str, Any] | None:
     if values["noisy"] is not None:
-        return "noisy", _mask(read_ids(values["noisy"], dataset, "--noisy"), dataset.num_nodes).astype("int8")
+        return "noisy", _mask(read_ids(values["noisy"], dataset, "--noisy", values["id_column"]), dataset.num_nodes).astype("int8")
     if values["positives"] is not None:
-        known = tuple(read_ids(values[key], dataset, f"--{key}") for key in ("positives", "negatives"))
+        known = tuple(read_ids(values[key], dataset, f"--{key}", values["id_column"]) for key in ("positives", "negatives"))
         both = set(known[0].tolist()) & set(known[1].tolist())
         if both or not len(known[0]) or not len(known[1]):
             what = f"id {dataset.ids()[min(both)]} in both" if both else "an empty file"

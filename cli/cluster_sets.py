@@ -42,7 +42,7 @@ def improve(**values):
 
     check_ending(values["output"])
     dataset, graph = read_graph(values)
-    members = read_ids(values["nodes"], dataset, "--nodes")
+    members = read_ids(values["nodes"], dataset, "--nodes", values["id_column"])
     if not len(members):
         raise DataError(f"--nodes {values['nodes']}: found no ids, expected one a line")
     try:
@@ -195,11 +195,13 @@ def _names(dataset) -> list[str]:
 def _known(values: dict[str, Any], dataset, np) -> dict[str, Any]:
     """Class -> node numbers, in the order of the classes' names."""
     from graphkit.datasets.id_lists import read_classes
+    from graphkit.datasets.label_checks import require_classes
 
     if values["seed_file"] is not None:
-        return read_classes(values["seed_file"], dataset, "--seed-file")
-    if dataset.labels is None or dataset.labels.dim() != 1:
+        return read_classes(values["seed_file"], dataset, "--seed-file", values["id_column"])
+    if dataset.label_kind != "classes":
         raise DataError(f"{dataset.name}: has no classes, which --per-class draws from; expected --seed-file")
+    require_classes(dataset, own=False)
     names, rng = np.array(_names(dataset), dtype=object), np.random.default_rng(values["seed"])
     found = {}
     for name in sorted(set(names.tolist()) - {""}):
@@ -209,7 +211,7 @@ def _known(values: dict[str, Any], dataset, np) -> dict[str, Any]:
 
 
 def _agreement(dataset, seeds, found, np) -> dict[str, float]:
-    if dataset.labels is None or dataset.labels.dim() != 1:
+    if dataset.label_kind != "classes":
         return {}
     truth = np.array(_names(dataset), dtype=object)
     judged = truth != ""

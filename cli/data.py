@@ -10,7 +10,17 @@ from typing import Any
 import click
 
 from graphkit import tables
-from graphkit.cli.options import echo_json, on_terminal, output_options, read_options, reading, table
+from graphkit.cli.options import (
+    LABEL_KINDS,
+    echo_json,
+    label_kind_option,
+    on_terminal,
+    output_options,
+    read_options,
+    reading,
+    split_task,
+    table,
+)
 from graphkit.errors import UsageError, did_you_mean
 
 LAZY = {"convert": ("graphkit.cli.convert", "A graph file in another format.")}
@@ -95,6 +105,7 @@ def _is_here(entry: Any) -> bool:
 @command.command()
 @click.argument("name")
 @read_options
+@label_kind_option
 @output_options
 def info(name: str, as_json: bool, **values):
     """Describe a data set: size, degrees, homophily, components, splits, metric, source, licence, checksum.
@@ -172,7 +183,8 @@ def fetch(name: str, force: bool, as_json: bool):
 
 @command.command()
 @click.argument("name")
-@click.option("--task", type=click.Choice(["node", "link", "graph", "events"]), help="Task.  [default: the data set's first]")
+@click.option("--task", type=click.Choice(["node", "link", "graph", "events", *LABEL_KINDS]),
+              help="Task, or for nodes what their labels are.  [default: the data set's first]")
 @click.option("--split", "split_name", metavar="NAME", help="Name of the split.  [default: the data set's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a drawn split.")
 @click.option("--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg).")
@@ -194,6 +206,7 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
     if task is None:
         entry, generator = catalogue.entries().get(name), synthetic.GENERATORS.get(name.partition(":")[0])
         task = next(iter(entry.tasks)) if entry else generator.tasks[0] if generator else "link"
+    task = split_task(values, task)
     dataset = datasets.load(name, task=task, split=split_name, seed=seed, read=reading(name, values))
     header, rows = _split_rows(dataset, task, negatives)
     if as_json:

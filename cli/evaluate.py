@@ -10,12 +10,15 @@ import click
 
 from graphkit import tables
 from graphkit.cli.options import (
+    LABEL_KINDS,
     check_table,
     data_options,
     echo_json,
+    label_kind_option,
     load_dataset,
     mean_std,
     output_options,
+    split_task,
     table,
     table_option,
     write_rows,
@@ -46,6 +49,7 @@ def command():
 @command.command()
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @data_options
+@label_kind_option
 @click.option("--protocol", type=click.Choice(["node", "link", "clustering"]), default="node", show_default=True)
 @click.option("--train-ratio", default="0.1,0.5,0.9", show_default=True, metavar="R,R,..", help="node: shares that train.")
 @click.option("--folds", type=click.IntRange(min=2), help="node: cross-validation in this many folds, in place of --train-ratio.")
@@ -124,9 +128,14 @@ def _clustering(files: list[str], values: dict[str, Any]):
 
 
 def _with_labels(values: dict[str, Any]):
+    from graphkit import datasets
+    from graphkit.datasets.label_checks import require_classes
+
+    own, source = datasets.is_own(values["dataset"] or values["edges"] or "-"), values["labels"]
     dataset = _one_graph(load_dataset(values))
     if dataset.labels is None:
         raise DataError(f"{dataset.name}: has no node labels, which this protocol needs (--labels for your own graph)")
+    require_classes(dataset, own, source)
     return dataset
 
 
@@ -203,7 +212,8 @@ def hide(output, **values):
 @click.argument("file")
 @data_options
 @click.option("--split", "part", type=click.Choice(["valid", "test"]), default="test", show_default=True)
-@click.option("--task", type=click.Choice(["link", "node", "graph", "events"]), help="Task of the predictions.  [default: by their names]")
+@click.option("--task", type=click.Choice(["link", "node", "graph", "events", *LABEL_KINDS]),
+              help="Task of the predictions, or for nodes what their labels are.  [default: by their names]")
 @click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
 @seed_option
 @table_option
@@ -222,7 +232,7 @@ def predictions(file, part, task, protocol, seed, output, as_json, **values):
 
     check_table(output)
     arrays = predictions.read(file)
-    task = task or _task(values["dataset"] or values["edges"] or "", arrays)
+    task = split_task(values, task) or _task(values["dataset"] or values["edges"] or "", arrays)
     data = load_dataset(values, task=task, split=protocol, seed=seed)
     predictions.check(file, arrays, data, part)
     found = metrics.evaluate(data, arrays, part)

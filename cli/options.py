@@ -89,7 +89,8 @@ _edge_options = compose(
     click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
     click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, mat, csv or Parquet."),
     click.option("--id-column", metavar="NAME|NUMBER", multiple=True,
-                 help="Column of files about nodes that holds their ids; several for several files; none: rows go by order.  [default: detect]"),
+                 help="Column with the ids in files about nodes; repeat it for several files; none: rows go by order.  "
+                 "[default: detect]"),
 )  # fmt: skip
 
 _label_option = compose(
@@ -98,9 +99,11 @@ _label_option = compose(
                  help="Label that means no label; may be repeated.  [default: NA, nan, and -1 beside two other classes]"),
 )  # fmt: skip
 
+LABEL_KINDS = ("classification", "multilabel", "regression")
+
 # What the labels of a user's own nodes are; apart, as some commands have a --task with more choices.
 label_kind_option = click.option(
-    "--task", "label_kind", type=click.Choice(["classification", "multilabel", "regression"]),
+    "--task", "label_kind", type=click.Choice(LABEL_KINDS),
     help="What the labels of your own nodes are.  [default: one class a node, several where a node has more]",
 )  # fmt: skip
 
@@ -127,11 +130,19 @@ machine_options = compose(
 )
 
 # Options that name a file with ids of nodes, one a line.
-ID_LISTS = ("nodes_file", "seed_file", "target_file", "noisy", "positives", "negatives")
-READ_FIELDS = (
-    ["columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits", "id_column",
-     "unlabelled", "label_kind"]
-)
+ID_LISTS = ("nodes", "seed_file", "target_file", "noisy", "positives", "negatives")
+READ_FIELDS = [
+    "columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits",
+    "id_column", "unlabelled", "label_kind",
+]  # fmt: skip
+
+
+def split_task(values: dict[str, Any], task: str | None) -> str | None:
+    """The task that ``--task`` of a command with all tasks stands for: a kind of labels is the node task with them."""
+    if task in LABEL_KINDS:
+        values["label_kind"] = task
+        return "node"
+    return task
 
 
 def take_argument(values: dict[str, Any]) -> None:
@@ -152,6 +163,8 @@ def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str 
 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
     options = {key: values.pop(key) for key in READ_FIELDS if key in values}
+    values["id_column"] = options.get("id_column", ())  # a list of nodes is read once the data are
+    options["id_column_elsewhere"] = any(values.get(key) is not None for key in ID_LISTS)
     if (name is None) == (edges is None):
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")
@@ -166,6 +179,10 @@ def reading(name: str, options: dict[str, Any]):
     from graphkit.errors import UsageError
 
     read = ReadOptions(**options)
+    if read.id_column and not (read.features or read.labels or read.splits or read.id_column_elsewhere):
+        raise UsageError(f"--id-column {read.id_column[0]}: expected with a file about nodes, such as --features or --labels")
+    if (read.unlabelled or read.label_kind) and not read.labels:
+        raise UsageError(f"{'--unlabelled' if read.unlabelled else '--task'}: expected with --labels")
     if (given := read_flags(options)) and not datasets.is_own(name):
         raise UsageError(f"{', '.join(given)}: found with {name}, expected with a graph file of your own only")
     return read
@@ -177,7 +194,10 @@ def read_flags(values: dict[str, Any]) -> list[str]:
 
     default = ReadOptions()
     given = {key: values[key] for key in READ_FIELDS if key in values and values[key] != getattr(default, key)}
-    return ["--no-header" if key == "header" and not value else f"--{key.replace('_', '-')}" for key, value in given.items()]
+    names = {"label_kind": "--task"}
+    if given.get("header") is False:
+        names["header"] = "--no-header"
+    return [names.get(key, f"--{key.replace('_', '-')}") for key in given]
 
 
 def prepare_machine(values: dict[str, Any]) -> str:

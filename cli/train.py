@@ -15,6 +15,7 @@ from graphkit.cli.options import (
     data_options,
     echo_json,
     given,
+    label_kind_option,
     load_dataset,
     machine_options,
     mean_std,
@@ -63,6 +64,7 @@ def learner_command(name: str) -> click.Command:
     sheet, config = registry.sheet(name), registry.method(name).Config
 
     @data_options
+    @label_kind_option
     @click.option("--split", metavar="NAME", help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]")
     @click.option("--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none.")
     @click.option("--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it.")
@@ -108,7 +110,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
         raise UsageError(f"{' and '.join(several)} exclude each other: expected one of them")
     seeds = list(range(values["seeds"])) if values["seeds"] else [values["seed"] or 0]
     data = {"name": _lasting(values["dataset"] or values["edges"])}
-    data.update({key: values[key] for key in READ_FIELDS})
+    data.update({key: list(value) if isinstance(value := values[key], tuple) else value for key in READ_FIELDS})
     data.update({key: _lasting(values[key]) for key in ("features", "labels", "splits")})
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.

@@ -115,7 +115,7 @@ def _open(table: EdgeTable, options: ReadOptions, what: str, mat_names, values: 
 def _check_named(options: ReadOptions, files: list[NodeRows]) -> None:
     """Raise where a word of ``--id-column`` is in none of the files."""
     for word in options.id_column:
-        if word != NO_COLUMN and files and not any(rows.column(word) is not None for rows in files):
+        if word != NO_COLUMN and files and not options.id_column_elsewhere and not any(rows.column(word) is not None for rows in files):
             named = [name for rows in files for name in rows.names or []]
             expected = ", ".join(map(repr, named[:8])) or "a number from 0"
             raise DataError(f"--id-column {word}: no such column in {', '.join(rows.blob.name for rows in files)}; expected {expected}")
@@ -180,7 +180,7 @@ def with_task(dataset: GraphDataset, options: ReadOptions, task: str | None, spl
     if task == "node":
         if dataset.labels is None:
             raise DataError(f"{dataset.name}: has no labels, expected --labels FILE for node classification")
-        label_checks.check_labels(dataset)
+        label_checks.check_labels(dataset, source=options.labels)
     metric = _metric(dataset) if task == "node" else None
     node = "file" if given else "random-0.6/0.2/0.2"
     if task == "link" and links is not None:

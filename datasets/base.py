@@ -127,8 +127,9 @@ class GraphDataset:
     """One attributed graph, or many, with all that an experiment on it must fix.
 
     graph: homogeneous DGLGraph. An undirected graph holds both directions of every edge; for ``task="link"`` it holds
-        the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled or
-        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float32 where edges are weighted, ``edata["feat"]``.
+        the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled,
+        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float32 where edges are
+        weighted, ``edata["feat"]``.
     graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
     events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at the graph.
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.

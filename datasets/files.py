@@ -71,7 +71,8 @@ class ReadOptions:
     delimiter: one character, ``"\\t"`` or ``" "`` (runs of blanks); None detects it.
     weight: column of edge weights by name or number; the name of the edge attribute in GraphML.
     id_column: columns with the ids of nodes, by name or number from 0, in features, labels and splits: of each file the first that it
-        has; ``"none"`` says that rows go by order. See :mod:`graphkit.datasets.node_ids`.
+        has; ``"none"`` says that rows go by order. See :mod:`graphkit.datasets.node_ids`. id_column_elsewhere: whether a column that
+        none of them has may be one of a list of nodes.
     unlabelled: labels that mean "no label", see :mod:`graphkit.datasets.labels`. label_kind: ``"classification"``, ``"multilabel"`` or
         ``"regression"``; None reads it off the labels, never as a regression.
     """
@@ -89,6 +90,7 @@ class ReadOptions:
     id_column: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     label_kind: str | None = None
+    id_column_elsewhere: bool = False
 
     def __post_init__(self):
         for name in ("id_column", "unlabelled"):  # a list where they come from YAML, one word where a program gives it
@@ -159,8 +161,8 @@ def _graph_set(blob: Blob, options: ReadOptions, many: bool):
     """The set of graphs in a ``.bin``, or None where it holds one that is to be read as such."""
     from graphkit.datasets import dglbin, dglbin_sets
 
-    flags = {"label_kind": "--task"}
-    given = [flags.get(item.name, f"--{item.name}".replace("_", "-")) for item in fields(options) if getattr(options, item.name) != item.default]
+    names = [item.name for item in fields(options) if item.name != "id_column_elsewhere" and getattr(options, item.name) != item.default]
+    given = ["--task" if name == "label_kind" else f"--{name}".replace("_", "-") for name in names]
     with one_line(blob, "DGL bin"):
         if dglbin.opened(blob)[1] == 1 and (given or not many):
             return None

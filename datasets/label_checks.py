@@ -17,38 +17,46 @@ if TYPE_CHECKING:
 SHOWN = 3
 
 
-def check_labels(dataset: GraphDataset) -> None:
+def require_classes(dataset: GraphDataset, own: bool, source: str | None = None) -> None:
+    """Hold labels against a protocol of classes as :func:`check_labels` does; raises :class:`DataError` for numbers too."""
+    if dataset.label_kind == "numbers":
+        raise DataError(f"{source or dataset.name}: its labels are numbers to learn, expected classes (leave out --task regression)")
+    check_labels(dataset, own, source)
+
+
+def check_labels(dataset: GraphDataset, own: bool = True, source: str | None = None) -> None:
     """Hold the node labels of a data set against what a learner or a protocol needs.
 
+    own: whether they are a user's, whose oddities are reported too. source: the file that messages name, by default the data set.
     Raises :class:`DataError` for no label, for one class only, for labels that all nodes or none has, for as many classes as labelled
     nodes (more than half of them alone in their class), and for numbers that are all the same. Classes of one node are reported.
     """
-    labels, kind = dataset.labels.numpy(), dataset.label_kind
+    labels, kind, source = dataset.labels.numpy(), dataset.label_kind, source or dataset.name
     if kind == "numbers":
         known = labels[~np.isnan(labels)]
         if len(known) < 2 or (known == known[0]).all():
             found = f"{len(known)} label" if len(known) < 2 else f"{len(known)} labels that are all {known[0]:g}"
-            raise DataError(f"{dataset.name}: found {found}, expected different numbers to learn")
+            raise DataError(f"{source}: found {found}, expected different numbers to learn")
         return
     if kind == "several":
-        _check_several(dataset, labels)
+        _check_several(dataset, labels, own, source)
         return
     known = labels[labels >= 0]
     counts = np.bincount(known)
     classes = np.flatnonzero(counts)
     if len(classes) < 2:
         what = "no labels" if not len(classes) else f"one class only ({_name(dataset, classes[0])}, {len(known)} nodes)"
-        raise DataError(f"{dataset.name}: found {what}, expected at least two classes: any prediction would be right")
+        raise DataError(f"{source}: found {what}, expected at least two classes: any prediction would be right")
     alone = np.flatnonzero(counts == 1)
     if 2 * len(alone) > len(known):
         raise DataError(
-            f"{dataset.name}: found {len(classes)} classes of {len(known)} labelled nodes, {len(alone)} of one node, expected classes "
+            f"{source}: found {len(classes)} classes of {len(known)} labelled nodes, {len(alone)} of one node, expected classes "
             f"with several nodes{_hint(dataset, classes)}"
         )
-    if len(alone):
+    if len(alone) and own:
         shown = ", ".join(_name(dataset, k) for k in alone[:SHOWN]) + (", ..." if len(alone) > SHOWN else "")
         classes = "1 class" if len(alone) == 1 else f"{len(alone)} classes"
-        reading.note(dataset.name, f"{classes} of one node ({shown}), which can train or be judged but not both")
+        reading.note(source, f"{classes} of one node ({shown}), which can train or be judged but not both")
 
 
 def check_split(dataset: GraphDataset) -> None:
@@ -80,20 +88,20 @@ def check_split(dataset: GraphDataset) -> None:
             reading.note(dataset.name, f"{counted(count, 'node')} of the part {part} of a class that no training node has ({shown})")
 
 
-def _check_several(dataset: GraphDataset, labels: numpy.ndarray) -> None:
+def _check_several(dataset: GraphDataset, labels: numpy.ndarray, own: bool, source: str) -> None:
     """Of several labels a node some must differ between nodes."""
     has = np.nan_to_num(labels) > 0
     labelled = has.any(1)
     if not labelled.any():
-        raise DataError(f"{dataset.name}: no node has a label, expected some")
+        raise DataError(f"{source}: no node has a label, expected some")
     everywhere = has[labelled].all(0)
     if (everywhere | ~has.any(0)).all():
         raise DataError(
-            f"{dataset.name}: every labelled node has the same labels, expected some that differ: any prediction would be right"
+            f"{source}: every labelled node has the same labels, expected some that differ: any prediction would be right"
         )
-    if everywhere.any():
+    if everywhere.any() and own:
         shown = ", ".join(_name(dataset, k) for k in np.flatnonzero(everywhere)[:SHOWN])
-        reading.note(dataset.name, f"every labelled node has the label {shown}, which is right whatever is predicted")
+        reading.note(source, f"every labelled node has the label {shown}, which is right whatever is predicted")
 
 
 def _name(dataset: GraphDataset, number: int) -> str:

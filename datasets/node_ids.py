@@ -127,10 +127,13 @@ def find_ids(rows: NodeRows, index: NodeIndex, wanted: tuple[str, ...], values: 
     wanted: words of ``--id-column``. values: words by which the header calls what is no id. one_each: whether a node has one row
     (features), so that its id comes once. Raises :class:`DataError` where no choice is safe.
     """
-    named = [number for word in wanted if (number := rows.column(word)) is not None]
-    if named:
-        _mend_header(rows, index, named[0], values, match(rows, index, named[0]))
-        return named[0]
+    if isinstance(rows, TextRows) and rows.names is None and set(wanted) & set(rows.sample()[0]):
+        rows.take_header()  # a column that is asked for by name has one
+    for word in wanted:
+        if (number := rows.column(word)) is not None:
+            if not rows.names or word not in rows.names:
+                _mend_header(rows, index, number, values, match(rows, index, number))
+            return number
     if NO_COLUMN in wanted or not rows.sample():
         return None
     number, known = _choose(rows, index, values, one_each)
@@ -229,7 +232,7 @@ def _mend_header(rows: NodeRows, index: NodeIndex, number: int, values: frozense
         return False
     rows.take_header()
     if not words:
-        reading.note(rows.blob.name, f"its first row ({', '.join(first[:4])}) is read as the names of the columns: {first[number]!r} is no id")
+        reading.note(rows.blob.name, f"its first row ({', '.join(first[:4])}) is read as a header: {first[number]!r} is no id")
     return False
 
 
@@ -303,4 +306,4 @@ def report_counters(rows: NodeRows, columns: list[int]) -> None:
         cells = rows.cells(k)
         numbers = whole_numbers(cells)
         if (numbers >= 0).all() and len(np.unique(numbers)) == len(numbers) and (names or k == 0):
-            reading.note(rows.blob.name, f"{rows.title(k)} is a different whole number in every row, none that names nodes; read as a feature")
+            reading.note(rows.blob.name, f"{rows.title(k)}, a different whole number in every row, is read as a feature")

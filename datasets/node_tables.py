@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.datasets.files import SUFFIXES, Blob, format_of, one_line
 from graphkit.datasets.text import ConversionError, TextTable, is_number, open_table
 from graphkit.lazy import np
@@ -221,7 +222,15 @@ def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> 
     if format_of(blob) != "edge list":
         raise blob.error(f"found {format_of(blob)}, expected npy, npz, mat, csv, tsv or Parquet")
     with one_line(blob, "a table"):
-        return TextRows(open_table(blob, None, None, known))
+        return TextRows(_with_row_names(open_table(blob, None, None, known)))
+
+
+def _with_row_names(table: TextTable) -> TextTable:
+    """Give the first column an empty name where the header has one name fewer than the rows have cells, as R writes its row names."""
+    if table.names is not None and table.delimiter in " \t" and (below := table.sample()) and len(below[0]) == table.width + 1:
+        table.names, table.width = ["", *table.names], table.width + 1
+        reading.note(table.blob.name, "its header has one name fewer than the rows have cells: the first column is read as one without a name")
+    return table
 
 
 def whole_numbers(cells: numpy.ndarray) -> numpy.ndarray:

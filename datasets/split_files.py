@@ -15,7 +15,7 @@ from graphkit import reading
 from graphkit.datasets.base import EdgeSet, LinkSplit, NodeSplit
 from graphkit.datasets.files import Blob, one_line
 from graphkit.datasets.node_ids import ID_NAMES, NodeIndex, find_ids, value_columns
-from graphkit.datasets.node_tables import NodeRows, open_rows
+from graphkit.datasets.node_tables import NodeRows, TextRows, open_rows
 from graphkit.datasets.tables import KNOWN as EDGE_NAMES
 from graphkit.datasets.tables import SOURCES, TARGETS
 from graphkit.datasets.text import counted
@@ -69,6 +69,7 @@ def open_split(table: EdgeTable, blob: Blob, task: str | None, id_column: tuple[
             return SplitRows(rows, ids, _parts(rows, column, PARTS), np.ones(len(rows), dtype=bool))
         if rows.width not in (3, 4):
             raise blob.error(f"found {rows.width} columns, expected 3 or 4 (src, dst, part[, label]) for a link split")
+        _find_header(rows)
         source, target, column, *label = _link_columns(rows)
         ids = [index.typed(rows, rows.cells(k), k) for k in (source, target)]
         parts = _parts(rows, column, {**PARTS, **NEGATIVES})
@@ -88,6 +89,18 @@ def _part_column(rows: NodeRows, columns: list[int]) -> int:
     if not called:
         reading.note(rows.blob.name, f"{rows.title(found[0])} is read as the parts of the split")
     return found[0]
+
+
+def _find_header(rows: NodeRows) -> None:
+    """Read the first row as the header where its third cell alone is no part of a split."""
+    known = {**PARTS, **NEGATIVES}
+    if not isinstance(rows, TextRows) or rows.names is not None or len(rows) < 2:
+        return
+    words = _words(rows, 2)
+    if words[0] not in known and all(word in known for word in words[1:].tolist()):
+        rows.take_header()
+        if words[0] not in PART_NAMES:
+            reading.note(rows.blob.name, f"its first row is read as a header: {words[0]!r} is no part of a split")
 
 
 def _link_columns(rows: NodeRows) -> list[int]:

@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from graphkit.datasets.base import EdgeSet, EventSplit, GraphDataset, GraphSplit, LinkSplit, NodeSplit
 from graphkit.datasets import label_checks
+from graphkit.datasets.base import EdgeSet, EventSplit, GraphDataset, GraphSplit, LinkSplit, NodeSplit
 from graphkit.datasets.build import graph_of
 from graphkit.errors import DataError, did_you_mean
 from graphkit.lazy import dgl, np, torch

@@ -62,13 +62,16 @@ class TextTable:
     def read(self, types: dict, empty: bool = False):
         """Parse the columns of ``types`` (number -> pyarrow type) and return them as a list of ChunkedArrays.
 
-        empty: whether cells may be empty, which are nulls then. Raises ConversionError where a cell is not of its type, and DataError for ragged rows and bad encoding.
+        empty: whether cells may be empty, which are nulls then. Raises ConversionError where a cell is not of its type, and DataError for
+        ragged rows and bad encoding.
         """
         import pyarrow
         import pyarrow.csv
 
         if not self.body[self.start:].strip():
             raise self.blob.error("no rows below the header, expected edges" if self.names else "no rows")
+        if self.names is not None and len(first := self.sample()[0]) > self.width:  # the parser would leave out what is beyond
+            raise self.error(0, f"found {len(first)} columns, expected {self.width} as in the header")
         fields = {f"f{number}": kind for number, kind in types.items()}
         try:
             table = pyarrow.csv.read_csv(

@@ -178,7 +178,7 @@ NODE_SPLITS = {
 }
 
 LINK_SPLITS = {
-    "unknown ids": (b"src,dst,part\n5,6,valid\n7,8,test\n", "none of its 2 ids is in the graph, the first is 5"),
+    "unknown ids": (b"src,dst,part\n5,6,valid\n7,8,test\n", "none of its 4 ids is in the graph, the first is 5"),
     "no test": (b"src,dst,part\n0,1,valid\n", "no edge has the part test"),
     "twice": (b"src,dst,part\n0,1,valid\n1,0,test\n", "line 3: this pair is listed before"),
     "no edge": (b"src,dst,part\n0,1,valid\n1,2,test\n0,2,train\n", "line 4: a training edge that is not in the graph"),

@@ -101,6 +101,9 @@ def _objective(kind: str, dataset: GraphDataset, seed: int) -> tuple[Callable, G
     if kind == "labels":
         if dataset.labels is None:
             raise DataError(f"{dataset.name}: --tune-objective labels needs node labels, found none; use links or --labels")
+        from graphkit.datasets.label_checks import require_classes
+
+        require_classes(dataset, own=False)
         labels = dataset.labels.cpu().numpy()
         return lambda vectors: _macro_f1(vectors, labels, seed), dataset
     hidden, searched, negatives = hide_edges(dataset, HIDDEN_RATIO, seed)
