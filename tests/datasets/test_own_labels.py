@@ -160,8 +160,8 @@ def test_numbers_to_learn(graph):
     assert load(graph, ["-1", "0", "1", "0.5"] * 5, label_kind="regression")[0].labels.min() == -1
     for wrong, message in (
         (["0,5"] * 2, "line 2: found 3 columns, expected 2 as in the header"),
-        (["much"] + values[1:], "line 2: label 'much', expected a finite number with --task regression"),
-        (["inf"] + values[1:], "label 'inf', expected a finite number"),
+        (["much", *values[1:]], "line 2: label 'much', expected a finite number with --task regression"),
+        (["inf", *values[1:]], "label 'inf', expected a finite number"),
         ([*values, ("u3", "7")], "node u3 has the labels"),
         (["3"] * 20, "20 labels that are all 3, expected different numbers"),
     ):
