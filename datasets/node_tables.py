@@ -229,7 +229,7 @@ def _with_row_names(table: TextTable) -> TextTable:
     """Give the first column an empty name where the header has one name fewer than the rows have cells, as R writes its row names."""
     if table.names is not None and table.delimiter in " \t" and (below := table.sample()) and len(below[0]) == table.width + 1:
         table.names, table.width = ["", *table.names], table.width + 1
-        reading.note(table.blob.name, "its header has one name fewer than the rows have cells: read as the names of all but the first column")
+        reading.note(table.blob.name, "its header has a name fewer than the rows have cells: read as the names of all but the first")
     return table
 
 
