@@ -99,10 +99,8 @@ def build(table: EdgeTable, nodes: Nodes, options: ReadOptions, name: str) -> Gr
         src, dst = np.concatenate((src, dst[across])), np.concatenate((dst, src[across]))
         weight = None if weight is None else np.concatenate((weight, weight[across]))
     graph = dgl.graph((torch.from_numpy(src), torch.from_numpy(dst)), num_nodes=table.num_nodes)
-    if weight is not None and np.abs(weight).max() > np.finfo(np.float32).max:
-        raise DataError(f"{table.name}: weight {weight[np.argmax(np.abs(weight))]:g} is beyond float32")
     if weight is not None:
-        graph.edata["weight"] = torch.from_numpy(weight.astype(np.float32))
+        graph.edata["weight"] = torch.from_numpy(weight.astype(np.float64, copy=False))
     if nodes.feat is not None:
         graph.ndata["feat"] = torch.from_numpy(np.ascontiguousarray(nodes.feat, dtype=np.float32))
     if nodes.label is not None:
@@ -123,9 +121,6 @@ def clean(table: EdgeTable, options: ReadOptions):
     src, dst, weight, n = table.src, table.dst, table.weight, max(table.num_nodes, 1)
     if table.says_directed and not options.directed:
         note(table.name, "says that its edges are directed; read as undirected, --directed keeps directions")
-    if weight is not None and table.symmetric and (weight == 0).any():
-        note(table.name, f"{int((weight == 0).sum())} entries are zero, which is no edge; dropped")
-        src, dst, weight = src[weight != 0], dst[weight != 0], weight[weight != 0]
     if table.symmetric and weight is not None and (weight == 1).all():
         weight = None
     loops = src == dst

@@ -128,8 +128,8 @@ class GraphDataset:
 
     graph: homogeneous DGLGraph. An undirected graph holds both directions of every edge; for ``task="link"`` it holds
         the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled,
-        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float32 where edges are
-        weighted, ``edata["feat"]``.
+        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float64 where edges are
+        weighted (float32 in the catalogue), ``edata["feat"]``.
     graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
     events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at the graph.
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
@@ -210,7 +210,7 @@ class GraphDataset:
         digest = hashlib.sha256()
         for graph in [self.graph] if self.graph is not None else self.graphs:
             for tensor in (*graph.edges(order="eid"), *_data_tensors(graph)):
-                digest.update(np.ascontiguousarray(tensor.numpy()))
+                digest.update(np.ascontiguousarray(_narrow(tensor.numpy())))
             digest.update(str(graph.num_nodes()).encode())
         for value in (self.graph_labels, self.node_ids):
             if value is not None:
@@ -221,6 +221,15 @@ class GraphDataset:
                     digest.update(_bytes(value))
         _update_split(digest, self.split)
         return digest.hexdigest()
+
+
+def _narrow(values: numpy.ndarray) -> numpy.ndarray:
+    """The values as float32 where those are the same numbers: a type that is wide for nothing changes no checksum."""
+    if values.dtype != np.float64:
+        return values
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = values.astype(np.float32)
+    return narrow if np.array_equal(narrow, values) else values
 
 
 def _data_tensors(graph) -> list:

@@ -107,13 +107,14 @@ def simple_edges(src, dst, *, directed: bool = False, loops: bool = False, weigh
         codes = distinct(codes)
         return codes // span, codes % span, None
     codes, first = np.unique(codes, return_index=True)
-    return codes // span, codes % span, np.asarray(weight, dtype=np.float32)[keep][first]
+    return codes // span, codes % span, np.asarray(weight)[keep][first]
 
 
 def graph_of(src, dst, num_nodes: int, *, directed: bool = False, loops: bool = False, weight=None, simple=False):
     """Make a DGLGraph: loops and duplicates dropped, both directions where undirected, int64 ids.
 
-    simple: the edges are already free of duplicates and hold each undirected edge once.
+    simple: the edges are already free of duplicates and hold each undirected edge once. weight: kept as float64 where it is, else as
+    float32.
     """
     if not simple:
         src, dst, weight = simple_edges(src, dst, directed=directed, loops=loops, weight=weight)
@@ -124,7 +125,9 @@ def graph_of(src, dst, num_nodes: int, *, directed: bool = False, loops: bool = 
     tensors = [torch.from_numpy(np.ascontiguousarray(ids, dtype=np.int64)) for ids in (src, dst)]
     graph = dgl.graph(tuple(tensors), num_nodes=int(num_nodes))
     if weight is not None:
-        graph.edata["weight"] = torch.from_numpy(np.ascontiguousarray(weight, dtype=np.float32))
+        weight = np.asarray(weight)
+        kind = np.float64 if weight.dtype == np.float64 else np.float32
+        graph.edata["weight"] = torch.from_numpy(np.ascontiguousarray(weight, dtype=kind))
     return graph
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from graphkit.datasets.assemble import EdgeTable
 from graphkit.datasets.files import Blob, ReadOptions
 from graphkit.datasets.matrices import check_shape, checked_ids
+from graphkit.datasets.narrow import as_float64
 from graphkit.lazy import np
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def read_dglbin(blob: Blob, options: ReadOptions) -> EdgeTable:
     if weight is not None:
         if weight.size != len(src) or weight.dtype.kind not in "biuf" or not np.isfinite(weight).all():
             raise blob.error(f"edge weights of shape {weight.shape}, expected {len(src)} finite numbers")
-        table.weight = weight.reshape(-1).astype(np.float64)
+        table.weight = as_float64(weight.reshape(-1), blob.name, "weight")
     table.ndata = _node_data(blob, ndata, n)
     return table
 

@@ -35,8 +35,7 @@ def adjacency(path, matrix):
         n = matrix.shape[0]
         # Isolated nodes are rare in these files; a damaged dimension makes almost all nodes isolated.
         check(n <= 100 * matrix.nnz + 1000, path, f"{n} nodes with {matrix.nnz} entries", "a graph")
-        keep = matrix.data != 0
-        return graph_of(matrix.row[keep], matrix.col[keep], n)
+        return graph_of(matrix.row, matrix.col, n)
 
 
 def blogcatalog(entry: Entry, *, file: str) -> Loaded:

@@ -1,7 +1,7 @@
 """Graphs as sparse matrices: Matrix Market, SciPy npz, MATLAB ``.mat`` (v5 to v7).
 
-An entry (i, j) is an edge i -> j and its value the weight; a matrix of ones is unweighted, a zero is no edge. For an
-undirected graph a symmetric matrix gives each edge once.
+An entry (i, j) is an edge i -> j and its value the weight; a matrix of ones is unweighted. A zero that a sparse
+matrix stores is an edge of weight 0, one of a full matrix is no edge. For an undirected graph a symmetric matrix gives each edge once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from graphkit.datasets.arrays import Npz
 from graphkit.datasets.assemble import EdgeTable
 from graphkit.datasets.files import Blob, ReadOptions, check_size, memory_limit
 from graphkit.datasets.mat5 import MatFile, Variable
+from graphkit.datasets.narrow import as_float64
 from graphkit.datasets.text import ConversionError, TextTable, refuse_binary, single_blanks
 from graphkit.errors import did_you_mean
 from graphkit.lazy import np
@@ -40,7 +41,7 @@ def to_table(blob: Blob, matrix, options: ReadOptions, node_ids=None) -> EdgeTab
     """An EdgeTable from a SciPy sparse matrix."""
     check_shape(blob, *matrix.shape, matrix.nnz)
     coo = matrix.tocoo()
-    weight = np.asarray(coo.data, dtype=np.float64)
+    weight = as_float64(coo.data, blob.name, "weight")
     src, dst = coo.row.astype(np.int64), coo.col.astype(np.int64)
     refuse_weights(blob, src, dst, weight)
     return EdgeTable(blob.name, src, dst, weight, node_ids, matrix.shape[0], symmetric=True)
@@ -241,7 +242,7 @@ def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
         wanted = ", ".join(MAT_NAMES[:4])
         raise blob.error(f"found {', '.join(found) or 'nothing'}, expected a square matrix called {wanted} ...")
     matrix = file.read(square[names[0]])
-    table = to_table(blob, scipy.sparse.coo_matrix(matrix), options)
+    table = to_table(blob, scipy.sparse.coo_matrix(matrix), options)  # of a full matrix what is not 0
     group = next((v for v in file.variables if v.name == "group" and v.kind in MAT_KINDS and len(v.shape) == 2), None)
     if group is None or options.labels is not None:
         return table

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from graphkit.datasets.assemble import EdgeTable, number_integers, number_strings
+from graphkit.datasets.narrow import as_float64
 from graphkit.datasets.text import ConversionError, TextTable, find_column, first_true, is_number, open_table
 from graphkit.errors import UsageError
 from graphkit.lazy import np
@@ -94,6 +95,7 @@ def read_ids(table: TextTable, first: int, second: int, weight: int | None = Non
             src, dst = src.to_numpy(), dst.to_numpy()
             refuse_negative(table, (first, second), (src, dst))
             weights = finite(table, weight, rest[0].to_numpy(), "weight") if rest else None
+            report_rounded(table, weight, weights)
             return _with_weight(number_integers(src, dst), weights)
     try:
         src, dst, *rest = table.read({first: pyarrow.string(), second: pyarrow.string(), **types})
@@ -101,7 +103,21 @@ def read_ids(table: TextTable, first: int, second: int, weight: int | None = Non
         line, cell = table.find_cell(weight, lambda text: not is_number(text)) or (None, "text")
         raise table.blob.error(f"weight {cell!r} in {table.title(weight)}, expected a number", line) from None
     weights = finite(table, weight, rest[0].to_numpy(), "weight") if rest else None
+    report_rounded(table, weight, weights)
     return _with_weight(number_columns(src, dst), weights)
+
+
+def report_rounded(table: TextTable, number: int | None, values) -> None:
+    """Note whole numbers of a column that float64 cannot hold."""
+    import pyarrow
+
+    if values is None or not len(values) or np.abs(values).max() <= 1 << 53:
+        return
+    try:
+        (whole,) = table.read({number: pyarrow.int64()})
+    except ConversionError:
+        return  # not all of them are whole numbers of 64 bits
+    as_float64(whole.to_numpy(), table.blob.name, "weight")
 
 
 def _with_weight(numbered, weight):
@@ -229,6 +245,8 @@ def parquet_numbers(blob: Blob, name: str, column):
         raise blob.error(f"column {name!r} is of type {column.type}, expected numbers")
     if column.null_count:
         raise blob.error(f"column {name!r}, row {first_true(column.is_null())}: empty, expected a number")
+    if pyarrow.types.is_integer(column.type):
+        return as_float64(column.to_numpy(), blob.name, f"value in column {name!r}")
     values = column.cast(pyarrow.float64(), safe=False).to_numpy()
     if not np.isfinite(values).all():
         row = int(np.argmax(~np.isfinite(values)))

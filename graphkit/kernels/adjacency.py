@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from graphkit.datasets.narrow import as_float32
 from graphkit.kernels.threads import in_order, in_ranges
 
 
@@ -51,14 +52,16 @@ class Adjacency:
 
 
 def adjacency(graph) -> Adjacency:
-    """Return the adjacency of a homogeneous DGLGraph, with ``edata["weight"]`` where it has one.
+    """Return the adjacency of a homogeneous DGLGraph, with ``edata["weight"]`` as float32 where it has one.
+
+    What float32 cannot hold is noted (:mod:`graphkit.reading`).
 
     Rows are sorted, so that the result does not depend on the order of the edges. Takes O(n + m) time and memory.
     """
     source, target = (ends.cpu().numpy() for ends in graph.edges(order="eid"))
     weights = np.empty(0, np.float32)
     if "weight" in graph.edata:
-        weights = graph.edata["weight"].cpu().numpy().astype(np.float32, copy=False).reshape(-1)
+        weights = as_float32(graph.edata["weight"].cpu().numpy().reshape(-1), "edge weights", "weight")
     return Adjacency(*_sorted_rows(source, target, weights, graph.num_nodes()))
 
 
