@@ -153,6 +153,10 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
 def read_edges(blob: Blob, options: ReadOptions):
     """Edges and ids of a file as an :class:`~graphkit.datasets.assemble.EdgeTable`, before cleaning."""
     module, function, _ = FORMATS[format_of(blob)]
+    if format_of(blob) in ("edge list", "GraphML"):
+        from graphkit.datasets.not_edges import refuse_file
+
+        refuse_file(blob)
     with one_line(blob, format_of(blob)):
         return getattr(import_module(module), function)(blob, options)
 

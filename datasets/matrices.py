@@ -7,6 +7,7 @@ matrix stores is an edge of weight 0, one of a full matrix is no edge. For an un
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from graphkit.datasets.arrays import Npz
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("graphkit")
 
 ID_COMMENT = b"%id "
+FORTRAN = re.compile(rb"([0-9.])[dD]([-+0-9])")
 MAT_NAMES = ("network", "net", "A", "adj", "adjacency", "G", "graph", "W")
 MAT_KINDS = ("sparse", "double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
@@ -191,6 +193,8 @@ def _entries(blob: Blob, start: int, field: str, entries: int, n: int):
     before = blob.data.count(b"\n", 0, start)
     body = b"\n" * before + single_blanks(blob.data[start:])  # the line numbers of the file
     width = 2 if field == "pattern" else 3
+    if width == 3 and FORTRAN.search(body, before):  # 1.5D-3, as Fortran writes it
+        body = FORTRAN.sub(rb"\1E\2", body)
     table = TextTable(blob, body, before, " ", width)
     types = {0: pyarrow.int64(), 1: pyarrow.int64(), **({} if width == 2 else {2: pyarrow.float64()})}
     try:

@@ -7,23 +7,28 @@ that the header calls source and target (or src and dst, from and to, u and v ..
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING
 
+from graphkit.datasets import not_edges
 from graphkit.datasets.assemble import EdgeTable, number_integers, number_strings
 from graphkit.datasets.narrow import as_float64
+from graphkit.datasets.number_forms import hint
 from graphkit.datasets.text import ConversionError, TextTable, find_column, first_true, is_number, open_table
 from graphkit.errors import UsageError
 from graphkit.lazy import np
+from graphkit.reading import note
 
 if TYPE_CHECKING:
     from graphkit.datasets.files import Blob, ReadOptions
 
-log = logging.getLogger("graphkit")
-
-SOURCES = ("src", "source", "from", "u", "head", "source_id", "src_id", "from_id", "fromnodeid", "node1", "node_1", "id1")
-TARGETS = ("dst", "target", "to", "v", "tail", "target_id", "dst_id", "to_id", "tonodeid", "node2", "node_2", "id2")
+ENDS = (
+    ("src", "dst"), ("source", "target"), ("from", "to"), ("u", "v"), ("head", "tail"), ("source_id", "target_id"), ("src_id", "dst_id"),
+    ("from_id", "to_id"), ("fromnodeid", "tonodeid"), ("node1", "node2"), ("node_1", "node_2"), ("id1", "id2"), ("id_1", "id_2"),
+    ("user", "item"), ("user_id", "item_id"), ("sender", "receiver"), ("follower", "followee"), ("citing", "cited"),
+    ("protein1", "protein2"), ("gene1", "gene2"), ("source_node", "target_node"), ("node_a", "node_b"),
+)  # fmt: skip
+SOURCES, TARGETS = (tuple(pair[side] for pair in ENDS) for side in (0, 1))
 WEIGHTS = ("weight", "weights", "edge_weight")
 KNOWN = frozenset((*SOURCES, *TARGETS, *WEIGHTS))
 BIG = 1 << 62
@@ -33,16 +38,17 @@ def read_table(blob: Blob, options: ReadOptions) -> EdgeTable:
     """Read an edge list in text; a million rows take about a second."""
     words = column_words(options)
     named = any(not word.isdigit() for word in words) and options.header is not False
-    table = open_table(blob, options.header, options.delimiter, KNOWN, named=named)
-    columns = choose_columns(blob, options, table.names, table.width)
-    if columns[2] is None and table.names is None and table.width > 2 and not words and is_number(next(table.rows())[1][2]):
-        log.info("%s: column 2 is not used; --weight 2 takes it as edge weight", blob.name)
-    found = EdgeTable(blob.name, *read_ids(table, *columns))
-    if table.names is None and options.header is None and found.node_ids is not None and found.node_ids.dtype == object:
-        line, first = next(table.rows())
-        if not any(is_number(first[place]) for place in columns[:2]):
-            log.info("%s: line %d is read as an edge; --header takes it as column names", blob.name, line)
-    return found
+    table = open_table(blob, options.header, options.delimiter, KNOWN | not_edges.WORDS, named=named)
+    rows = table.sample()
+    columns = choose_columns(blob, options, table.names, table.width, rows)
+    if table.names is None and options.header is None and rows:
+        line = next(table.rows())[0]
+        if not_edges.header_of_words(rows, columns[:2]):
+            note(blob.name, f"line {line} is read as column names, as ids below have digits; --no-header takes it as an edge")
+            table.take_header()
+        elif not_edges.first_line_stands_alone(rows, columns[:2]) and not any(is_number(rows[0][place]) for place in columns[:2]):
+            note(blob.name, f"line {line} is read as an edge; --header takes it as column names")
+    return EdgeTable(blob.name, *read_ids(table, *columns))
 
 
 def column_words(options: ReadOptions) -> list[str]:
@@ -57,15 +63,16 @@ def column_words(options: ReadOptions) -> list[str]:
     return words
 
 
-def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, width: int) -> tuple:
-    """(source, target, weight or None) as column numbers."""
+def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, width: int, rows: list[list[str]] | None = None) -> tuple:
+    """(source, target, weight or None) as column numbers; of a guess the first ``rows`` are looked at."""
     if width < 2:
         raise blob.error("found 1 column, expected at least 2 (source and target); --delimiter names the separator")
     words = column_words(options)
     lower = [name.lower() for name in names or []]
     pick = [next((lower.index(word) for word in known if word in lower), None) for known in (SOURCES, TARGETS, WEIGHTS)]
-    if pick[0] is None or pick[1] is None or pick[0] == pick[1]:
-        pick[:2] = [0, 1]
+    guessed = options.columns is None and (pick[0] is None or pick[1] is None or pick[0] == pick[1])
+    if guessed:
+        pick[:2] = not_edges.first_pair(blob, names, width)
     if len(words) >= 2 and options.columns is not None:
         pick[:2] = [find_column(blob, word, names, width, "--columns") for word in words[:2]]
     if options.weight is not None or len(words) == 3:
@@ -75,6 +82,8 @@ def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, wi
         pick[2] = None if pick[2] in pick[:2] else pick[2]
     if len({place for place in pick if place is not None}) < sum(place is not None for place in pick):
         raise blob.error(f"column {pick[0] if pick[0] in pick[1:] else pick[1]} is named twice, expected different columns")
+    if guessed:
+        not_edges.check_guess(blob, names, width, tuple(pick[:2]), rows or [], pick[2])
     return tuple(pick)
 
 
@@ -101,7 +110,7 @@ def read_ids(table: TextTable, first: int, second: int, weight: int | None = Non
         src, dst, *rest = table.read({first: pyarrow.string(), second: pyarrow.string(), **types})
     except ConversionError:
         line, cell = table.find_cell(weight, lambda text: not is_number(text)) or (None, "text")
-        raise table.blob.error(f"weight {cell!r} in {table.title(weight)}, expected a number", line) from None
+        raise table.blob.error(f"weight {cell!r} in {table.title(weight)}, expected a number{hint(cell)}", line) from None
     weights = finite(table, weight, rest[0].to_numpy(), "weight") if rest else None
     report_rounded(table, weight, weights)
     return _with_weight(number_columns(src, dst), weights)

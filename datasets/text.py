@@ -73,6 +73,11 @@ class TextTable:
         if self.names is not None and len(first := self.sample()[0]) > self.width:  # the parser would leave out what is beyond
             raise self.error(0, f"found {len(first)} columns, expected {self.width} as in the header")
         fields = {f"f{number}": kind for number, kind in types.items()}
+        if self.delimiter != "," and pyarrow.float64() in types.values():
+            from graphkit.datasets import number_forms
+
+            if (found := number_forms.with_decimal_comma(self, types, empty)) is not None:
+                return found
         try:
             table = pyarrow.csv.read_csv(
                 pyarrow.BufferReader(pyarrow.py_buffer(self.body)[self.start :]),
@@ -177,10 +182,15 @@ def separator(data: bytes, given: str | None) -> str:
         return found
     lines = [line.decode("utf-8", "replace") for line in data[:SAMPLE].split(b"\n") if line.strip()]
     lines = lines[:-1][:SAMPLE_ROWS] if len(lines) > 1 and len(data) > SAMPLE else lines[:SAMPLE_ROWS]
-    for candidate in SEPARATORS:
-        counts = {len(cells(line, candidate)) for line in lines}
-        if len(counts) == 1 and counts.pop() > 1:
-            return candidate
+    regular = [mark for mark in SEPARATORS if len(counts := {len(cells(line, mark)) for line in lines}) == 1 and counts.pop() > 1]
+    if regular[:1] in ([","], []):  # a comma may be the decimal mark of numbers between other separators
+        from graphkit.datasets.number_forms import commas_are_decimal
+
+        others = [mark for mark in regular if mark in ";|"]
+        others += [" "] if len({len(line.split()) for line in lines}) == 1 and len(lines[0].split()) > 1 else []
+        regular = [mark for mark in others if commas_are_decimal(lines, mark)] + regular
+    if regular:
+        return regular[0]
     # No delimiter is regular: take what the first line has, so that a ragged row is reported by its line.
     first = lines[0] if lines else ""
     if not any(mark in first for mark in ",;|") and len({len(line.split()) for line in lines}) == 1:
@@ -228,7 +238,7 @@ def is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return "_" not in text and text.isascii()  # Python reads digits of every script, Arrow does not
 
 
 def find_column(blob: Blob, word: str, names: list[str] | None, width: int, option: str) -> int:

@@ -130,7 +130,7 @@ GRAPHS = {
     "mat of something else": (".mat", mat(x=np.ones((3, 4))), {}, "found x 3x4 double, expected a square matrix"),
     "graphml not closed": (".graphml", graphml("<graph><node id='a'/>")[:-12], {}, "not well-formed XML"),
     "graphml bomb": (".graphml", BOMB, {}, "line 2: a document type or entity declaration"),
-    "graphml other xml": (".graphml", b"<html></html>", {}, "found <html>, expected <graphml>"),
+    "graphml other xml": (".graphml", b"<html></html>", {}, "found a web page (HTML), expected the file itself"),
     "graphml without graph": (".graphml", graphml(""), {}, "no <graph> element"),
     "graphml unknown node": (".graphml", graphml('<graph><node id="a"/>\n<edge source="a" target="b"/></graph>'), {},
                              "line 4: an edge to 'b', which is no node"),
