@@ -164,7 +164,7 @@ def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
     options = {key: values.pop(key) for key in READ_FIELDS if key in values}
     values["id_column"] = options.get("id_column", ())  # a list of nodes is read once the data are
-    options["id_column_elsewhere"] = any(values.get(key) is not None for key in ID_LISTS)
+    options["id_column_elsewhere"] = values.pop("id_column_elsewhere", False) or any(values.get(key) is not None for key in ID_LISTS)
     if (name is None) == (edges is None):
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from graphkit import tables
-from graphkit.cli.options import echo_json, graph_options, load_dataset, machine_options, output_options, prepare_machine, read_flags
+from graphkit.cli.options import echo_json, graph_options, machine_options, output_options, prepare_machine, read_flags
+from graphkit.cli.predict_graph import load_like
 from graphkit.errors import DataError, UsageError
 from graphkit.files import atomic_path
 
@@ -67,7 +68,8 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
     found = load_run(run)
     found.require_model()
     other = values["dataset"] is not None or values["edges"] is not None
-    links = {"--pairs": pairs, "--top-k": top_k, "--node": node or None, "--nodes": nodes, "--explain": explain}
+    links = {"--pairs": pairs, "--top-k": top_k, "--node": node or None, "--nodes": nodes, "--explain": explain,
+             "--id-column": values["id_column"] if nodes is not None else None}  # fmt: skip
     task = registry.sheet(found.settings["method"]).task
     if (task == "events") != (events is not None):
         method = found.settings["method"]
@@ -82,7 +84,7 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
         raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
     if vectors is not None:
         _check_vectors(run, task, vectors, output)
-    if not other and (flags := read_flags(values)):
+    if not other and (flags := [flag for flag in read_flags(values) if flag != "--id-column" or nodes is None]):
         raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
     device = prepare_machine(values)
     if task == "events":
@@ -93,7 +95,7 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
         header, rows, why = _links(run, found.restore(seed, device=device), links)
     else:
         learner = found.restore(seed, device=device)[0]
-        dataset = load_dataset(values, many=learner.dataset.task == "graph") if other else None
+        dataset = load_like(found, learner.dataset, values) if other else None
         (header, rows), kept = _labels(run, learner, dataset, vectors)
     _write(([] if why is None else [(explain, EXPLAINED, why)]) + ([] if as_json else [(output, header, rows)]), kept)
     if as_json:
@@ -183,7 +185,7 @@ def _asked(options: dict[str, Any], dataset) -> list[int | None]:
         return [None]
     found = nodes_of(options["--node"] or (), dataset, "--node").tolist()
     if options["--nodes"] is not None:
-        found += read_ids(options["--nodes"], dataset, "--nodes").tolist()
+        found += read_ids(options["--nodes"], dataset, "--nodes", options["--id-column"]).tolist()
         if not found:
             raise DataError(f"--nodes {options['--nodes']}: found no ids, expected one a line")
     return list(dict.fromkeys(found))

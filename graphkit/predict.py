@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.datasets.id_lists import find_node, numbers_of, read_rows
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np, torch
@@ -109,7 +110,26 @@ def _as_in_training(dataset: GraphDataset, trained: GraphDataset) -> GraphDatase
         return dataset.renamed(graphs=[dataset.graph], graph=None, task="graph")
     if trained.task == "node" and dataset.graphs is not None:
         raise UsageError(f"{dataset.name}: holds {len(dataset.graphs)} graphs, but the run's model labels the nodes of one graph")
-    return dataset.renamed(task=trained.task)
+    return with_features_of(dataset, trained).renamed(task=trained.task)
+
+
+def with_features_of(dataset: GraphDataset, trained: GraphDataset) -> GraphDataset:
+    """The data with their columns of features in the order of training, by name where both files name them; reports what differs.
+
+    Other names than those of training are matched by order.
+    """
+    here, there = dataset.feature_names, trained.feature_names
+    if here is None or there is None or here == there or dataset.graph is None:
+        return dataset
+    if sorted(here) == sorted(there) and len(set(here)) == len(here):
+        reading.note(dataset.name, "its columns of features are taken by their names, which stand in another order than in training")
+        graph = dataset.graph.local_var()
+        graph.ndata["feat"] = graph.ndata["feat"][:, [here.index(name) for name in there]]
+        return dataset.renamed(graph=graph, feature_names=list(there))
+    if len(here) == len(there):
+        at = next(k for k, (ours, theirs) in enumerate(zip(here, there)) if ours != theirs)
+        reading.note(dataset.name, f"its features have other names than in training ({here[at]!r} for {there[at]!r}): taken by order")
+    return dataset
 
 
 def known_links(dataset: GraphDataset) -> scipy.sparse.csr_matrix:
