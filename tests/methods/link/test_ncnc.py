@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from graphkit import registry
+from graphkit.claims.expressions import Outcome, evaluate
 from graphkit.errors import DataError, UsageError
-from graphkit.methods.link.checks import kernel_exactness
+from graphkit.kernels import neighbour_sets as set_kernels
+from graphkit.methods.link.checks import completion_exactness
 from graphkit.methods.link.ncnc import NCNC, VARIANTS
 from graphkit.training import fit
 
@@ -114,9 +116,42 @@ def test_forward_equals_dense_formulas(random_graph, options):
     torch.testing.assert_close(learner.score_pairs(pairs), expected, atol=2e-5, rtol=1e-4)
 
 
+EXACT = "found.wrong_sets == 0 and found.with_common >= 40 and found.largest_difference <= 1e-4 and found.completed >= 0.9 and " \
+    "found.target_difference <= 1e-5"
+
+
+def judged(dataset):
+    """Whether the smoke claim holds on a small graph, by its own expectation less the number of pairs."""
+    claim = registry.sheet("ncnc").claims["smoke-completion-exact"]["expect"]
+    assert " ".join(claim.split()) == EXACT.replace("40", "300")
+    found = completion_exactness(dataset, count=80)
+    return evaluate(EXACT, {"found": Outcome(found)})
+
+
 def test_smoke_claim_holds(random_graph):
-    found = kernel_exactness(random_graph, pairs=200)
-    assert found["wrong_sets"] == 0 and found["largest_difference"] <= 1e-5
+    assert judged(random_graph)
+
+
+def _no_right_side(left, right, pairs, original=set_kernels.neighbour_sets):
+    sets = original(left, right, pairs)
+    keep = sets.kind != set_kernels.ONLY_RIGHT
+    ptr = np.concatenate([[0], np.cumsum(np.add.reduceat(np.append(keep, 0), sets.ptr[:-1]) * (np.diff(sets.ptr) > 0))])
+    return set_kernels.NeighbourSets(ptr.astype(sets.ptr.dtype), sets.node[keep], sets.kind[keep])
+
+
+FAULTS = {
+    "one side is left out": lambda m: m.setattr("graphkit.nn.common_neighbours.neighbour_sets", _no_right_side),
+    "completion by the edge that is there": lambda m: m.setattr("graphkit.nn.common_neighbours.ONLY_LEFT", set_kernels.ONLY_RIGHT),
+    "probability 0": lambda m: m.setattr("graphkit.nn.common_neighbours._log", lambda pt: torch.log(pt) - 1e9),
+    "the prior is forgotten": lambda m: m.setattr("graphkit.nn.common_neighbours._log", torch.zeros_like),
+    "targets stay": lambda m: m.setattr(NCNC, "message_graph", lambda self, chosen: self.graph),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_turns_the_smoke_claim(random_graph, monkeypatch, fault):
+    FAULTS[fault](monkeypatch)
+    assert not judged(random_graph)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
