@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 import time
@@ -89,7 +90,7 @@ command.add_command(analyze_set)
 
 def _topo(values: dict[str, Any]) -> None:
     from graphkit.machine import peak_rss_mb, versions
-    from graphkit.methods.structure.topo_report import judge, summarize
+    from graphkit.methods.structure.topo_report import depends_on_scores, judge, summarize
 
     config = registry.resolve_config("topo", overrides=given(registry.method("topo").Config, values))
     _check(values)
@@ -101,6 +102,9 @@ def _topo(values: dict[str, Any]) -> None:
     if learner is not None:
         with progress.stages() as report:
             ranking = judge(learner, dataset, values["part"], values["nodes"], values["repeats"], values["seed"] or 0, report)
+        if not depends_on_scores(values["outcome"], dataset.num_nodes):
+            text = "%s of %d nodes is the same whatever the scores; expected a smaller number after the @"
+            logging.getLogger("graphkit").warning(text, values["outcome"], dataset.num_nodes)
         columns = {**columns, **ranking}
     found = {"method": "topo", "dataset": dataset.name, "split": dataset.split_name, "run": values["run"], "config": config.to_dict()}
     found.update(summarize(columns, values["part"] if ranking else None, values["outcome"], values["bins"]))

@@ -190,7 +190,7 @@ def result_table(result: dict[str, Any]) -> str:
     """Lay out a result for people: a row per metric, the official one first."""
     names = sorted(result["metrics"], key=lambda name: (name != result["metric"], name))
     rows = [
-        (name, *(mean_std(result["metrics"][name][part]) for part in ("valid", "test")), result["best_epochs"][0] if
+        (name, *(_figure(result, name, part) for part in ("valid", "test")), result["best_epochs"][0] if
          name == result["metric"] and len(result["seeds"]) == 1 else None)
         for name in names
     ]  # fmt: skip
@@ -199,5 +199,11 @@ def result_table(result: dict[str, Any]) -> str:
     if result.get("selection"):
         head += f"\nprotocol {result['protocol']}: {result['selection']}; epoch {result['best_epochs'][0]}"
     tail = f"{result['parameters']:,} parameters, {result['seconds']:.1f} s, peak {result['peak_rss_mb']:.0f} MB"
-    more = [f"{name}: {value:.4g}" for name, value in result.get("report", {}).items()]
+    more = ["* 1 whatever the scores, by OGB's rule: fewer than k negatives"] if result.get("always_one") else []
+    more += [f"{name}: {value:.4g}" for name, value in result.get("report", {}).items()]
     return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), *more, tail])
+
+
+def _figure(result: dict[str, Any], metric: str, part: str) -> str:
+    """A metric's mean and spread, marked where it could be nothing else than 1."""
+    return mean_std(result["metrics"][metric][part]) + (" *" if part in result.get("always_one", {}).get(metric, ()) else "")

@@ -127,7 +127,7 @@ def _save_predictions(path: Path, learner, state) -> None:
 
 
 def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[str, Any]:
-    from graphkit.evaluation import folds
+    from graphkit.evaluation import folds, ranking
     from graphkit.evaluation.leaderboard import hardware
     from graphkit.evaluation.protocols import of_dataset
 
@@ -145,6 +145,7 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
         "method": name, "dataset": dataset.name, "split": dataset.split_name, "protocol": protocol.id, **rules,
         "metric": dataset.metric, "seeds": list(seeds), "hardware": hardware(device),
         "valid": metrics[dataset.metric]["valid"], "test": metrics[dataset.metric]["test"], "metrics": metrics,
+        **({"always_one": ones} if (ones := ranking.always_one(dataset.split, metrics)) else {}),
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],
         "seconds": sum(run["seconds"] for run in runs), "peak_rss_mb": round(peak_rss_mb(), 1),
         "parameters": runs[0]["parameters"], **_mean_report(runs), "config": config.to_dict(),

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from graphkit.errors import GraphkitError
@@ -27,6 +29,34 @@ def hits_at_k(positive: torch.Tensor, negative: torch.Tensor, k: int) -> float:
         return 1.0
     threshold = torch.topk(negative, k).values[-1]
     return float((positive > threshold).double().mean())
+
+
+def always_one(split, metrics: Iterable[str]) -> dict[str, list[str]]:
+    """Return the ``hits@k`` among ``metrics`` that are 1 whatever the scores -> the parts, valid or test, where they are.
+
+    So it is by OGB's rule if there are fewer than k negatives, shared by all positives or of each. split: the data set's, of links or
+    of events; anything else has no such metric.
+    """
+    counts = {part: _count_negatives(split, part) for part in ("valid", "test")}
+    found = {}
+    for name in metrics:
+        kind, _, k = name.partition("@")
+        if kind == "hits" and k.isdigit():
+            parts = [part for part, count in counts.items() if count is not None and count < int(k)]
+            found.update({name: parts} if parts else {})
+    return found
+
+
+def _count_negatives(split, part: str) -> int | None:
+    """The most negatives that any positive of a part is ranked among; None where that is not known."""
+    edges = getattr(split, part, None)
+    if hasattr(edges, "pos"):
+        shared = [len(edges.neg)] if edges.neg is not None else []
+        return max([*shared, *(own.shape[1] for own in (edges.neg_dst, edges.neg_src) if own is not None)], default=None)
+    events = getattr(split, f"{part}_neg", None)
+    if events is None or events.ndim != 2 or not len(events):
+        return None
+    return int((events >= 0).sum(1).max())
 
 
 def reciprocal_ranks(positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:

@@ -68,6 +68,15 @@ def test_a_sample_of_nodes_and_repeats(analyze):
     assert few > all_of_them  # links of training are ranked high, and now stand before those of the test
 
 
+def test_an_outcome_that_no_score_can_change_is_said(analyze):
+    """77 nodes: each has all its links among the first 100, whoever scores them."""
+    code, out, err = analyze("links", "--json", "--outcome", "recall@100")
+    assert code == 0 and json.loads(out)["outcome_mean"] == 1
+    assert "recall@100 of 77 nodes is the same whatever the scores" in err
+    assert "whatever" not in analyze("links", "--json", "--outcome", "recall@20")[2]
+    assert "whatever" not in analyze("links", "--json", "--outcome", "ndcg@100")[2]
+
+
 def test_the_table_for_people(analyze):
     code, out, _ = analyze("links")
     assert code == 0 and "recall@10 of links, test: " in out

@@ -63,3 +63,17 @@ def test_no_room_on_stdout_is_one_line():
         done = graphkit("methods", "--json", stdout=full)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and "No space left" in done.stderr and "internal error" not in done.stderr
+
+
+def test_hits_among_fewer_negatives_are_marked(tmp_path):
+    """The karate club has 78 links, so that fewer than 100 negatives are drawn for either part."""
+    done = train(tmp_path)
+    rows = {line.split()[0]: line for line in done.stdout.splitlines()[3:]}
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["always_one"]["hits@100"] == ["valid", "test"] and "hits@1" not in result["always_one"]
+    for name, parts in result["always_one"].items():
+        assert rows[name].count("*") == len(parts) and all(result["metrics"][name][part]["mean"] == 1 for part in parts)
+    assert all("*" not in line for name, line in rows.items() if name not in (*result["always_one"], "*"))
+    assert "* 1 whatever the scores, by OGB's rule: fewer than k negatives" in done.stdout.splitlines()
+    shown = subprocess.run([*GRAPHKIT, "runs", "show", str(tmp_path / "run")], capture_output=True, text=True, timeout=100).stdout
+    assert rows["hits@100"] in shown

@@ -7,9 +7,19 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from graphkit.datasets.base import EdgeSet, LinkSplit
 from graphkit.errors import GraphkitError
 from graphkit.evaluation import ranking
-from graphkit.evaluation.ranking import average_precision, hits_at_k, link_metrics, mean_reciprocal_rank, reciprocal_ranks, roc_auc
+from graphkit.evaluation.ranking import (
+    HITS_AT,
+    always_one,
+    average_precision,
+    hits_at_k,
+    link_metrics,
+    mean_reciprocal_rank,
+    reciprocal_ranks,
+    roc_auc,
+)
 
 POSITIVE, NEGATIVE = torch.tensor([0.9, 0.5, 0.5]), torch.tensor([0.8, 0.5, 0.3, 0.1])
 
@@ -88,3 +98,36 @@ def test_integer_and_infinite_scores():
 def test_shapes_that_do_not_fit_are_refused(positive, negative):
     with pytest.raises(GraphkitError, match="expected"):
         link_metrics(torch.zeros(positive), torch.zeros(negative))
+
+
+def split_with(valid, test):
+    """A split of links whose parts have these numbers of negatives: Q shared ones, or (P, N)."""
+    def part(count):
+        pos = np.array([[0, 1], [1, 2]])
+        if isinstance(count, tuple):
+            return EdgeSet(pos, neg_dst=np.zeros(count, np.int64))
+        return EdgeSet(pos, neg=np.zeros((count, 2), np.int64))
+
+    return LinkSplit(EdgeSet(np.array([[0, 1]])), part(valid), part(test))
+
+
+@pytest.mark.parametrize("valid, test", [(25, 50), (2, 19), (100, 99), ((2, 9), (2, 10)), ((2, 99), (2, 100))], ids=str)
+def test_hits_that_are_one_whatever_the_scores_are_named(valid, test):
+    """By trying: scores where every positive is below every negative, and where all are equal."""
+    names, split = [f"hits@{k}" for k in HITS_AT] + ["mrr", "auc", "hits@many"], split_with(valid, test)
+    expected = {}
+    for part, count in (("valid", valid), ("test", test)):
+        shape = (2, count[1]) if isinstance(count, tuple) else (count,)
+        worst = link_metrics(torch.zeros(2), torch.ones(shape))
+        for name in names:
+            if worst.get(name, 0.0) == 1.0 and name.startswith("hits"):
+                expected.setdefault(name, []).append(part)
+    assert always_one(split, names) == expected and expected
+
+
+def test_events_and_labels_have_their_own_negatives_or_none():
+    class Events:
+        valid_neg, test_neg = np.zeros(7, np.int64), np.array([[1, 2, -1, -1], [1, 2, 3, -1]])
+
+    assert always_one(Events(), ["hits@3", "hits@10", "ap@200"]) == {"hits@10": ["test"]}
+    assert always_one(None, ["accuracy"]) == {} == always_one(split_with(200, 200), ["hits@100"])

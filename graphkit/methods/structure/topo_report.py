@@ -23,6 +23,12 @@ def check_outcome(name: str) -> None:
         raise UsageError(f"--outcome is {name!r}, expected rr or {', '.join(KINDS)} at one of {cutoffs}")
 
 
+def depends_on_scores(name: str, num_nodes: int) -> bool:
+    """Whether an outcome can tell models apart: a cut-off of all other nodes leaves nothing to rank but for ndcg and rr."""
+    kind, _, k = name.partition("@")
+    return kind in ("ndcg", "rr") or int(k) < num_nodes - 1
+
+
 def judge(learner, dataset, part: str, limit: int | None, repeats: bool, seed: int, report=None) -> dict[str, numpy.ndarray]:
     """Rank all nodes for every node with a link in ``part``; (n,) columns of :data:`OUTCOMES`, NaN for the other nodes.
 
