@@ -13,6 +13,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.datasets.base import GraphDataset, GraphSplit
 from graphkit.datasets.dglbin import feature_rows, numbers, opened, read_one
 from graphkit.datasets.files import Blob
@@ -54,7 +55,7 @@ def read_graphs(blob: Blob, name: str) -> Loaded:
         directed = directed or not np.array_equal(np.sort(src * n + dst), np.sort(dst * n + src))
     _check_widths(blob, graphs)
     if unused:
-        log.warning("%s: not read: %s; features are those called 'feat'", blob.name, ", ".join(sorted(unused)[:5]))
+        reading.note(blob.name, f"not read: {', '.join(sorted(unused)[:5])}; features are those called 'feat'")
     return _labelled(blob, named, GraphDataset(name, graphs=graphs, directed=directed))
 
 

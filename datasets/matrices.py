@@ -6,10 +6,10 @@ matrix stores is an edge of weight 0, one of a full matrix is no edge. For an un
 
 from __future__ import annotations
 
-import logging
 import re
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.datasets.arrays import Npz
 from graphkit.datasets.assemble import EdgeTable
 from graphkit.datasets.files import Blob, ReadOptions, check_size, memory_limit
@@ -22,8 +22,6 @@ from graphkit.lazy import np
 if TYPE_CHECKING:
     import numpy
     import scipy.sparse
-
-log = logging.getLogger("graphkit")
 
 ID_COMMENT = b"%id "
 FORTRAN = re.compile(rb"([0-9.])[dD]([-+0-9])")
@@ -251,7 +249,7 @@ def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
     if group is None or options.labels is not None:
         return table
     if group.shape[0] != table.num_nodes or group.shape[1] < 2:
-        log.warning("%s: group of shape %s is not read as labels, expected (%d, 2 or more)", blob.name, group.shape, table.num_nodes)
+        reading.note(blob.name, f"group of shape {group.shape} is not read as labels, expected ({table.num_nodes}, 2 or more)")
         return table
     table.ndata["label"] = (_dense(file, group) != 0).astype(np.float32)
     return table

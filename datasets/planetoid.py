@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 from graphkit.datasets.base import GraphDataset, NodeSplit
 from graphkit.datasets.build import check, check_ids, graph_of, integer_table, reading, set_features, set_labels
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.splits import Loaded, masks_split
 from graphkit.datasets.unpickle import load_npz, load_pickle
 from graphkit.lazy import np
+from graphkit.reading import note
 
 VALID_NODES = 500
 
@@ -71,7 +70,7 @@ def _labels(entry, stem, test, first_test, n):
 def _set_features(entry, graph, stem, test, first_test) -> None:
     allx_path = entry.optional(f"{stem}.allx")
     if allx_path is None:
-        logging.getLogger("graphkit").warning("%s: %s.allx is absent, loaded without features", entry.name, stem)
+        note(entry.name, f"{stem}.allx is absent: read without features")
         return
     allx, tx = _matrix(entry, f"{stem}.allx"), _matrix(entry, f"{stem}.tx")
     with reading(allx_path, "features"):

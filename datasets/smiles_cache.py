@@ -22,6 +22,7 @@ from graphkit.datasets.build import check, reading
 from graphkit.datasets.unpickle import load_npz
 from graphkit.errors import DataError, MissingExtraError
 from graphkit.lazy import dgl, np, torch
+from graphkit.reading import note
 
 if TYPE_CHECKING:
     import numpy
@@ -68,10 +69,8 @@ class Molecules:
         """Say in one line how many molecules RDKit refuses; nothing where there are none."""
         _, loose, placeholders = np.bincount(self.state, minlength=len(STATES)).tolist()
         if loose or placeholders:
-            log.warning(
-                "%s: RDKit refuses %d of %d molecules; kept: %d without the check of valences, %d as one placeholder atom",
-                name, loose + placeholders, len(self.state), loose, placeholders,
-            )  # fmt: skip
+            kept = f"{loose} without the check of valences, {placeholders} as one placeholder atom"
+            note(name, f"RDKit refuses {loose + placeholders} of {len(self.state)} molecules; kept: {kept}")
 
 
 def molecules(name: str, smiles: Sequence[str], properties: Sequence[str] = ()) -> Molecules:

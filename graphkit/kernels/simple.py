@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.datasets.build import distinct
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import scipy.sparse
 
     from graphkit.datasets.base import GraphDataset
-
-log = logging.getLogger(__name__)
 
 
 def simple_matrix(dataset: GraphDataset) -> scipy.sparse.csr_array:
@@ -38,7 +36,7 @@ def simple_matrix(dataset: GraphDataset) -> scipy.sparse.csr_array:
     }
     left_out = [name for name, found in differences.items() if found]
     if left_out:
-        log.info("%s: read as a simple undirected graph: %s", dataset.name, ", ".join(left_out))
+        reading.note(dataset.name, f"read as a simple undirected graph: {', '.join(left_out)}")
     return matrix
 
 

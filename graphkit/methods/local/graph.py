@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.errors import DataError
 from graphkit.lazy import np
 
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import numpy
 
     from graphkit.datasets.base import GraphDataset
-
-log = logging.getLogger("graphkit")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class LocalGraph:
         n = dataset.num_nodes
         matrix = scipy.sparse.csr_array((weights[keep], (source[keep], target[keep])), shape=(n, n))
         if dataset.directed:
-            log.info("%s: directions ignored: an edge weighs as much as both directions of it", dataset.name)
+            reading.note(dataset.name, "directions ignored: an edge weighs as much as both directions of it")
             matrix = scipy.sparse.csr_array(matrix + matrix.T)
         return cls.of_matrix(matrix, weighted=True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from graphkit import reading
 from graphkit.config import Config, option
 from graphkit.errors import DataError
 from graphkit.kernels.simple import symmetric_matrix
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from graphkit.datasets.base import GraphDataset
 
-log = logging.getLogger(__name__)
 PARTS = ("train", "valid", "test")
 
 
@@ -63,7 +62,8 @@ class Topo(Analysis):
         if dataset.graph is None or not hasattr(getattr(dataset.split, "train", None), "pos"):
             raise DataError(f"{dataset.name}: has no split of links, whose parts the measures compare")
         if dataset.directed or dataset.weighted:
-            log.info("%s: directions and weights of edges are ignored", dataset.name)
+            what = " and ".join(word for word, has in (("directions", dataset.directed), ("weights", dataset.weighted)) if has)
+            reading.note(dataset.name, f"{what} of edges are ignored")
         matrix = symmetric_matrix(np.stack([ends.numpy() for ends in dataset.graph.edges()], axis=1), dataset.num_nodes)
         neighbours = {"train": matrix}
         neighbours.update((part, symmetric_matrix(getattr(dataset.split, part).pos, dataset.num_nodes)) for part in PARTS[1:])
