@@ -13,10 +13,10 @@ from graphkit.errors import UsageError
 from graphkit.nn.attention_layout import BLOCK, BlockPattern, Layout
 
 KINDS = ("transformer", "performer", "bigbird")
-KERNELS = ("relu", "softmax")
+KERNELS = ("softmax", "relu")
 FULL_NODES = 8192  # the largest graph of which all pairs of nodes are looked at
 FEATURE_EPSILON = 1e-3  # of the relu kernel
-SOFTMAX_EPSILON = 1e-6
+SOFTMAX_EPSILON = 1e-4
 
 
 def check_size(kind: str, nodes: int) -> None:
@@ -30,17 +30,17 @@ class SelfAttention(nn.Module):
     """Multi-head self-attention within each graph of a batch; no node sees another graph, and edges are not seen.
 
     kind ``transformer``: softmax(Q K^T / sqrt(d_h)) V over all pairs, O(sum N^2 d). ``performer``: the softmax's kernel replaced by an
-    inner product of m = d_h ln d_h random features, O(sum N d m): ``kernel`` ``relu`` (:func:`relu_features`) or ``softmax``
-    (:func:`softmax_features`), which approximates the softmax. ``bigbird``: blocks of three consecutive nodes look at three
+    inner product of m = d_h ln d_h random features, O(sum N d m): ``kernel`` ``softmax`` (:func:`softmax_features`), which
+    approximates the softmax, or ``relu`` (:func:`relu_features`). ``bigbird``: blocks of three consecutive nodes look at three
     neighbouring blocks, the graph's first and last and three random ones, O(sum N d); it depends on the order of the nodes.
-    ``dropout`` falls on the attention weights alone. Performer never has these as numbers: there the weights that a key has for all
-    queries are dropped at once. ``head_dim``: width d_h of each head, 0 for ``dim / heads``.
+    ``dropout`` falls on the attention weights alone. Performer never has these as numbers: there it falls on what the layer returns.
+    ``head_dim``: width d_h of each head, 0 for ``dim / heads``.
 
     Raises ValueError where ``heads`` does not divide ``dim`` and no ``head_dim`` is given.
     Reference: Vaswani et al., NeurIPS 2017; Choromanski et al., ICLR 2021; Zaheer et al., NeurIPS 2020.
     """
 
-    def __init__(self, dim: int, heads: int, kind: str = "transformer", dropout: float = 0.0, kernel: str = "relu",
+    def __init__(self, dim: int, heads: int, kind: str = "transformer", dropout: float = 0.0, kernel: str = "softmax",
                  head_dim: int = 0):  # fmt: skip
         super().__init__()
         if dim % heads and not head_dim:
@@ -73,8 +73,8 @@ class SelfAttention(nn.Module):
             q, k, v = bucket.padded(qkv).permute(2, 0, 3, 1, 4)  # each (graphs, heads, nodes, d_h)
             attend = self._softmax if self.kind == "transformer" else self._performer
             found.append(bucket.rows_of(attend(q, k, v, bucket.mask).transpose(1, 2)))
-        out = torch.cat(found)[layout.order] if found else qkv[:, 2]
-        return self.out(out.flatten(1))
+        out = self.out((torch.cat(found)[layout.order] if found else qkv[:, 2]).flatten(1))
+        return functional.dropout(out, self._rate) if self.kind == "performer" else out
 
     @property
     def _rate(self) -> float:
@@ -93,8 +93,6 @@ class SelfAttention(nn.Module):
         if seen is not None:
             k = k * seen
         total = torch.einsum("bhnm,bhm->bhn", q, k.sum(dim=2))
-        if self._rate:
-            v = v * functional.dropout(v.new_ones(*v.shape[:3], 1), self._rate)
         return torch.einsum("bhnm,bhmd->bhnd", q, k.transpose(2, 3) @ v) / total.unsqueeze(-1)
 
     def _blocks(self, layout: Layout, qkv: torch.Tensor) -> torch.Tensor:
@@ -150,18 +148,18 @@ def relu_features(x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
 
 
 def softmax_features(x: torch.Tensor, features: torch.Tensor, seen: torch.Tensor | None = None, *, keys: bool = False) -> torch.Tensor:
-    """(..., N, m) positive features exp(W y - |y|^2 / 2 - c) + 1e-6 with y = x / d_h^(1/4), W the (m, d_h) features.
+    """(..., N, m) positive features exp(W y - |y|^2 / 2 - c) + 1e-4 with y = x / d_h^(1/4), W the (m, d_h) features.
 
-    Their inner products are, on average over W, exp(q . k / sqrt(d_h)) but for a factor that attention divides out. c is the
-    largest exponent of each query, or of all keys of a graph (of those that are ``seen``, (..., N, 1)), so that nothing overflows.
+    Their inner products are, on average over W, exp(q . k / sqrt(d_h)) but for the small term and a factor that attention divides out.
+    c is the largest entry of W y of each query, or of all keys of a graph (of those that are ``seen``, (..., N, 1)), so that nothing
+    overflows. A key that is not seen has the feature 1e-4, which the caller takes out.
     """
     y = x * x.shape[-1] ** -0.25
-    exponent = y @ features.t() - y.square().sum(-1, keepdim=True) / 2
-    largest = exponent if seen is None else exponent.masked_fill(~seen, -math.inf)
-    shift = largest.amax(dim=(-2, -1) if keys else -1, keepdim=True).detach()
+    raised = y @ features.t()
     if seen is not None:
-        exponent = exponent.masked_fill(~seen, -math.inf)  # what stands in for no node must not overflow
-    return torch.exp(exponent - shift) + SOFTMAX_EPSILON
+        raised = raised.masked_fill(~seen, -math.inf)  # what stands in for no node must not overflow
+    shift = raised.amax(dim=(-2, -1) if keys else -1, keepdim=True).detach()
+    return torch.exp(raised - y.square().sum(-1, keepdim=True) / 2 - shift) + SOFTMAX_EPSILON
 
 
 def orthogonal_features(width: int, count: int | None = None) -> torch.Tensor:

@@ -13,7 +13,7 @@ from graphkit.nn.encodings.encoders import EdgeGate
 from graphkit.nn.encodings.stack import EncodingStack
 from graphkit.nn.heads import GraphHead, NodeHead
 from graphkit.nn.inputs import Dims, EdgeInput, NodeInput
-from graphkit.nn.local_layers import activation, make_local, normed
+from graphkit.nn.local_layers import activation, make_local, normed, with_own_loops
 
 GATED = ("gine", "gatedgcn")  # local layers whose messages PEG can weigh
 
@@ -32,7 +32,7 @@ class GPSLayer(nn.Module):
 
     def __init__(self, dim: int, *, local: str = "gatedgcn", attn: str = "transformer", heads: int = 4, dropout: float = 0.0,
                  attn_dropout: float = 0.0, norm: str = "batch", act: str = "relu", peg: bool = False,
-                 kernel: str = "relu", head_dim: int = 0):  # fmt: skip
+                 kernel: str = "softmax", head_dim: int = 0):  # fmt: skip
         super().__init__()
         make = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "none": lambda dim: nn.Identity()}[norm]
         self.local = None if local == "none" else make_local(local, dim, dropout=dropout, heads=heads, act=act)
@@ -79,6 +79,7 @@ class GPS(nn.Module):
         )  # fmt: skip
         # gcn's graphs come with self-loops, which are that layer's own: SignNet's sums run without them.
         self.drop_loops = config.local == "gcn" and any(encoding.name.startswith("signnet") for encoding in encodings)
+        self.add_loops = config.local == "gat"
         self.node_input = NodeInput(dims, width - self.encodings.dim)
         self.edge_input = EdgeInput(dims, width) if config.local in ("gatedgcn", "gine", "gat", "pna") else None
         self.layers = nn.ModuleList(
@@ -99,8 +100,9 @@ class GPS(nn.Module):
         h = torch.cat([self.node_input(x, graph), encodings], dim=1)
         e = None if self.edge_input is None else self.edge_input(e, graph)
         layout, positions = Layout.of(graph), self.encodings.positions(graph)
+        messages, e = with_own_loops(graph, e) if self.add_loops else (graph, e)
         for layer in self.layers:
-            h, e = layer(graph, h, e, layout, positions)
+            h, e = layer(messages, h, e, layout, positions)
         return self.head(graph, h)
 
     def parts(self) -> dict[str, int]:

@@ -47,10 +47,11 @@ def normed(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 
 class GatedGCN(nn.Module):
-    """e'_ij = A1 h_i + A2 h_j + A3 e_ij; h'_i = A4 h_i + sum_j g_ij * A5 h_j / (sum_j g_ij + 1e-6), g = sigmoid(e').
+    """e'_ij = A1 h_i + A2 h_j + A3 e_ij; h'_i = A4 h_i + sum_j g_ij * A5 h_j / (sum_j g_ij + 1e-6), g = r sigmoid(e').
 
     Then BatchNorm, activation, dropout and the residual, of nodes and edges alike: nothing around the layer may add another.
-    ``edge_gate``: (m, 1) factors of the messages, where a positional encoding gives them.
+    r, ``edge_gate``: (m, 1) factors where a positional encoding gives them, else 1. They weigh a message against the others: the same
+    factor everywhere changes nothing, but for the 1e-6.
 
     Reference: Bresson, Laurent, Residual Gated Graph ConvNets, 2017; Dwivedi et al., JMLR 2023.
     """
@@ -71,7 +72,7 @@ class GatedGCN(nn.Module):
             logits = logits + self.edge(e)
         gate = torch.sigmoid(logits)
         weight = gate if edge_gate is None else gate * edge_gate
-        out = self.own(mine) + ops.u_mul_e_sum(graph, self.message(h), weight) / (ops.copy_e_sum(graph, gate) + 1e-6)
+        out = self.own(mine) + ops.u_mul_e_sum(graph, self.message(h), weight) / (ops.copy_e_sum(graph, weight) + 1e-6)
         out = mine + self._finish(self.node_norm, out)
         return out, e if e is None else e + self._finish(self.edge_norm, logits)
 
@@ -114,20 +115,24 @@ class GIN(nn.Module):
 class GCN(nn.Module):
     """P h W + b with P = D^-1/2 A D^-1/2 of the graph with its own self-loops, on DGL's GraphConv; edge features are not seen.
 
+    On directed graphs the D of the receiving node are in-degrees; those of the sender are out-degrees, as in DGL, or with
+    ``in_degrees`` its in-degrees too, as in PyG.
+
     Reference: Kipf, Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017.
     """
 
     own_residual = False
 
-    def __init__(self, dim: int, out_dim: int | None = None):
+    def __init__(self, dim: int, out_dim: int | None = None, *, in_degrees: bool = False):
         super().__init__()
+        self.in_degrees = in_degrees
         # DGL's own norm would take the degrees of a sampler's piece for those of the graph.
         self.conv = dgl.nn.GraphConv(dim, out_dim or dim, norm="none", bias=False, allow_zero_in_degree=True)
         self.bias = nn.Parameter(torch.zeros(out_dim or dim))
 
     def forward(self, graph, h, e):
         """Return the new node vectors, and the edges' as they are."""
-        source, target = scales(graph, h.dtype)
+        source, target = scales(graph, h.dtype, in_degrees=self.in_degrees)
         return self.conv(graph, h * source) * target + self.bias, e
 
 
@@ -184,6 +189,23 @@ class GAT(nn.Module):
         return (out.mean(1) if self.average else out.flatten(1)) + self.bias, e
 
 
+def with_own_loops(graph, e: torch.Tensor | None):
+    """Return the graph with one loop at each node in place of those that it has, and the edge vectors with those of the loops.
+
+    A loop's vector is the mean of those of its node's other incoming edges, 0 where there are none, as in PyG's GATConv. graph: a
+    DGLGraph, batched or not, no block. e: (m, d) or None. The loops come last.
+    """
+    src, dst = graph.edges(order="eid")
+    kept, nodes = src != dst, graph.nodes()
+    bare = dgl.graph((src[kept], dst[kept]), num_nodes=len(nodes))
+    looped = dgl.graph((torch.cat([src[kept], nodes]), torch.cat([dst[kept], nodes])), num_nodes=len(nodes))
+    if e is None:
+        return looped, None
+    e = e[kept]
+    mean = ops.copy_e_mean(bare, e) if len(e) else e.new_zeros(len(nodes), e.shape[1])
+    return looped, torch.cat([e, mean])
+
+
 class PNA(nn.Module):
     """Mean, maximum and sum of the messages Linear([h_i, h_j, e_ij]), without degree scalers, then Linear([h_i, aggregates]).
 
@@ -213,12 +235,15 @@ class PNA(nn.Module):
 
 
 def make_local(kind: str, dim: int, *, dropout: float = 0.0, heads: int = 4, act: str = "relu") -> nn.Module:
-    """Make a layer of width ``dim`` by name, one of :data:`LOCAL`, as the hybrid models use it beside attention."""
+    """Make a layer of width ``dim`` by name, one of :data:`LOCAL`, as the hybrid models use it beside attention.
+
+    ``gcn`` and ``gat`` expect a graph with self-loops, see :func:`with_own_loops`.
+    """
     makers = {
         "gatedgcn": lambda: GatedGCN(dim, dropout=dropout, act=act),
         "gine": lambda: GIN(dim, edges=True, act=act),
         "gin": lambda: GIN(dim, edges=False, act=act),
-        "gcn": lambda: GCN(dim),
+        "gcn": lambda: GCN(dim, in_degrees=True),
         "gat": lambda: GAT(dim, heads=heads, edges=True),
         "sage": lambda: SAGE(dim),
         "pna": lambda: PNA(dim),

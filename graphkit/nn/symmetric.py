@@ -19,17 +19,20 @@ def degrees(graph) -> tuple[torch.Tensor, torch.Tensor]:
     return graph.srcdata["_out_degree"], graph.dstdata["_in_degree"]
 
 
-def scales(graph, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+def scales(graph, dtype: torch.dtype, *, in_degrees: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """(sources, 1) factors 1/sqrt(d_j) and (destinations, 1) factors of the sum over neighbours in P.
 
-    d are the degrees of the whole graph, see :func:`degrees`. Of d_i neighbours a piece holds k_i, whose sum stands for that of all
-    of them: the second factor is sqrt(d_i) / k_i, which is 1/sqrt(d_i) where all are there.
+    d_j are out-degrees, with ``in_degrees`` in-degrees, which a block has only where :func:`keep_degrees` stored them; d_i are
+    in-degrees. All are those of the whole graph, see :func:`degrees`. Of d_i neighbours a piece holds k_i, whose sum stands for that
+    of all of them: the second factor is sqrt(d_i) / k_i, which is 1/sqrt(d_i) where all are there.
     """
 
     def column(count):
         return count.clamp(min=1).unsqueeze(1).to(dtype)
 
     sources, targets = degrees(graph)
+    if in_degrees:
+        sources = graph.srcdata["_in_degree"] if "_in_degree" in graph.srcdata else graph.in_degrees()
     return column(sources).rsqrt(), column(targets).sqrt() / column(graph.in_degrees())
 
 

@@ -121,51 +121,75 @@ def batch_norm(norm, x):
     return (x - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
 
 
-def phi_formula(module, adjacency, signal):
-    x = signal[:, None]
+def norm_formula(norm, x, there, training):
+    """BatchNorm over the rows where ``there``, of all frequencies; x (n, k, d), there (n, k)."""
+    rows = x[there]
+    mean, var = (rows.mean(0), rows.var(0, unbiased=False)) if training else (norm.running_mean, norm.running_var)
+    return (x - mean) / (var + norm.eps).sqrt() * norm.weight + norm.bias
+
+
+def phi_formula(module, adjacency, x, there, training):
+    """GIN layers of MLPs Linear, ReLU, BatchNorm, Linear, with a BatchNorm and no activation between them; x (n, k, 1)."""
     for number, mlp in enumerate(module.phi):
         if number:
-            x = torch.relu(batch_norm(module.norms[number - 1], x))
-        x = x + adjacency @ x
-        first, last = linears(mlp)
-        x = torch.relu(x @ first.weight.T + first.bias) @ last.weight.T + last.bias
-    return x
+            x = norm_formula(module.norms[number - 1], x, there, training)
+        x = x * there[..., None]
+        x = x + torch.einsum("ij,jkd->ikd", adjacency, x)
+        first, relu, norm, last = mlp
+        assert isinstance(relu, nn.ReLU)
+        x = norm_formula(norm, torch.relu(x @ first.weight.T + first.bias), there, training) @ last.weight.T + last.bias
+    return x * there[..., None]
 
 
 @pytest.mark.parametrize("kind", ["mlp", "deepset"])
-def test_signnet_equals_its_formula(kind):
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("padded", [[], [(4, 2), (5, 2), (6, 1)]])
+def test_signnet_equals_its_formula(kind, training, padded):
     torch.manual_seed(0)
     module = SignNet(3, 4, kind=kind, hidden_dim=6, layers=3)
-    for norm in [*module.norms, *module.rho_norms]:
-        nn.init.uniform_(norm.running_mean)
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d)]
+    assert len(norms) == 3 + 2 + (1 if kind == "mlp" else 2)
+    for norm in norms:
+        for values in (norm.running_mean, norm.weight, norm.bias):
+            nn.init.uniform_(values)
         nn.init.uniform_(norm.running_var, 0.5, 2)
-    module.eval()
+    module.train(training)
     adjacency = torch.zeros(7, 7)
     for u, v in zip(SRC, DST):
         adjacency[v, u] += 1
-    raw = eigenpairs(k=3)
-    parts = [phi_formula(module, adjacency, raw[:, k, 0]) + phi_formula(module, adjacency, -raw[:, k, 0]) for k in range(3)]
-    x = torch.cat(parts, dim=1) if kind == "mlp" else sum(parts)
-    for number, layer in enumerate(module.rho):
-        x = x if number == 0 else torch.relu(batch_norm(module.rho_norms[number - 1], x))
-        x = x @ layer.weight.T + layer.bias
+    raw = eigenpairs(k=3, padded=padded)
+    there, vectors = ~torch.isnan(raw[..., 0]), torch.nan_to_num(raw[..., :1])
+    # v and -v apart: each has statistics of its own.
+    out = sum(phi_formula(module, adjacency, sign * vectors, there, training) for sign in (1, -1))
+    x = out.flatten(1) if kind == "mlp" else out.sum(1)
+    everywhere = torch.ones(7, dtype=torch.bool)
+    for layer in module.rho:
+        if isinstance(layer, nn.BatchNorm1d):
+            x = norm_formula(layer, x, everywhere, training)
+        else:
+            x = x @ layer.weight.T + layer.bias if isinstance(layer, nn.Linear) else torch.relu(x)
     torch.testing.assert_close(module(graph_of(), raw), x, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind, phi, layers", [("mlp", 4, 2), ("deepset", 64, 3)])
 def test_signnet_has_its_published_shape(kind, phi, layers):
     module = SignNet(8, 8, kind=kind)
-    assert len(module.phi) == 8 and len(module.rho) == layers and linears(module.phi)[-1].out_features == phi
+    assert len(module.phi) == 8 and len(linears(module.rho)) == layers and linears(module.phi)[-1].out_features == phi
     assert linears(module.rho)[0].in_features == (32 if kind == "mlp" else 64)
+    between = [type(m) for m in module.rho if not isinstance(m, nn.Linear)]
+    assert between == [nn.ReLU, nn.BatchNorm1d] * (layers - 1)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "deepset"])
-@pytest.mark.parametrize("training", [False, True])
-def test_signnet_does_not_see_signs_or_eigenvalues(kind, training):
-    module = SignNet(5, 4, kind=kind, hidden_dim=8, layers=4).train(training)
+def test_signnet_does_not_see_signs_or_eigenvalues(kind):
+    module = SignNet(5, 4, kind=kind, hidden_dim=8, layers=4).eval()
     raw = eigenpairs(padded=[(4, 2), (5, 2), (6, 1)])
     turned = torch.stack([raw[..., 0] * torch.tensor([-1.0, 1, -1, -1, 1]), raw[..., 1] * 3 + 1], dim=-1)
     torch.testing.assert_close(module(graph_of(), turned), module(graph_of(), raw), atol=1e-5, rtol=1e-4)
+    all_turned = torch.stack([-raw[..., 0], raw[..., 1]], dim=-1)
+    module.train()  # batch statistics are those of v and of -v, whichever is which
+    torch.testing.assert_close(module(graph_of(), all_turned), module(graph_of(), raw), atol=1e-5, rtol=1e-4)
+    module.eval()
     changed = raw.clone()
     changed[0, 0, 0] += 1
     assert not torch.allclose(module(graph_of(), changed)[1], module(graph_of(), raw)[1], atol=1e-4)

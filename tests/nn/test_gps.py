@@ -113,6 +113,32 @@ def test_peg_weighs_the_messages_of_the_local_layer(local):
     assert not torch.allclose(found, layer(graph, h, e, Layout.of(graph), 2 * place)[0], atol=1e-4)
 
 
+def test_gat_attends_to_the_node_itself():
+    """In the whole model: every node has a message of its own, with the mean of its incoming edge vectors; loops of the data go."""
+    torch.manual_seed(0)
+    options = config(local="gat", attn="none", num_layers=1, norm="none")
+    model = GPS(options, [], dims("node")).eval()
+    graph = dgl.graph(([0, 1, 2, 3, 3], [1, 2, 1, 1, 3]), num_nodes=5)  # 3 has a loop, 4 nothing
+    x, raw = torch.randn(5, 3), torch.randn(5, 2)
+    h, e = model.node_input(x, graph), model.edge_input(raw, graph)
+    gat, expected = model.layers[0].local, []
+    incoming = {1: [(0, e[0]), (2, e[2]), (3, e[3])], 2: [(1, e[1])]}
+    values = gat.linear(h).view(5, 2, -1)
+    for i in range(5):
+        edges = incoming.get(i, [])
+        own = torch.stack([vector for _, vector in edges]).mean(0) if edges else torch.zeros(16)
+        heads = []
+        for head in range(2):
+            scores = [gat.to_target[0, head] @ values[i, head] + gat.to_source[0, head] @ values[j, head] + gat.edge(vector)[head]
+                      for j, vector in [*edges, (i, own)]]  # fmt: skip
+            weights = torch.softmax(nn.functional.leaky_relu(torch.stack(scores), 0.2), 0)
+            heads.append(sum(w * values[j, head] for w, (j, _) in zip(weights, [*edges, (i, own)])))
+        expected.append(torch.cat(heads) + gat.bias)
+    out = h + torch.stack(expected)
+    out = model.head(graph, out + model.layers[0].feed_forward(out))
+    torch.testing.assert_close(model(graph, x, raw), out, atol=1e-5, rtol=1e-5)
+
+
 def config(**options):
     return GraphGPSConfig(**{"num_layers": 2, "hidden_dim": 16, "heads": 2, "attn_dropout": 0.0, **options})
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from graphkit.nn.local_layers import GAT, GCN, GIN, LOCAL, PNA, SAGE, GatedGCN, make_local
+from graphkit.nn.local_layers import GAT, GCN, GIN, LOCAL, PNA, SAGE, GatedGCN, make_local, with_own_loops
+from graphkit.nn.symmetric import keep_degrees
 
 SRC, DST = [0, 1, 1, 2, 3, 0, 0, 4, 2], [1, 0, 2, 1, 3, 2, 2, 0, 4]
 N, D = 6, 4
@@ -55,10 +56,21 @@ def test_gatedgcn(data, edges, gated):
         for edge, j in incoming(i):
             gate = torch.sigmoid(logits[edge])
             above += gate * layer.message(h[j]) * (factor[edge] if gated else 1)
-            below += gate
+            below += gate * (factor[edge] if gated else 1)
         expected = h[i] + torch.relu(batch_norm(layer.node_norm, layer.own(h[i]) + above / (below + 1e-6)))
         torch.testing.assert_close(found[i], expected, atol=1e-5, rtol=1e-5)
     assert layer.own_residual and (new_e is None) == (not edges)
+
+
+@pytest.mark.parametrize("constant", [0.9, 0.05])
+def test_a_constant_factor_of_the_gates_cancels(data, constant):
+    graph, h, e, factor = data
+    layer = spread(GatedGCN(D))
+    plain, edges = layer(graph, h, e)
+    found, same = layer(graph, h, e, edge_gate=torch.full_like(factor, constant))
+    torch.testing.assert_close(found, plain, atol=1e-3 * 0.05, rtol=1e-3)  # 1e-6 of the denominator aside
+    assert torch.equal(edges, same)
+    assert not torch.allclose(layer(graph, h, e, edge_gate=factor)[0], plain, atol=1e-2)
 
 
 def test_gatedgcn_drops_before_the_residual(data):
@@ -144,6 +156,50 @@ def test_gcn(data):
     scale = adjacency.sum(1).rsqrt()
     expected = scale[:, None] * adjacency * scale @ h @ layer.conv.weight + layer.bias
     torch.testing.assert_close(layer(graph, h, e)[0], expected, atol=1e-5, rtol=1e-5)
+
+
+DIRECTED = [(0, 1), (0, 2), (0, 3), (2, 1), (3, 1), (1, 4), (4, 5), (2, 5), (3, 5)]
+
+
+def test_gcn_of_the_hybrid_models_scales_by_in_degrees_at_both_ends_as_pyg():
+    """PyG's gcn_norm on a directed graph with added loops: deg_i = edges that reach i, weight of j -> i = 1/sqrt(deg_j deg_i)."""
+    torch.manual_seed(0)
+    src, dst = zip(*DIRECTED)
+    graph = dgl.add_self_loop(dgl.graph((src, dst), num_nodes=N))
+    h, layer = torch.randn(N, D), make_local("gcn", D).eval()
+    nn.init.normal_(layer.bias)
+    degree = [1 + sum(v == i for v in dst) for i in range(N)]
+    for i in range(N):
+        total = h[i] / degree[i] + sum(h[j] / (degree[j] * degree[i]) ** 0.5 for j, v in DIRECTED if v == i)
+        torch.testing.assert_close(layer(graph, h, None)[0][i], total @ layer.conv.weight + layer.bias, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(layer(graph, h, None)[0], _as(layer, GCN(D))(graph, h, None)[0], atol=1e-3)
+    # A sampler's piece knows the degrees of the whole graph.
+    whole = keep_degrees(graph)
+    piece = dgl.node_subgraph(whole, [0, 1, 2, 3])
+    expected = layer(whole, h, None)[0][[1]]  # all that reach node 1 are in the piece
+    torch.testing.assert_close(layer(piece, h[:4], None)[0][[1]], expected, atol=1e-5, rtol=1e-5)
+
+
+def _as(layer, other):
+    other.load_state_dict(layer.state_dict())
+    return other.eval()
+
+
+def test_loops_take_the_mean_of_the_incoming_edge_vectors(data):
+    graph, _, e, _ = data
+    looped, vectors = with_own_loops(graph, e)
+    ends = list(zip(SRC, DST))
+    found = list(zip(*(x.tolist() for x in looped.edges(order="eid"))))
+    kept = [edge for edge, (u, v) in enumerate(ends) if u != v]
+    assert found == [ends[edge] for edge in kept] + [(i, i) for i in range(N)]
+    torch.testing.assert_close(vectors[: len(kept)], e[kept])
+    for i in range(N):
+        near = [e[edge] for edge in kept if ends[edge][1] == i]
+        torch.testing.assert_close(vectors[len(kept) + i], torch.stack(near).mean(0) if near else torch.zeros(D))
+    bare, none = with_own_loops(graph, None)
+    assert none is None and bare.num_edges() == looped.num_edges()
+    alone, zero = with_own_loops(dgl.graph(([1], [1]), num_nodes=2), torch.ones(1, D))
+    assert alone.num_edges() == 2 and not zero.any()
 
 
 def test_sage(data):

@@ -27,9 +27,9 @@ class GraphGPSConfig(SupervisedConfig):
     hidden_dim: int = option(64, "width of all layers", min=1)
     heads: int = option(4, "attention heads, of gat too; must divide the width", min=1)
     dropout: float = option(0.0, "dropout after both branches and in the feed-forward part", min=0, max=1)
-    attn_dropout: float = option(0.5, "dropout of the attention weights", min=0, max=1)
-    performer_kernel: str = option("relu", "performer: kernel of the random features", choices=("relu", "softmax"))
-    performer_head_dim: int = option(0, "performer: width of each head; 0: hidden-dim over heads", min=0)
+    attn_dropout: float = option(0.5, "dropout of the attention weights; of performer's output, which has none", min=0, max=1)
+    performer_kernel: str = option("softmax", "performer: kernel of the random features", choices=("softmax", "relu"))
+    performer_head_dim: int = option(64, "performer: width of each head; 0: hidden-dim over heads", min=0)
     norm: str = option("batch", "norm after each branch and after the feed-forward part", choices=("none", "batch", "layer"))
     act: str = option("relu", "activation", choices=("relu", "gelu", "elu", "silu"))
     pool: str = option("mean", "node vectors to graph vector", choices=("mean", "add", "max"))
@@ -97,7 +97,12 @@ class GraphGPS(SupervisedLearner):
         from graphkit.nn import encodings
         from graphkit.nn.gps import GPS
 
-        model = GPS(self.config, encodings.parse(self.config.pe), dims)
+        model = GPS(self.config, chosen := encodings.parse(self.config.pe), dims)
+        peg = any(encoding.name == "peg" for encoding in chosen)
+        local = self.config.local
+        if local == "gat" or (peg and local == "gatedgcn") or (local == "gcn" and self.dataset.directed):
+            # Weights of these models were learned under other formulas before: a run without this mark is refused, not reinterpreted.
+            model.register_buffer("formula", torch.tensor(2))
         counts = model.parts()
         log.info("%s parameters: %s", f"{sum(counts.values()):,}", ", ".join(f"{name} {count:,}" for name, count in counts.items()))
         return model

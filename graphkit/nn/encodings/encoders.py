@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from dgl import ops
 from torch import nn
@@ -67,11 +69,12 @@ class RawEncoder(nn.Module):
 class SignNet(nn.Module):
     """rho([phi(v_k) + phi(-v_k)]_k): (n, k, 2) -> (n, dim), the same for v_k and -v_k; eigenvalues are not used.
 
-    phi is a stack of GIN layers, run on every eigenvector as a signal of one channel; a batch norm over the nodes and frequencies
-    that are there, of v and -v together, stands before every layer but the first, so that training sees no sign either. ``mlp``: the k
-    outputs side by side, padded ones 0, into an MLP of two layers; ``deepset``: their sum into one of three.
+    phi is a stack of GIN layers, run on every eigenvector as a signal of one channel; each has an MLP of Linear, ReLU, BatchNorm,
+    Linear, and a BatchNorm without activation stands before every layer but the first. The norms are over nodes and frequencies, of v
+    and of -v apart, so that batch statistics see the signs of training; running statistics follow both. ``mlp``: the k outputs side
+    by side, padded ones 0, into an MLP of two layers; ``deepset``: their sum into one of three; with BatchNorm behind each ReLU.
 
-    Trivial eigenvectors are kept, as published code does.
+    Padded frequencies count in no statistics and no sum, which published code lets them do. Trivial eigenvectors are kept, as there.
     Reference: Lim et al., Sign and Basis Invariant Networks for Spectral Graph Representation Learning, ICLR 2023.
     """
 
@@ -80,34 +83,38 @@ class SignNet(nn.Module):
         self.kind = kind
         phi_dim = phi_dim or (4 if kind == "mlp" else hidden_dim)
         widths = [1, *[hidden_dim] * (layers - 1), phi_dim]
-        self.phi = nn.ModuleList(mlp([a, hidden_dim, b]) for a, b in zip(widths, widths[1:]))
+        self.phi = nn.ModuleList(_relu_norm_mlp([a, hidden_dim, b]) for a, b in zip(widths, widths[1:]))
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:-1])
         widths = [k * phi_dim, hidden_dim, dim] if kind == "mlp" else [phi_dim, hidden_dim, hidden_dim, dim]
-        self.rho = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))
-        self.rho_norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths[1:-1])
+        self.rho = _relu_norm_mlp(widths)
 
     def forward(self, graph, raw: torch.Tensor) -> torch.Tensor:
         """Return (n, dim) from the raw (n, k, 2)."""
         raw, padded = _filled(raw)
-        vectors, there = raw[..., :1], ~padded
-        both, there_twice = torch.cat([vectors, -vectors], dim=1), torch.cat([there, there], dim=1)
-        left, right = self._phi(graph, both, there_twice).chunk(2, dim=1)
-        out = left + right
+        there = None if not padded.any() else ~padded
+        out = self._phi(graph, raw[..., :1], there) + self._phi(graph, -raw[..., :1], there)
         out = out.flatten(1) if self.kind == "mlp" else out.sum(dim=1)
-        for number, layer in enumerate(self.rho):
-            out = layer(out if number == 0 else torch.relu(normed(self.rho_norms[number - 1], out)))
+        for layer in self.rho:
+            out = normed(layer, out) if isinstance(layer, nn.BatchNorm1d) else layer(out)
         return out
 
-    def _phi(self, graph, x: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
-        """(n, 2k, 1) signals -> (n, 2k, phi_dim), 0 where padded; what is padded at a node is padded at its neighbours too."""
-        full = bool(there.all())
-        for number, layer in enumerate(self.phi):
+    def _phi(self, graph, x: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
+        """(n, k, 1) signals -> (n, k, phi_dim), 0 where padded; what is padded at a node is padded at its neighbours too."""
+        for number, layers in enumerate(self.phi):
             if number:
-                x = torch.relu(_normed_where(self.norms[number - 1], x, None if full else there))
-            x = layer(x + ops.copy_u_sum(graph, x.flatten(1)).view_as(x))
-            if not full:
+                x = _normed_where(self.norms[number - 1], x, there)
+            x = x + ops.copy_u_sum(graph, x.flatten(1)).view_as(x)
+            for layer in layers:
+                x = _normed_where(layer, x, there) if isinstance(layer, nn.BatchNorm1d) else layer(x)
+            if there is not None:
                 x = x * there.unsqueeze(-1)
         return x
+
+
+def _relu_norm_mlp(widths: Sequence[int]) -> nn.Sequential:
+    """Linear layers of the given widths with ReLU and then BatchNorm between them."""
+    between = [(nn.ReLU(), nn.BatchNorm1d(width)) for width in widths[1:-1]] + [()]
+    return nn.Sequential(*(part for a, b, more in zip(widths, widths[1:], between) for part in (nn.Linear(a, b), *more)))
 
 
 class EdgeGate(nn.Module):
