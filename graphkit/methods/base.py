@@ -104,6 +104,13 @@ class Learner(Method):
         """Loss of the last prediction of ``"valid"``, of which the lowest selects the epoch; None: each metric selects its own."""
         return None
 
+    def gains(self, valid: dict[str, float]) -> bool:
+        """Whether an evaluation that found these validation values starts the patience again, even where it selects nothing.
+
+        Called once after every evaluation; what it remembers belongs into :meth:`training_state`.
+        """
+        return False
+
     def on_epoch_start(self, epoch: int) -> None:
         """Run before the batches of an epoch."""
 

@@ -81,25 +81,29 @@ class ViewGAT(nn.Module):
 
     a_ij = softmax_j LeakyReLU(l . W x_j + r . W x_i) per head, h'_i = sum_j a_ij W x_j + b; heads side by side, or averaged.
     target: False leaves r out. symmetric: h'_i = d_i^1/2 sum_j a_ij d_j^-1/2 W x_j + b, d_j out-degrees and d_i in-degrees.
+    residual: adds V x_i, of the features that dropout left, and has no b.
 
     Reference: Velickovic et al., ICLR 2018; both variations: Wang et al., Bag of Tricks for Node Classification, 2021.
     """
 
     def __init__(self, in_dim: int, out_dim: int, *, heads: int, dropout: float = 0.0, average: bool = False, target: bool = True,
-                 symmetric: bool = False):  # fmt: skip
+                 symmetric: bool = False, residual: bool = False):  # fmt: skip
         super().__init__()
-        self.heads, self.dropout, self.average, self.symmetric = heads, dropout, average, symmetric
-        self.linear = nn.Linear(in_dim, heads * out_dim, bias=False)
+        self.heads, self.dropout, self.average, self.symmetric, self.residual = heads, dropout, average, symmetric, residual
+        # W, and V below it: both see the same dropped features.
+        self.linear = nn.Linear(in_dim, heads * out_dim * (2 if residual else 1), bias=False)
         self.to_source = nn.Parameter(torch.empty(1, heads, out_dim))
         self.to_target = nn.Parameter(torch.empty(1, heads, out_dim)) if target else None
-        self.bias = nn.Parameter(torch.zeros(out_dim if average else heads * out_dim))
-        for weight in (self.linear.weight, self.to_source, self.to_target):
+        self.bias = None if residual else nn.Parameter(torch.zeros(out_dim if average else heads * out_dim))
+        for weight in (*self.linear.weight.split(heads * out_dim), self.to_source, self.to_target):
             if weight is not None:
                 nn.init.xavier_normal_(weight, gain=nn.init.calculate_gain("relu"))
 
     def forward(self, graph, x: View, dropout: float) -> torch.Tensor:
         """Return (destinations, out_dim) of (sources, in_dim)."""
-        values = dropped_linear(self.linear, x, dropout, self.training).view(x.shape[0], self.heads, -1)
+        values = dropped_linear(self.linear, x, dropout, self.training)
+        values, own = values.chunk(2, dim=1) if self.residual else (values, None)
+        values = values.reshape(x.shape[0], self.heads, -1)
         logits = ops.copy_u(graph, (values * self.to_source).sum(-1))
         if self.to_target is not None:
             logits = ops.e_add_v(graph, logits, (values[: graph.num_dst_nodes()] * self.to_target).sum(-1))
@@ -111,7 +115,10 @@ class ViewGAT(nn.Module):
         out = ops.u_mul_e_sum(graph, values, weight.unsqueeze(-1))
         if self.symmetric:
             out = out * targets.to(out.dtype).sqrt().view(-1, 1, 1)
-        return (out.mean(1) if self.average else out.flatten(1)) + self.bias
+        if own is not None:
+            out = out + own[: len(out)].reshape(out.shape)
+        out = out.mean(1) if self.average else out.flatten(1)
+        return out if self.bias is None else out + self.bias
 
 
 class ViewStack(nn.Module):
@@ -122,7 +129,7 @@ class ViewStack(nn.Module):
 
     views: V. hidden: width per view, for ``gat`` per head. heads, out_heads: of gat; those of the last layer are averaged.
     input_dropout: of every view. dropout: between layers. norm: BatchNorm behind all but the last layer. attention: further options of
-    :class:`ViewGAT`.
+    :class:`ViewGAT`; with ``residual``, whose layers have no bias, one stands behind the last.
     """
 
     def __init__(self, kind: str, in_dim: int, hidden: int, out_dim: int, *, views: int = 1, num_layers: int = 2, dropout: float = 0.0,
@@ -144,6 +151,8 @@ class ViewStack(nn.Module):
         self.middle = nn.ModuleList(conv(width, width) for _ in range(num_layers - 2))
         self.last = conv(width, out_dim, last=True)
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for _ in range(num_layers - 1)) if norm else None
+        bare = kind == "gat" and (attention or {}).get("residual", False)
+        self.last_bias = nn.Parameter(torch.zeros(out_dim)) if bare else None
 
     def forward(self, graph, views: Sequence[View], e=None) -> torch.Tensor:
         """Return (destinations, out_dim) logits of V views of the (sources, in_dim) features on a graph or a block per layer."""
@@ -154,7 +163,8 @@ class ViewStack(nn.Module):
         h = self._between(torch.cat(parts, dim=1) if self.join == "concat" else sum(parts), 0)
         for number, (conv, block) in enumerate(zip(self.middle, blocks[1:]), start=1):
             h = self._between(conv(block, h, self.dropout), number)
-        return self.last(blocks[-1], h, self.dropout)
+        out = self.last(blocks[-1], h, self.dropout)
+        return out if self.last_bias is None else out + self.last_bias
 
     def _between(self, h: torch.Tensor, number: int) -> torch.Tensor:
         if self.norms is not None and not (self.training and len(h) < 2):

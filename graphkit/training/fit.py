@@ -166,7 +166,8 @@ class _Loop:
             progress.best[name] = {"epoch": epoch, "valid": valid[name], "test": test[name]}
         if self.dataset.metric in better:
             progress.best_state = {k: v.detach().cpu().clone() for k, v in self.learner.state_dict().items()}
-        if self.dataset.metric in better and self._gains(value):
+        gained = self.dataset.metric in better and self._gains(value)
+        if self.learner.gains(valid) or gained:
             progress.evaluations_without_gain = 0
         else:
             progress.evaluations_without_gain += 1

@@ -34,7 +34,7 @@ REFUSED = [
     ("graphgps", NODES, "--head san", "--head is san, but a task on nodes"),
     ("graphgps", NODES, "--pool add", "--pool is add, but a task on nodes"),
     ("graphgps", GRAPHS, "--head san --head-layers 2", "--head-layers is 2, but --head san"),
-    ("graphgps", NODES, "--performer-kernel softmax", "--performer-kernel is softmax, but --attn transformer"),
+    ("graphgps", NODES, "--performer-kernel relu", "--performer-kernel is relu, but --attn transformer"),
     ("graphgps", NODES, "--pe rwse --lap-layers 3", "--lap-layers is 3, but --pe rwse"),
     ("gcn", NODES, "--heads 2", "--heads is 2, but gcn"),
     ("gatedgcn", NODES, "--norm layer", "--norm is layer, but gatedgcn with --stack plain"),

@@ -58,7 +58,8 @@ def gat(conv, graph, x):
     """One node and one head at a time."""
     a, heads = adjacency(graph), []
     degree = a.sum(1)
-    for head, weight in enumerate(conv.linear.weight.chunk(conv.heads)):
+    weights, own = conv.linear.weight.chunk(2) if conv.residual else (conv.linear.weight, None)
+    for head, weight in enumerate(weights.chunk(conv.heads)):
         values, rows = x @ weight.T, []
         for i in range(len(x)):
             senders = a[i].nonzero().flatten().tolist()
@@ -68,8 +69,9 @@ def gat(conv, graph, x):
             share = torch.softmax(torch.stack([v if v > 0 else 0.2 * v for v in logits]), 0)
             scale = [(degree[i] / degree[j]).sqrt() if conv.symmetric else 1.0 for j in senders]
             rows.append(sum(p * s * values[j] for p, s, j in zip(share, scale, senders)))
-        heads.append(torch.stack(rows))
-    return (sum(heads) / len(heads) if conv.average else torch.cat(heads, 1)) + conv.bias
+        # A residual layer adds a linear map of its input to each head and has no bias.
+        heads.append(torch.stack(rows) + (0 if own is None else x @ own.chunk(conv.heads)[head].T))
+    return (sum(heads) / len(heads) if conv.average else torch.cat(heads, 1)) + (0 if conv.bias is None else conv.bias)
 
 
 LAYERS = {"gcn": gcn, "sage": sage, "gat": gat}
@@ -124,6 +126,31 @@ def test_attention_of_arxiv(average, target, scaled):
     torch.nn.init.normal_(conv.bias)
     graph, (x,) = make_graph(), features(1)
     torch.testing.assert_close(conv(graph, x, 0.0), gat(conv, graph, x), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_residual_attention_adds_a_linear_map_of_its_input(average, scaled):
+    torch.manual_seed(0)
+    conv = ViewGAT(F, 4, heads=3, average=average, target=False, symmetric=scaled, residual=True).eval()
+    graph, (x,) = make_graph(), features(1)
+    torch.testing.assert_close(conv(graph, x, 0.0), gat(conv, graph, x), atol=1e-5, rtol=1e-4)
+    assert sum(p.numel() for p in conv.parameters()) == 2 * F * 12 + 12  # W, V and l; no bias
+    bound = [float(part.detach().std()) for part in conv.linear.weight.chunk(2)]
+    assert bound == pytest.approx([math.sqrt(2) * math.sqrt(2 / (F + 12))] * 2, rel=0.35)  # each as a layer of its own
+
+
+def test_residual_network_has_one_bias_behind_its_last_layer():
+    graph, views, options = make_graph(), features(2), {"residual": True, "target": False, "symmetric": True}
+    model = make("gat", views=2, num_layers=3, norm=True, attention=options).eval()
+    torch.nn.init.normal_(model.last_bias)
+    h = torch.cat([gat(conv, graph, x) for conv, x in zip(model.first, views)], 1)
+    h = (h / math.sqrt(1 + 1e-5)).clamp(min=0)
+    h = (gat(model.middle[0], graph, h) / math.sqrt(1 + 1e-5)).clamp(min=0)
+    expected = gat(model.last, graph, h) + model.last_bias
+    torch.testing.assert_close(model(graph, views), expected, atol=1e-5, rtol=1e-4)
+    assert [name for name, _ in model.named_parameters() if name.endswith("bias") and "norms" not in name] == ["last_bias"]
+    assert make("gat").last_bias is None
 
 
 def test_norm_is_that_of_the_batch_and_stands_before_the_activation():

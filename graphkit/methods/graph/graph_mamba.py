@@ -57,7 +57,7 @@ class GraphMambaConfig(SupervisedConfig):
                              "the share of a subgraph's walks at a node after each step")  # fmt: skip
     edge_pe: bool = option(False, "add the difference of the encodings of its ends to each edge")
     eval_draws: int = option(1, "draws of walks and ties whose logits are averaged when evaluating", min=1)
-    shuffle_tokens: bool = option(False, "control: evaluate with every node's subgraphs in random order")
+    shuffle_tokens: bool = option(False, "control: train and evaluate with every node's subgraphs in random order")
     dropout: float = option(0.1, "dropout after each part of a layer", min=0, max=1)
     norm: str = option("batch", "norm after scan and after message passing", choices=("none", "batch", "layer"))
     act: str = option("relu", "activation outside the Mamba blocks", choices=("relu", "gelu", "elu", "silu"))
@@ -143,7 +143,6 @@ class GraphMamba(SupervisedLearner):
     """
 
     Config = GraphMambaConfig
-    shuffle = 0  # which of the random orders of shuffle_tokens
 
     def sampled_layers(self) -> int:
         """Layers of neighbours that a sampler has to draw."""
@@ -246,9 +245,9 @@ class GraphMamba(SupervisedLearner):
             e = base.edata["feat"][tokens.edges.to(base.device)].to(self.device)
         raw = {key: value[nodes].to(self.device) for key, value in base.ndata.items() if key.startswith("_pe_")}
         order = None
-        if self.config.shuffle_tokens and not self.model.training:
+        if self.config.shuffle_tokens:
             places = torch.from_numpy(ids).unsqueeze(1) * len(tokens.lengths) + torch.arange(len(tokens.lengths))
-            order = self._uniform(seed, places, SHUFFLE + self.shuffle).argsort(1)
+            order = self._uniform(seed, places, SHUFFLE).argsort(1)
         return self.model.token_vectors(_holder(raw, len(tokens.nodes), self.device), x, e, tokens, order)
 
     def _uniform(self, seed: int, places: torch.Tensor, purpose: int) -> torch.Tensor:

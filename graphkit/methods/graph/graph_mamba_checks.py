@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 from graphkit.lazy import np, torch
 
 LENGTHS = (1, 2, 3, 63, 64, 65, 257)
 SHORT, LONG = 4096, 16384  # steps whose times are set in proportion
 NAIVE_SHORT, NAIVE_LONG = 512, 2048  # the same for the loop that indexes, which would take minutes at the sizes above
-SHUFFLES = 5
 
 
 def scan_figures(dataset) -> dict[str, float]:
@@ -163,31 +161,3 @@ def _alone(program: str, *words):
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "THP_"))}
     done = subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True, env=plain)
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def token_order(dataset) -> dict[str, float]:
-    """Train Graph Mamba with the sheet's options for the data set, and test it again with shuffled subgraph tokens.
-
-    ``auc`` and ``valid``: at the best epoch on validation; ``shuffled``: mean test value over five random orders of every node's tokens,
-    with the same weights, walks and ties; ``seconds``: of training.
-    """
-    from graphkit import registry
-    from graphkit.evaluation import metrics
-    from graphkit.training import fit
-
-    learner = registry.method("graph-mamba")(registry.resolve_config("graph-mamba", dataset.name))
-    found = fit(learner, dataset)
-    learner.load_state_dict(found.state)
-    learner.model.eval()
-
-    def score() -> float:
-        learner.on_step_end()  # forget the logits that were kept
-        with torch.no_grad():
-            return metrics.evaluate(dataset, learner.predict("test"), "test")[dataset.metric]
-
-    plain, config, orders = score(), learner.config, []
-    for number in range(SHUFFLES):
-        learner.config, learner.shuffle = replace(config, shuffle_tokens=True), number
-        orders.append(score())
-    return {"auc": plain, "valid": found.best[dataset.metric]["valid"], "shuffled": float(np.mean(orders)), "epoch":
-            found.best[dataset.metric]["epoch"], "seconds": found.seconds}  # fmt: skip

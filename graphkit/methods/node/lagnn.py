@@ -56,6 +56,7 @@ class LAGNN(SupervisedLearner):
         self.sparse = self._sparse_features()
         self.draw: torch.Tensor | None = None  # that of the last evaluation; of grand, that of the training
         self.keep_draw = False
+        self.highest = [-math.inf, -math.inf]  # of the validation metric and of minus the validation loss
         self.stage: NeighbourGenerator | None = None
         generated = self.config.views > 0 and self.config.control in ("none", "random")
         self.decoder = make_model(self.config, raw).to(device).requires_grad_(False) if generated else None
@@ -115,7 +116,8 @@ class LAGNN(SupervisedLearner):
         if c.backbone == "gcnii":
             return ViewGCNII(in_dim, c.hidden_dim, dims.out_dim, views=views, num_layers=c.num_layers, dropout=c.dropout,
                              alpha=c.alpha, lamda=c.lamda, join=join)  # fmt: skip
-        attention = {"dropout": c.attention_dropout, "target": c.attention_target, "symmetric": c.symmetric_norm}
+        attention = {"dropout": c.attention_dropout, "target": c.attention_target, "symmetric": c.symmetric_norm,
+                     "residual": c.residual}  # fmt: skip
         return ViewStack(c.backbone, in_dim, c.hidden_dim, dims.out_dim, views=views, num_layers=c.num_layers, dropout=c.dropout,
                          input_dropout=c.input_dropout, heads=c.heads, out_heads=c.out_heads, join=join, norm=c.norm == "batch",
                          act=c.act, attention=attention)  # fmt: skip
@@ -237,10 +239,23 @@ class LAGNN(SupervisedLearner):
 
     def validation_loss(self) -> float | None:
         """With ``keep`` loss, that of the validation nodes at the last evaluation."""
-        if self.config.keep == "metric":
-            return None
+        return None if self.config.keep == "metric" else self._valid_loss()
+
+    def _valid_loss(self) -> float:
         rows = torch.from_numpy(np.asarray(self.dataset.split.valid)).to(self.device)
         return float(self.targets.loss(self.node_logits()[rows], self.targets.values[rows]))
+
+    def gains(self, valid: dict[str, float]) -> bool:
+        """With ``patience_by_either``, whether the validation loss is the lowest or the metric the best so far."""
+        if not self.config.patience_by_either:
+            return False
+        from graphkit.evaluation.metrics import better
+
+        sign = -1.0 if better(self.dataset.metric) == "min" else 1.0
+        found = (sign * valid[self.dataset.metric], -self._valid_loss())
+        gained = any(value > best for value, best in zip(found, self.highest))
+        self.highest = [max(value, best) for value, best in zip(found, self.highest)]
+        return gained
 
     def _all_logits(self) -> torch.Tensor:
         """Logits of the nodes of another graph, by a draw that the seed fixes; of its nodes no class is shown."""
@@ -282,14 +297,14 @@ class LAGNN(SupervisedLearner):
 
     def training_state(self) -> dict[str, Any]:
         """What further training needs, of both stages."""
-        own = {"stage": None if self.stage is None else self.stage.state(), "keep_draw": self.keep_draw}
+        own = {"stage": None if self.stage is None else self.stage.state(), "keep_draw": self.keep_draw, "highest": self.highest}
         return {**super().training_state(), "lagnn": own}
 
     def load_training_state(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`training_state` returned."""
         super().load_training_state(state)
         own = state["lagnn"]
-        self.keep_draw = own["keep_draw"]
+        self.keep_draw, self.highest = own["keep_draw"], list(own["highest"])
         if self.stage is not None:
             self.stage.load(own["stage"])
 

@@ -88,6 +88,7 @@ class NeighbourGenerator:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.generator_lr)
         self.judge = self._make_judge(graph, judge) if config.select == "u-score" else None
         self.step, self.best, self.kept_step, self.kept, self.done = 0, None, None, None, False
+        self.kept_noise: torch.Tensor | None = None  # with which the kept step was scored, (n, latent)
         self.curve: list[tuple[int, float]] = []
 
     def _make_judge(self, graph, judge):
@@ -127,19 +128,20 @@ class NeighbourGenerator:
         early = self.step <= self.config.select_warmup or self.step % self.config.u_every
         if self.config.select == "none" or (early and not last):
             return
-        score, drawn = self._score()
+        score, drawn, noise = self._score()
         if self.kept is None or score > self.best:
-            self.best, self.kept_step = score, self.step
+            self.best, self.kept_step, self.kept_noise = score, self.step, noise
             self.kept = {key: value.clone() for key, value in self.model.state_dict().items()}
             if self.judge is not None:
                 self.judge.fit(drawn, self.config.u_updates)
 
-    def _score(self) -> tuple[float, torch.Tensor | None]:
+    def _score(self) -> tuple[float, torch.Tensor | None, torch.Tensor | None]:
+        """The score of this step, and what it was drawn for: features of the judge's nodes, by the noise of all nodes."""
         if self.judge is None:
-            return -self.held_loss(), None
-        nodes = self.judge.nodes
-        drawn = self.draw(self.noise(len(self.features))[torch.from_numpy(nodes)], nodes)
-        return self.judge.score(drawn, self.config.u_samples), drawn
+            return -self.held_loss(), None, None
+        nodes, noise = self.judge.nodes, self.noise(len(self.features))
+        drawn = self.draw(noise[torch.from_numpy(nodes)], nodes)
+        return self.judge.score(drawn, self.config.u_samples), drawn, noise
 
     def finish(self) -> None:
         """Take the kept step as the generator; training it ends here."""
@@ -203,7 +205,7 @@ class NeighbourGenerator:
         """All that further training of stage one needs, beside model and optimiser."""
         judge = None if self.judge is None else self.judge.state()
         own = {key: getattr(self, key) for key in ("step", "best", "kept_step", "kept", "done", "curve")}
-        return {**own, "judge": judge}
+        return {**own, "judge": judge, "kept_noise": None if self.done else self.kept_noise}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state` returned."""
@@ -212,6 +214,7 @@ class NeighbourGenerator:
         elif self.judge is not None:
             self.judge.load(state["judge"])
         self.step, self.best, self.kept_step, self.kept = (state[key] for key in ("step", "best", "kept_step", "kept"))
+        self.kept_noise = state["kept_noise"]
         self.curve = list(state["curve"])
 
 

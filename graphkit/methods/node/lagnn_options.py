@@ -30,6 +30,7 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     out_heads: int = option(1, "heads of gat's last layer, averaged", min=1)
     attention_target: bool = option(True, "let gat's attention depend on the receiving node too")
     symmetric_norm: bool = option(False, "scale gat's messages by the sender's degree^-1/2 and sums by the receiver's degree^1/2")
+    residual: bool = option(False, "add a linear map of its input to each of gat's layers, and one bias behind the last to the sum")
     act: str = option("relu", "activation; elu with alpha 0.2, as the paper's gat has it", choices=("relu", "elu"))
     norm: str = option("none", "normalisation behind each layer but the last", choices=("none", "batch"))
     alpha: float = option(0.1, "gcnii: share of the initial vectors in every layer", min=0, max=1)
@@ -52,6 +53,8 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     generator: str | None = option(None, "file of graphkit augment lagnn to use in place of training a generator", path=True)
     keep: str = option("metric", "epoch that is kept, and that --patience waits for: of the best validation metric, or of the lowest "
                        "validation loss", choices=("metric", "loss"))  # fmt: skip
+    patience_by_either: bool = option(False, "--patience starts again at a lower validation loss and at a better validation metric, "
+                                      "whichever of them --keep looks at")  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,10 +75,11 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of other backbones, and of views and consistency where there are none, beside the base's."""
         word, backbone = f"--backbone {self.backbone}", self.backbone
+        gat = ("attention_dropout", "heads", "out_heads", "attention_target", "symmetric_norm", "residual")
         return {
             **super().idle(data),
             **self._idle_generator(),
-            **idle_unless(backbone == "gat", word, "attention_dropout", "heads", "out_heads", "attention_target", "symmetric_norm"),
+            **idle_unless(backbone == "gat", word, *gat),
             **idle_unless(backbone == "gcnii", word, "alpha", "lamda", "conv_weight_decay"),
             **idle_unless(backbone == "grand", word, "node_dropout", "grand_order"),
             **idle_unless(backbone not in ("gcnii", "grand"), word, "act"),
@@ -83,6 +87,7 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
             **idle_unless(backbone != "grand", word, "num_layers"),
             **idle_unless(self.views > 0, "--views 0", "control", "mode"),
             **idle_unless(self.lam > 0, "--lam 0", "temp"),
+            **idle_unless(self.patience > 0, "--patience 0", "patience_by_either"),
         }
 
     def _idle_generator(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
 
 log = logging.getLogger(__name__)
-EPOCHS = 100  # of each GCN that scores a generator
+EPOCHS = 200  # of each GCN that scores a generator
 # What a search draws from: the options that the paper tunes, around the values of its scripts.
 SPACE: dict[str, tuple] = {
     "generator_epochs": (2, 5, 10, 20),
@@ -46,30 +46,33 @@ def make_stage(config: GeneratorConfig, dataset: GraphDataset, *, seed: int, dev
 def validation_score(stage: NeighbourGenerator, dataset: GraphDataset, *, runs: int, seed: int, epochs: int = EPOCHS) -> float:
     """Accuracy that GCNs reach on generated features alone, by which the paper chooses the generator's options.
 
-    Per run: a draw of all nodes, a GCN trained on the training nodes, the epoch picked by one half of the validation nodes and
-    scored by the other; the mean over runs. The halves are drawn once, from the seed. Test labels are not looked at.
+    X_hat is the draw that the kept step of the generator was scored with, or a single one where it was not scored so. Per run: a GCN
+    trained on X_hat at the training nodes, the epoch picked by one half of the validation nodes and scored by the other, halves drawn
+    for each run from the seed; the mean over runs. Test labels are not looked at.
     """
     from graphkit.nn.uscore import DropoutJudge
     from graphkit.training.targets import Targets
 
     train, labels, classes = judged_by(Targets.of(dataset), dataset)
-    valid = np.random.default_rng(seed).permutation(np.asarray(dataset.split.valid))
+    valid = np.asarray(dataset.split.valid)
     truth = torch.as_tensor(dataset.labels).flatten().long()[torch.from_numpy(valid)]
     if len(valid) < 2:
         raise DataError(f"{dataset.name}: has {len(valid)} validation nodes, expected at least 2 to choose a generator")
     half = len(valid) // 2
     # Unknown classes (-1) count in no loss: the GCN learns from the training nodes and is read at the validation nodes too.
     learned = torch.cat([labels.cpu(), torch.full((len(valid),), -1, dtype=torch.long)])
-    scores = []
+    noise = stage.noise(len(stage.features)) if stage.kept_noise is None else stage.kept_noise
+    generator, scores = np.random.default_rng(seed), []
     for _ in range(runs):
+        picks, scored = (torch.from_numpy(part) for part in np.split(generator.permutation(len(valid)), [half]))
         gcn = DropoutJudge(undirected(dataset.graph), np.concatenate([train, valid]), learned, stage.features.shape[1], classes,
                            device=stage.device)  # fmt: skip
-        drawn = stage.draw(stage.noise(len(gcn.nodes)), gcn.nodes)
+        drawn = stage.draw(noise[torch.from_numpy(gcn.nodes)], gcn.nodes)
         best = (-1.0, 0.0)
         for _ in range(epochs):
             gcn.fit(drawn, 1)
             right = (gcn.classes(drawn)[len(train) :].cpu() == truth).float()
-            best = max(best, (float(right[:half].mean()), float(right[half:].mean())), key=lambda pair: pair[0])
+            best = max(best, (float(right[picks].mean()), float(right[scored].mean())), key=lambda pair: pair[0])
         scores.append(best[1])
     return float(np.mean(scores))
 

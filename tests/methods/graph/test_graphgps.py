@@ -183,6 +183,41 @@ def test_presets_are_those_of_the_published_table():
         assert config.attn_dropout == 0.5
 
 
+def test_presets_of_small_web_graphs_are_those_of_their_files():
+    for name, layers, width, dropped in (
+        ("actor", 2, 64, 0.0), ("cornell", 2, 64, 0.0), ("texas", 2, 64, 0.0), ("wisconsin", 2, 64, 0.0), ("chameleon-filtered", 3, 96, 0.5)
+    ):  # fmt: skip
+        c = registry.resolve_config("graphgps", name)
+        assert (c.num_layers, c.hidden_dim, c.attn_dropout) == (layers, width, dropped)
+        assert (c.local, c.attn, c.pe, c.norm, c.act) == ("gcn", "transformer", "lappe:4:4", "none", "gelu")
+
+
+def test_performer_is_the_packages_by_default():
+    c = GraphGPS(attn="performer").config
+    assert (c.performer_kernel, c.performer_head_dim) == ("softmax", 64)
+    attention_layer = learner(graph_set(), attn="performer").model.layers[0].attn
+    assert (attention_layer.kernel, attention_layer.width) == ("softmax", 64)
+
+
+@pytest.mark.parametrize("options, directed, marked", [
+    ({"local": "gat"}, False, True), ({"local": "gatedgcn", "pe": "peg:4"}, False, True), ({"local": "gcn"}, True, True),
+    ({"local": "gcn"}, False, False), ({"local": "gine", "pe": "peg:4"}, False, False), ({"local": "gatedgcn"}, False, False),
+])  # fmt: skip
+def test_weights_of_other_formulas_are_refused(options, directed, marked):
+    """Weights that were saved before the formula of their model changed lack its mark."""
+    made = GraphGPS(**{**TINY, **options})
+    data = graph_set()
+    data.directed = directed
+    fit(made, data, seed=0)
+    old = {key: value for key, value in made.state_dict().items() if key != "formula"}
+    assert ("formula" in made.state_dict()) == marked
+    if marked:
+        with pytest.raises(RuntimeError, match="formula"):
+            made.load_state_dict(old)
+    else:
+        made.load_state_dict(old)
+
+
 ATOMS, BONDS = (119, 4, 12, 12, 10, 6, 6, 2, 2), (5, 6, 2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import dgl
@@ -304,6 +305,43 @@ def test_epoch_of_the_lowest_validation_loss_is_kept():
     assert torch.equal(learner.node_logits(), logits)
 
 
+@pytest.mark.parametrize("either, expected", [(True, 7), (False, 4)])
+def test_patience_waits_for_a_lower_loss_or_a_higher_accuracy(either, expected):
+    """Losses fall until evaluation 2, accuracies rise until 5: with a patience of 2 training ends at 4, or at 7 with either."""
+    losses, accuracies = [3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 2.9, 3.0, 3.1], [0.1, 0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.9, 0.9]
+
+    def scripted():
+        learner = LAGNN(**{**SMALL, "select": "none", "keep": "loss", "epochs": 9, "patience": 2, "patience_by_either": either})
+        learner._valid_loss = lambda: losses[learner.evaluations - 1]
+        learner.evaluations = 0
+        return learner
+
+    def run(learner, **options):
+        loop = importlib.import_module("graphkit.training.fit")
+        dataset, predict = labelled(), learner.predict
+
+        def counted(split):
+            learner.evaluations += split == "valid"
+            return predict(split)
+
+        learner.predict = counted
+        evaluate = loop.metrics.evaluate
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop.metrics, "evaluate", lambda data, found, split: {**evaluate(data, found, split), "accuracy":
+                                                                                accuracies[learner.evaluations - 1]})  # fmt: skip
+            return loop.fit(learner, dataset, seed=0, **options)
+
+    found = run(scripted())
+    assert found.epochs == expected and found.best["accuracy"]["epoch"] == 2  # the lowest loss is kept either way
+    state = LAGNN(**{**SMALL, "select": "none"})
+    state.prepare(labelled(), seed=0, device="cpu")
+    state.highest = [0.3, -2.0]
+    again = LAGNN(**{**SMALL, "select": "none"})
+    again.prepare(labelled(), seed=0, device="cpu")
+    again.load_training_state(state.training_state())
+    assert again.highest == [0.3, -2.0]
+
+
 def test_draw_stays_with_the_weights_and_changes_with_the_epoch():
     dataset = labelled()
     learner = ready(dataset)
@@ -440,6 +478,17 @@ def test_generator_is_used_again(tmp_path):
 def test_options_that_do_not_go_together(options, message):
     with pytest.raises(UsageError, match=message):
         LAGNN(**options)
+
+
+def test_published_options_of_single_runs():
+    arxiv = registry.resolve_config("lagat", "ogbn-arxiv")
+    assert arxiv.residual and not arxiv.attention_target and arxiv.symmetric_norm and arxiv.optimizer == "rmsprop"
+    assert not registry.resolve_config("lagat", "cora").residual
+    for name in ("cora", "citeseer", "pubmed"):
+        grand, gcnii = (registry.resolve_config(word, name) for word in ("lagrand", "lagcnii"))
+        assert grand.patience_by_either and grand.patience == 200 and grand.keep == "loss" and not gcnii.patience_by_either
+    products = registry.resolve_config("lasage", "ogbn-products")
+    assert (products.epochs, products.lr) == (20, 0.003)
 
 
 def test_words_have_the_published_options():

@@ -132,7 +132,7 @@ def test_a_better_step_teaches_the_judge_its_features():
     nodes, features = stage.judge.nodes, stage.features
     stage.run(0)
     assert torch.equal(fits[0][0], features[nodes]) and fits[0][1] == SMALL["u_epochs"]
-    better = [drawn for k, (value, drawn) in enumerate(scores) if all(value > other for other, _ in scores[:k])]
+    better = [drawn for k, (value, drawn, _) in enumerate(scores) if all(value > other for other, *_ in scores[:k])]
     assert [epochs for _, epochs in fits[1:]] == [SMALL["u_updates"]] * len(better)
     assert all(torch.equal(drawn, x) for drawn, (x, _) in zip(better, fits[1:]))
 
@@ -222,6 +222,40 @@ def test_score_of_a_generator_is_accuracy_on_its_features_alone():
         torch.manual_seed(0)
         scores.append(validation_score(stage, dataset, runs=2, seed=0, epochs=60))
     assert scores[0] >= 0.8 and scores[1] <= 0.7
+
+
+def test_score_is_that_of_the_stored_draw_with_halves_of_its_own_per_run(monkeypatch):
+    from graphkit.nn import uscore
+
+    torch.manual_seed(0)
+    dataset = labelled()
+    stage = make_stage(GeneratorConfig(**SMALL, generator_steps=8, select="u-score"), dataset, seed=0)
+    drawn, kept = [], []
+    score = stage._score
+    stage._score = lambda: kept.append(score()) or kept[-1]
+    stage.run(0)
+    best = max(kept, key=lambda found: found[0])
+    assert stage.kept_noise is best[2]
+    monkeypatch.setattr(uscore.DropoutJudge, "fit", lambda self, x, epochs: drawn.append((x, epochs)))
+    right = np.random.default_rng(5).random((3, len(dataset.split.valid))) < 0.5  # which validation nodes each run's GCN gets right
+    truth = dataset.labels[torch.from_numpy(dataset.split.valid)]
+    calls = iter(range(10_000))
+    train = len(dataset.split.train)
+
+    def classes(self, x):
+        run = next(calls) // lagnn_tuning.EPOCHS
+        return torch.cat([torch.zeros(train, dtype=torch.long), torch.where(torch.from_numpy(right[run]), truth, 1 - truth)])
+
+    monkeypatch.setattr(uscore.DropoutJudge, "classes", classes)
+    found = validation_score(stage, dataset, runs=3, seed=7)
+    assert len(drawn) == 3 * 200 and next(calls) == 600
+    # The same features in every run: those of the kept step's own noise.
+    assert all(torch.equal(x, drawn[0][0]) for x, _ in drawn)
+    generator, scores = np.random.default_rng(7), []
+    for run in range(3):
+        order = generator.permutation(len(truth))
+        scores.append(right[run][order[len(truth) // 2 :]].mean())
+    assert found == pytest.approx(np.mean(scores))
 
 
 def test_score_looks_at_no_test_label():
