@@ -19,6 +19,7 @@ from graphkit.datasets import label_checks
 from graphkit.datasets.assemble import EdgeTable, Nodes
 from graphkit.datasets.files import Blob, ReadOptions, read_blob
 from graphkit.datasets.labels import LABEL_NAMES, read_labels
+from graphkit.datasets.matrices import MAT_FEATURES, MAT_LABELS
 from graphkit.datasets.node_ids import (
     ID_NAMES,
     NO_COLUMN,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from graphkit.datasets.split_files import SplitRows
 
 KNOWN = ID_NAMES | LABEL_NAMES
-MAT_FEATURES = ("features", "feat", "x", "X")
-MAT_LABELS = ("group", "labels", "label", "y")
 
 
 @dataclass
@@ -87,7 +86,8 @@ def read_nodes(table: EdgeTable, options: ReadOptions, task: str | None = None) 
         nodes.feature_names = [features.rows.names[k] for k in features.columns] if features.rows.names else None
     if labels is not None:
         place = NodeIndex(table).find(labels.ids)
-        nodes.label, nodes.class_names = read_labels(table, labels.rows, place, labels.columns, options.label_kind, options.unlabelled)
+        kind = options.label_kind or labels.rows.kind
+        nodes.label, nodes.class_names = read_labels(table, labels.rows, place, labels.columns, kind, options.unlabelled)
     for what, given in (("features", nodes.feat), ("labels", nodes.label)):
         if given is not None and len(given) != table.num_nodes:
             raise DataError(f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other files")

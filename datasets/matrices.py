@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from graphkit import reading
 from graphkit.datasets.arrays import Npz
 from graphkit.datasets.assemble import EdgeTable
 from graphkit.datasets.files import Blob, ReadOptions, check_size, memory_limit
 from graphkit.datasets.mat5 import MatFile, Variable
-from graphkit.datasets.narrow import as_float64
+from graphkit.datasets.narrow import as_float32, as_float64
 from graphkit.datasets.text import ConversionError, TextTable, refuse_binary, single_blanks
 from graphkit.errors import did_you_mean
 from graphkit.lazy import np
+from graphkit.reading import note
 
 if TYPE_CHECKING:
     import numpy
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 ID_COMMENT = b"%id "
 FORTRAN = re.compile(rb"([0-9.])[dD]([-+0-9])")
-MAT_NAMES = ("network", "net", "A", "adj", "adjacency", "G", "graph", "W")
+MAT_NAMES = ("network", "net", "a", "adj", "adjacency", "g", "graph", "w")
+MAT_LABELS = ("group", "labels", "label", "y", "gnd", "class")
+MAT_FEATURES = ("features", "feat", "x", "attributes", "attrb", "fea")
 MAT_KINDS = ("sparse", "double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
@@ -231,38 +233,74 @@ def _is_cell(text: str, integer: bool) -> bool:
 def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
     """Read the adjacency matrix of a ``.mat`` file: ``network``, ``net``, ``A`` ..., else its first square sparse one.
 
-    A matrix ``group`` with a row a node, as BlogCatalog has it, holds the labels: what is not zero is one.
+    A matrix ``group``, ``label`` ... with a row a node holds the labels: a vector the classes, a matrix several labels a node, what is
+    not zero being one. ``features``, ``attributes`` ... of n rows are the features. Small and capital letters are alike.
     """
     import scipy.sparse
 
     file = MatFile(blob)
     square = {v.name: v for v in file.variables if len(v.shape) == 2 and v.shape[0] == v.shape[1] > 1}
-    names = [name for name in MAT_NAMES if name in square and square[name].kind in MAT_KINDS]
+    usable = [v for v in square.values() if v.kind in MAT_KINDS]
+    names = [v.name for name in MAT_NAMES for v in usable if v.name == name or v.name.lower() == name]
     names += [name for name, variable in square.items() if variable.kind == "sparse"]
     if not names:
         found = [f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in file.variables[:6]]
         wanted = ", ".join(MAT_NAMES[:4])
         raise blob.error(f"found {', '.join(found) or 'nothing'}, expected a square matrix called {wanted} ...")
-    matrix = file.read(square[names[0]])
-    table = to_table(blob, scipy.sparse.coo_matrix(matrix), options)  # of a full matrix what is not 0
-    group = next((v for v in file.variables if v.name == "group" and v.kind in MAT_KINDS and len(v.shape) == 2), None)
-    if group is None or options.labels is not None:
-        return table
-    if group.shape[0] != table.num_nodes or group.shape[1] < 2:
-        reading.note(blob.name, f"group of shape {group.shape} is not read as labels, expected ({table.num_nodes}, 2 or more)")
-        return table
-    table.ndata["label"] = (_dense(file, group) != 0).astype(np.float32)
+    table = to_table(blob, scipy.sparse.coo_matrix(file.read(square[names[0]])), options)  # of a full matrix what is not 0
+    if len(dict.fromkeys(names)) > 1 and not any(name.lower() in MAT_NAMES for name in names):
+        note(blob.name, f"{names[0]!r} is read as the adjacency matrix; not {', '.join(list(dict.fromkeys(names))[1:4])}")
+    others = [v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and v.name != names[0] and not v.is_complex]
+    if options.labels is None:
+        _mat_labels(file, table, _named(others, MAT_LABELS))
+    if options.features is None:
+        _mat_features(file, table, _named(others, MAT_FEATURES))
     return table
+
+
+def _named(variables: list[Variable], names: tuple[str, ...]) -> list[Variable]:
+    return [v for name in dict.fromkeys(map(str.lower, names)) for v in variables if v.name.lower() == name]
+
+
+def _mat_labels(file: MatFile, table: EdgeTable, found: list[Variable]) -> None:
+    n = table.num_nodes
+    fitting = [v for v in found if v.shape[0] == n or v.shape == (1, n)]
+    for variable in found:
+        if variable not in fitting:
+            note(table.name, f"{variable.name!r} of shape {variable.shape} is not read as labels, expected {n} rows")
+    if not fitting:
+        return
+    if len(fitting) > 1:
+        note(table.name, f"{fitting[0].name!r} is read as the labels; not {', '.join(v.name for v in fitting[1:])}")
+    values = _dense(file, fitting[0])
+    if 1 not in values.shape:
+        table.ndata["label"] = (values != 0).astype(np.float32)
+        return
+    values = values.reshape(-1).astype(np.float64)
+    if not np.isfinite(values).all() or (values != np.rint(values)).any():
+        note(table.name, f"{fitting[0].name!r} holds numbers that are no classes: not read as labels, which --task regression can take")
+        return
+    classes, numbers = np.unique(values, return_inverse=True)
+    table.ndata["label"], table.ndata["class_names"] = numbers.reshape(-1).astype(np.int64), [f"{value:.0f}" for value in classes]
+
+
+def _mat_features(file: MatFile, table: EdgeTable, found: list[Variable]) -> None:
+    fitting = [v for v in found if v.shape[0] == table.num_nodes]
+    if fitting:
+        values = _dense(file, fitting[0])
+        if not np.isfinite(values).all():
+            raise file.blob.error(f"{fitting[0].name!r} holds a value that is NaN or infinite, expected finite features")
+        table.ndata["feat"] = as_float32(values, table.name, "feature")
 
 
 def read_mat_rows(blob: Blob, names: tuple[str, ...]) -> numpy.ndarray:
     """(rows, columns) float64: the first of these variables of a ``.mat`` file, else the only matrix in it."""
     file = MatFile(blob)
-    found = {v.name: v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and not v.is_complex}
-    name = next((name for name in names if name in found), next(iter(found)) if len(found) == 1 else None)
-    if name is None:
-        raise blob.error(f"found {', '.join(found) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}")
-    values = _dense(file, found[name]).astype(np.float64)
+    able = [v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and not v.is_complex]
+    found = _named(able, names) or (able if len(able) == 1 else [])
+    if not found:
+        raise blob.error(f"found {', '.join(v.name for v in able) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}")
+    values = _dense(file, found[0]).astype(np.float64)
     return values.T if len(values) == 1 else values  # MATLAB's vectors may lie
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from graphkit.errors import DataError
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+CLASS_SUFFIXES = (".cmty", ".gmt", ".json")  # see class_files
 WHOLE = r"^(0|[1-9][0-9]{0,17})$"  # an integer id as it is written; 007 and 1.0 are others
 
 
@@ -29,6 +30,7 @@ class NodeRows:
     names: list[str] | None = None
     width: int = 0
     ids: numpy.ndarray | None = None
+    kind: str | None = None  # what a form says of its labels: "multilabel"
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -211,6 +213,11 @@ def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> 
 
         with one_line(blob, "an array"):
             return MatrixRows(blob, *arrays.read_matrix(blob))
+    if blob.suffix in CLASS_SUFFIXES:
+        from graphkit.datasets import class_files
+
+        with one_line(blob, blob.suffix[1:]):
+            return class_files.open_rows(blob)
     if format_of(blob) == "mat":
         from graphkit.datasets import matrices
 
@@ -220,7 +227,7 @@ def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> 
         with one_line(blob, "Parquet"):
             return ParquetRows(blob)
     if format_of(blob) != "edge list":
-        raise blob.error(f"found {format_of(blob)}, expected npy, npz, mat, csv, tsv or Parquet")
+        raise blob.error(f"found {format_of(blob)}, expected npy, npz, mat, csv, tsv, Parquet, json, cmty or gmt")
     with one_line(blob, "a table"):
         return TextRows(_with_row_names(open_table(blob, None, None, known)))
 
