@@ -83,6 +83,8 @@ _edge_options = compose(
                  help="Columns of the edge list, by name or number from 0; SRC,DST,TIME[,...] of events."),
     click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
     click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
+    click.option("--read-as", type=click.Choice(["edges", "adjacency", "user-items"]),
+                 help="What a line of a text is: an edge, a node and its neighbours, or a user and items.  [default: edges]"),
     click.option("--weight", metavar="COLUMN", help="Column with edge weights."),
     click.option("--directed/--undirected", default=False, help="Whether edges have a direction.  [default: undirected]"),
     click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
@@ -132,7 +134,7 @@ machine_options = compose(
 # Options that name a file with ids of nodes, one a line.
 ID_LISTS = ("nodes", "seed_file", "target_file", "noisy", "positives", "negatives")
 READ_FIELDS = [
-    "columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits",
+    "columns", "header", "delimiter", "read_as", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits",
     "id_column", "unlabelled", "label_kind",
 ]  # fmt: skip
 

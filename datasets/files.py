@@ -75,6 +75,8 @@ class ReadOptions:
         none of them has may be one of a list of nodes.
     unlabelled: labels that mean "no label", see :mod:`graphkit.datasets.labels`. label_kind: ``"classification"``, ``"multilabel"`` or
         ``"regression"``; None reads it off the labels, never as a regression.
+    read_as: what the lines of a text are: ``"edges"``, ``"adjacency"`` (a node and its neighbours) or ``"user-items"``, see
+        :mod:`graphkit.datasets.line_lists`; None reads edges and refuses what may be one of the others.
     """
 
     columns: str | None = None
@@ -90,6 +92,7 @@ class ReadOptions:
     id_column: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
     label_kind: str | None = None
+    read_as: str | None = None
     id_column_elsewhere: bool = False
 
     def __post_init__(self):
@@ -100,6 +103,8 @@ class ReadOptions:
             found = getattr(self, name)
             if found not in allowed:
                 raise UsageError(f"--{name.replace('_', '-')}: found {found!r}, expected {' or '.join(allowed)}")
+        if self.read_as not in (None, "edges", "adjacency", "user-items"):
+            raise UsageError(f"--read-as: found {self.read_as!r}, expected edges, adjacency or user-items")
         if self.label_kind not in (None, "classification", "multilabel", "regression"):
             raise UsageError(f"--task: found {self.label_kind!r}, expected classification, multilabel or regression")
 
@@ -157,6 +162,14 @@ def read_edges(blob: Blob, options: ReadOptions):
         from graphkit.datasets.not_edges import refuse_file
 
         refuse_file(blob)
+    if format_of(blob) == "edge list" and options.read_as != "edges":
+        from graphkit.datasets import line_lists
+
+        if options.read_as is not None:
+            with one_line(blob, options.read_as):
+                return line_lists.read_lists(blob, options)
+        if options.columns is None and options.delimiter is None:
+            line_lists.refuse_lists(blob)
     with one_line(blob, format_of(blob)):
         return getattr(import_module(module), function)(blob, options)
 

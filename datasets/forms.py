@@ -95,7 +95,7 @@ def load(form: Form, path: str, read: ReadOptions, many: bool = False) -> Loaded
 
 def changed(read: ReadOptions) -> list[str]:
     """Names of the options that are not at their default."""
-    return [item.name for item in fields(read) if getattr(read, item.name) != item.default]
+    return [item.name for item in fields(read) if item.name != "id_column_elsewhere" and getattr(read, item.name) != item.default]
 
 
 def _entry(path: Path, read: ReadOptions) -> OwnEntry:

@@ -58,11 +58,15 @@ def refuse_file(blob: Blob) -> None:
         raise blob.error("found a mesh (Wavefront .obj), expected a graph; its faces have to be turned into edges first")
 
 
-def first_pair(blob: Blob, names: list[str] | None, width: int) -> tuple[int, int]:
-    """The first two columns, but for one that counts the rows, as pandas writes it."""
+def first_pair(blob: Blob, names: list[str] | None, width: int, rows: list[list[str]]) -> tuple[int, int]:
+    """The first two columns, but for one that counts the rows, as pandas writes it; of triples (head, relation, tail) the outer ones."""
     if names and names[0].strip().lower() in ROW_NAMES and width > 2:
         note(blob.name, f"column 0 {names[0]!r} counts the rows and is not read")
         return 1, 2
+    if names is None and width == 3 and len(rows) > 2 and all(len(row) == 3 for row in rows):
+        heads, words, tails = ({row[place] for row in rows} for place in range(3))
+        if len(words) < max(len(heads), len(tails)) and not words & (heads | tails) and not any(map(is_number, words)):
+            return 0, 2
     return 0, 1
 
 

@@ -72,7 +72,7 @@ def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, wi
     pick = [next((lower.index(word) for word in known if word in lower), None) for known in (SOURCES, TARGETS, WEIGHTS)]
     guessed = options.columns is None and (pick[0] is None or pick[1] is None or pick[0] == pick[1])
     if guessed:
-        pick[:2] = not_edges.first_pair(blob, names, width)
+        pick[:2] = not_edges.first_pair(blob, names, width, rows or [])
     if len(words) >= 2 and options.columns is not None:
         pick[:2] = [find_column(blob, word, names, width, "--columns") for word in words[:2]]
     if options.weight is not None or len(words) == 3:

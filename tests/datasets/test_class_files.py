@@ -64,7 +64,8 @@ def test_json_of_features_and_labels(graph, tmp_path):
 
 @pytest.mark.parametrize(("name", "text", "said"), [
     ("x.json", "{", "not JSON"), ("x.json", "[" * 100_000, "JSON nested too deeply"), ("x.json", "3", "a JSON int, expected"),
-    ("x.json", '{"10": [1], "20": 3}', "values of several kinds"), ("x.json", '{"10": ["a"], "20": [1]}', "expected lists of whole numbers"),
+    ("x.json", '{"10": [1], "20": 3}', "values of several kinds"), 
+    ("x.json", '{"10": ["a"], "20": [1]}', "expected lists of whole numbers"),
     ("x.json", '{"10": [-1], "20": [1]}', "feature number -1"), ("x.json", '{"10": [99999999], "20": [1]}', "feature number 99999999"),
     ("x.json", '{"10": [0.5], "20": [1, 2]}', "lists of 1 to 2 values"), ("x.json", '{"10": [0.5, NaN], "20": [1, 2]}', "feature nan"),
     ("x.json", "[[1, 2], [3]]", "lists of 1 to 2 values"), ("x.json", "\udcff", "is not UTF-8"),
@@ -100,7 +101,8 @@ def test_labels_and_features_inside_a_mat(tmp_path, names, shape):
 
 def test_a_mat_with_two_candidates_says_which(tmp_path):
     matrix = sp.csc_matrix(np.ones((4, 4)) - np.eye(4))
-    scipy.io.savemat(tmp_path / "g.mat", {"Network": matrix, "Label": np.array([[0.0], [1], [0], [1]]), "Class": np.array([[1.0], [2], [3], [4]])})
+    labels = {"Label": np.array([[0.0], [1], [0], [1]]), "Class": np.array([[1.0], [2], [3], [4]])}
+    scipy.io.savemat(tmp_path / "g.mat", {"Network": matrix, **labels})
     found = datasets.load(str(tmp_path / "g.mat"))
     assert found.labels.tolist() == [0, 1, 0, 1]
     assert found.reading == (f"{tmp_path / 'g.mat'}: 'Label' is read as the labels; not Class",)
