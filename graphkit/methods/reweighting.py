@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import UsageError
 from graphkit.lazy import torch
 from graphkit.methods.base import LearnerConfig, LinkLearner
@@ -30,6 +30,11 @@ class ReweightConfig(LearnerConfig):
     reweight_normalize: str = option("receiver", "tc: end whose edges are normalised together; the official code's is the sender",
                                      choices=("receiver", "sender"))  # fmt: skip
 
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """The options of the re-weighting where there is none."""
+        names = ("alpha", "interval", "warm_up", "aggregation", "normalize")
+        return idle_unless(self.reweight == "tc", "--reweight none", *(f"reweight_{name}" for name in names))
+
 
 class Reweighted(LinkLearner):
     """A link learner that scores its own edges every few epochs and passes messages with weights raised by the scores.
@@ -48,7 +53,11 @@ class Reweighted(LinkLearner):
     def prepare_reweighting(self) -> None:
         """Forget scores of an earlier training; raises :class:`UsageError` for what cannot be re-weighted."""
         self.edge_scores = None
-        if self.config.reweight == "tc" and self.config.val_edges_at_test:
+        config = self.config
+        if config.reweight == "tc" and 0 < config.epochs <= config.reweight_warm_up:
+            text = f"--reweight-warm-up is {config.reweight_warm_up}, expected less than --epochs {config.epochs}"
+            raise UsageError(f"{text}: no edge would ever be re-weighted")
+        if config.reweight == "tc" and config.val_edges_at_test:
             raise UsageError("--reweight tc and --val-edges-at-test exclude each other: validation edges have no weights")
 
     def on_epoch_start(self, epoch: int) -> None:

@@ -17,6 +17,18 @@ from graphkit.methods.node.largegt import LargeGTConfig
 
 NODES, GRAPHS = "sbm:n=60,k=2,features=4", "csl:copies=5"
 REFUSED = [
+    ("ncn", "karate", "--pt 0.3", "--pt is 0.3, but --variant ncn"),
+    ("ncn", "karate", "--depth 2", "--depth is 2, but --variant ncn"),
+    ("gae-cn", "karate", "--no-use-xlin", "--use-xlin is false, but --variant gae-cn"),
+    ("gae", "karate", "--predictor-edge-dropout 0.1", "--predictor-edge-dropout is 0.1, but --variant gae"),
+    ("ncnc", "karate", "--no-tlr --no-tlr-dedup", "--tlr-dedup is false, but --no-tlr"),
+    ("ncnc", "karate", "--reweight-alpha 2", "--reweight-alpha is 2.0, but --reweight none"),
+    ("gcn-link", "karate", "--heads 2", "--heads is 2, but --conv gcn"),
+    ("gcn-link", "karate", "--decoder dot --decoder-layers 3", "--decoder-layers is 3, but --decoder dot"),
+    ("sage-link", "karate", "--fanout 5", "--fanout is 5, but --sampler full"),
+    ("gcn-link", "karate", "--reweight-warm-up 2", "--reweight-warm-up is 2, but --reweight none"),
+    ("cn", "karate", "--beta 0.1", "--beta is 0.1, but --score cn"),
+    ("katz", "karate", "--teleport 0.1", "--teleport is 0.1, but --score katz"),
     ("lagcnii", NODES, "--norm batch", "--norm is batch, but --backbone gcnii does not use it"),
     ("lagcnii", NODES, "--act elu", "--act is elu, but --backbone gcnii"),
     ("lagcnii", NODES, "--input-dropout 0.1", "--input-dropout is 0.1, but --backbone gcnii"),

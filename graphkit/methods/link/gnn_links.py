@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import dgl, np, torch
 from graphkit.methods.reweighting import ReweightConfig, Reweighted
@@ -44,6 +44,18 @@ class GNNLinksConfig(ReweightConfig):
     saint_budget: tuple[int, ...] = option((500, 4), "saint: nodes, edges, or walks and their length", min=1)
     val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
     clip_norm: float = option(1.0, "clip the gradients of encoder and decoder to this norm each; 0: no clipping", min=0)
+
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """What layer, decoder and sampler have no use for."""
+        sampler = f"--sampler {self.sampler}"
+        return {
+            **super().idle(data),
+            **idle_unless(self.conv == "gat", f"--conv {self.conv}", "heads"),
+            **idle_unless(self.decoder == "mlp", f"--decoder {self.decoder}", "decoder_layers"),
+            **idle_unless(self.sampler in ("neighbor", "labor", "shadow"), sampler, "fanout"),
+            **idle_unless(self.sampler == "cluster", sampler, "parts", "parts_per_batch"),
+            **idle_unless(self.sampler == "saint", sampler, "saint_mode", "saint_budget"),
+        }
 
 
 class GNNLinks(Reweighted):
@@ -89,6 +101,12 @@ class GNNLinks(Reweighted):
         self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
         if config.epochs:
             self.sampler = self._make_sampler()
+
+    def on_epoch_start(self, epoch: int) -> None:
+        """Score the edges where it is due; raises :class:`UsageError` where nothing would be trained."""
+        if epoch == 0 and self.config.lr == 0:
+            raise UsageError("--lr is 0: nothing would be trained; expected more than 0, or --epochs 0")
+        super().on_epoch_start(epoch)
 
     def _message_graph(self, graph):
         graph = _bare(graph)

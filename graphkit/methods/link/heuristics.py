@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.lazy import np, torch
 from graphkit.methods.base import LearnerConfig, LinkLearner
 
@@ -27,6 +27,15 @@ class HeuristicConfig(LearnerConfig):
     tolerance: float = option(1e-6, "ppr: stop when a source's change is at most this, in sum over nodes", min=1e-12)
     block: int = option(256, "katz and ppr: sources at once; bounds memory", min=1)
     val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
+
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """Options of other scores."""
+        return {
+            **super().idle(data),
+            **idle_unless(self.score == "katz", f"--score {self.score}", "beta", "max_length"),
+            **idle_unless(self.score == "ppr", f"--score {self.score}", "teleport", "tolerance"),
+            **idle_unless(self.score in ("katz", "ppr"), f"--score {self.score}", "block"),
+        }
 
 
 class Heuristic(LinkLearner):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphkit.config import option
+from graphkit.config import idle_unless, option
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import np, torch
 from graphkit.methods.reweighting import ReweightConfig, Reweighted
@@ -68,6 +68,20 @@ class NCNCConfig(ReweightConfig):
     clip_norm: float = option(0.0, "clip the gradients of encoder and predictor to this norm each; 0: no clipping", min=0)
     init_from: str | None = option(None, "run folder whose model training starts from", path=True)
     init_parts: str = option("all", "what to take from that run", choices=("all", "encoder"))
+
+    def idle(self, data: str | None = None) -> dict[str, str]:
+        """What the variant has no use for."""
+        completes, pools = self.variant in ("ncnc", "ncnc2"), self.variant != "gae"
+        completion = ("depth", "scale", "offset", "pt", "alpha", "learn_pt", "clean_recursion", "trn_deg", "tst_deg", "split_size")
+        return {
+            **super().idle(data),
+            **idle_unless(completes, f"--variant {self.variant}", *completion),
+            **idle_unless(pools, "--variant gae", "predictor_edge_dropout"),
+            **idle_unless(pools and self.variant != "gae-cn", f"--variant {self.variant}", "use_xlin"),
+            **idle_unless(self.tlr, "--no-tlr", "tlr_dedup"),
+            **idle_unless(self.init_from is not None, "a run without --init-from", "init_parts"),
+            **idle_unless(self.conv == "gcn", f"--conv {self.conv}", "layer_norm"),
+        }
 
     @property
     def recursion_depth(self) -> int:
@@ -141,6 +155,8 @@ class NCNC(Reweighted):
             self._take_over(self.config.init_from)
         elif epoch == 0 and self.config.lr == 0:
             raise UsageError(self._two_stages())
+        if epoch == 0 and self.config.predictor_lr == 0 and (self.config.init_from is None or self.config.init_parts == "encoder"):
+            raise UsageError("--predictor-lr is 0 and no run gives the predictor's weights: it would stay random; expected more than 0")
         super().on_epoch_start(epoch)
 
     def _two_stages(self) -> str:

@@ -132,3 +132,8 @@ def test_wrong_options():
 def test_wrong_fanout(blocks_graph):
     with pytest.raises(UsageError, match="--fanout has 3 numbers, expected 1 or 2"):
         fit(GNNLinks(**SMALL, sampler="neighbor", fanout=(1, 2, 3)), blocks_graph)
+
+
+def test_nothing_to_train_is_refused(random_graph):
+    with pytest.raises(UsageError, match="--lr is 0: nothing would be trained"):
+        fit(GNNLinks(hidden_dim=8, lr=0.0, epochs=2), random_graph)

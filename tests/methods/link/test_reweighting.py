@@ -204,6 +204,8 @@ def test_no_strength_is_no_change(dataset, method, options):
     (GNNLinks, {**GNN, "conv": "gat"}, "--reweight tc: found --conv gat"),
     (GNNLinks, {**GNN, "val_edges_at_test": True}, "--reweight tc and --val-edges-at-test exclude each other"),
     (NCNC, {**NCN, "lr": 0.0}, "--reweight tc: found --lr 0"),
+    (NCNC, {**NCN, "reweight_warm_up": 3}, "--reweight-warm-up is 3, expected less than --epochs 3: no edge would ever be re-weighted"),
+    (GNNLinks, {**GNN, "reweight_warm_up": 9}, "--reweight-warm-up is 9, expected less than --epochs 3"),
 ])  # fmt: skip
 def test_what_cannot_be_reweighted(dataset, method, options, message):
     with pytest.raises(UsageError, match=message):
