@@ -107,6 +107,7 @@ def compare(first: str, second: str, output: str | None, as_json: bool):
     Example:
       graphkit runs compare runs/ncn-cora runs/gcn-link-cora
     """
+    from graphkit.cli.train import ALWAYS_ONE
     from graphkit.evaluation.protocols import require_same
     from graphkit.runs import load_run
 
@@ -127,7 +128,11 @@ def compare(first: str, second: str, output: str | None, as_json: bool):
     if as_json:
         echo_json(rows)
         return
-    click.echo(table([tuple(row.values()) for row in rows], ("metric", first, second, "difference", "p", "seeds")))
+    ones = {name for result in (left, right) for name, parts in result.get("always_one", {}).items() if "test" in parts}
+    cells = [(row["metric"] + (" *" if row["metric"] in ones else ""), *list(row.values())[1:]) for row in rows]
+    click.echo(table(cells, ("metric", first, second, "difference", "p", "seeds")))
+    if ones.intersection(row["metric"] for row in rows):
+        click.echo(ALWAYS_ONE)
 
 
 def _embedding_table(result: dict[str, Any]) -> str:

@@ -25,6 +25,8 @@ from graphkit.cli.options import (
 )
 from graphkit.errors import UsageError, did_you_mean
 
+ALWAYS_ONE = "* 1 whatever the scores, by OGB's rule: fewer than k negatives"
+
 
 class TrainGroup(click.Group):
     """One command per learner, made from its sheet and its Config when it is asked for."""
@@ -199,7 +201,7 @@ def result_table(result: dict[str, Any]) -> str:
     if result.get("selection"):
         head += f"\nprotocol {result['protocol']}: {result['selection']}; epoch {result['best_epochs'][0]}"
     tail = f"{result['parameters']:,} parameters, {result['seconds']:.1f} s, peak {result['peak_rss_mb']:.0f} MB"
-    more = ["* 1 whatever the scores, by OGB's rule: fewer than k negatives"] if result.get("always_one") else []
+    more = [ALWAYS_ONE] if result.get("always_one") else []
     more += [f"{name}: {value:.4g}" for name, value in result.get("report", {}).items()]
     return "\n".join([head, table(rows, ("metric", "valid", "test", "epoch")), *more, tail])
 

@@ -77,3 +77,7 @@ def test_hits_among_fewer_negatives_are_marked(tmp_path):
     assert "* 1 whatever the scores, by OGB's rule: fewer than k negatives" in done.stdout.splitlines()
     shown = subprocess.run([*GRAPHKIT, "runs", "show", str(tmp_path / "run")], capture_output=True, text=True, timeout=100).stdout
     assert rows["hits@100"] in shown
+    words = ["runs", "compare", str(tmp_path / "run"), str(tmp_path / "run")]
+    compared = subprocess.run([*GRAPHKIT, *words], capture_output=True, text=True, timeout=100).stdout.splitlines()
+    assert any(line.startswith("hits@100 *") for line in compared) and any(line.startswith("hits@1 ") for line in compared)
+    assert compared[-1].startswith("* 1 whatever the scores")
