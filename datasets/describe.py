@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +17,10 @@ from graphkit.reading import Reinterpreted
 if TYPE_CHECKING:
     import dgl
 
+    from graphkit.datasets.files import ReadOptions
 
-def describe(name: str, *, read=None) -> dict[str, Any]:
+
+def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     """Describe the whole graph, and the default split and metric of each task."""
     entry = catalogue.entries().get(name)
     loaded = datasets._loaded(name, read)  # loaded once: the splits of all tasks are made from it
@@ -33,7 +37,46 @@ def describe(name: str, *, read=None) -> dict[str, Any]:
     source = whole.source
     report.update(paper=source.paper, licence=source.licence, url=source.url, version=source.version)
     report["checksum"] = whole.checksum()
+    if datasets.is_own(name):
+        report["format"], report["use"] = _format(name, read), _use(name, read, whole)
     return report
+
+
+def _format(name: str, read: ReadOptions | None) -> str:
+    """What a user's file or folder was found to be."""
+    from graphkit.datasets import files, forms
+
+    form = forms.find(name, read)
+    if form is not None:
+        return form.says
+    if name == files.STDIN:
+        return "a graph from stdin"
+    kind = files.format_of(files.read_blob(name))
+    article = "an" if kind[0] in "aeiou" or kind == "npz" else "a"
+    return f"{article} {kind}" if kind == "edge list" else f"{article} {kind} file"
+
+
+def _use(name: str, read: ReadOptions | None, dataset: GraphDataset) -> str:
+    """A command that goes on from here, with the options that it was read with."""
+    words = ["graphkit"]
+    if dataset.graphs is not None:
+        learner = "gine" if "feat" in dataset.graphs[0].edata else "gin"
+        words += ["train", learner] if dataset.graph_labels is not None else ["encode", "--pe", "rwse:8"]
+    elif dataset.labels is not None:
+        words += ["train", "gcn"]
+    else:
+        words += ["train", "ncn"]
+    words += ["--dataset", name]
+    for item in dataclasses.fields(read) if read is not None else ():
+        value = getattr(read, item.name)
+        if value == item.default or item.name == "id_column_elsewhere":
+            continue
+        flag = "--task" if item.name == "label_kind" else f"--{item.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag[2:]}")
+        else:
+            words += [word for one in (value if isinstance(value, tuple) else (value,)) for word in (flag, str(one))]
+    return shlex.join(words)
 
 
 def _tasks(dataset: GraphDataset, generator: synthetic.Generator | None = None) -> list[str]:

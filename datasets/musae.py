@@ -11,7 +11,7 @@ from graphkit import reading as notes
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.build import check, check_ids, graph_of, integer_table, multi_hot, reading, set_features, set_labels
 from graphkit.datasets.catalogue import Entry
-from graphkit.datasets.files import memory_limit
+from graphkit.datasets.files import memory_limit, read_blob
 from graphkit.datasets.splits import Loaded
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -95,8 +95,8 @@ def read_edges(entry: Entry, stem: str, n: int) -> dgl.DGLGraph:
 
 def read_lists(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
     """(nodes, feature numbers), one entry for each in ``{node: [numbers]}``."""
-    with reading(path, "a dictionary of feature numbers"), open(path, encoding="utf-8") as file:
-        return lists_of(json.load(file))
+    with reading(path, "a dictionary of feature numbers"):
+        return lists_of(json.loads(read_blob(path, "a dictionary of feature numbers").data.decode("utf-8")))
 
 
 def lists_of(table: Mapping[str, Iterable[int]]) -> tuple[numpy.ndarray, numpy.ndarray]:

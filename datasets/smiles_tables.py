@@ -59,9 +59,6 @@ def load(path: str | Path, read: ReadOptions) -> Loaded:
     refused = np.bincount(parsed.state, minlength=len(STATES)).tolist()
     if refused[0] == 0:
         raise blob.error(f"none of {len(texts)} rows is SMILES that RDKit accepts, the first is {texts[0][:40]!r}")
-    if sum(refused[1:]):
-        notes.note(blob.name, f"RDKit refuses {sum(refused[1:])} of {len(texts)} molecules; kept: {refused[1]} without the check of "
-                              f"valences, {refused[2]} as one placeholder atom")  # fmt: skip
     dataset = GraphDataset(name, graphs=parsed.graphs(), class_names=classes)
     dataset.graph_labels = None if labels is None else as_tensor(labels)
     return Loaded(dataset, defaults={} if labels is None else {"graph": ("random-0.8/0.1/0.1", metric)})

@@ -79,10 +79,15 @@ def _load(name: str, source: str, blobs: dict[str, Blob], read: ReadOptions) -> 
         held[part], before = left, np.union1d(before, left)
     rng, known = np.random.default_rng(0), np.stack([before // n, before % n], axis=1)
     pairs = {part: np.stack([code // n, code % n], axis=1) for part, code in (("train", codes["train"]), *held.items())}
-    count = len(held["valid"]) + len(held["test"])
-    negatives = non_edges(known, n, count, rng, read.directed, name)
-    valid, test = (EdgeSet(pairs[part], neg=neg) for part, neg in
-                   zip(("valid", "test"), np.split(negatives, [len(held["valid"])])))  # fmt: skip
+    counts = [len(held["valid"]), len(held["test"])]
+    possible = n * (n - 1) // (1 if read.directed else 2) - len(known)
+    if possible < sum(counts):
+        notes.note(source, f"only {possible} pairs are without a triple, fewer negatives than the {sum(counts)} held-out pairs")
+        counts = [possible // 2, possible - possible // 2]
+        if not min(counts):
+            raise DataError(f"{source}: {possible} pairs of entities are without a triple, expected some to tell links from")
+    negatives = np.split(non_edges(known, n, sum(counts), rng, read.directed, name), counts[:1])
+    valid, test = (EdgeSet(pairs[part], neg=neg) for part, neg in zip(("valid", "test"), negatives))
     graph = graph_of(pairs["train"][:, 0], pairs["train"][:, 1], n, directed=read.directed, simple=True)
     dataset = GraphDataset(name, graph, directed=read.directed, node_ids=np.array(list(entities), dtype=object))
     return Loaded(dataset, links=LinkSplit(EdgeSet(pairs["train"]), valid, test), links_name="given")

@@ -288,6 +288,21 @@ def test_real_molecules_by_path(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.graph_labels.numpy().ravel(), pandas.read_csv(place)[target].to_numpy(np.float32))
 
 
+def test_info_says_what_was_found_and_what_to_run(use_tiny, tmp_path):
+    for name, (says, use) in {
+        "heterophilous/minesweeper.npz": ("a graph in the form of the heterophilous benchmark", "train gcn"),
+        "tu-raw/ENZYMES": ("a set of graphs in TUDataset's raw form", "train gin"),
+        "seal-links/USAir.mat": ("a mat file", "train ncn"),
+    }.items():
+        found = datasets.info(str(use_tiny / name))
+        assert (found["format"], found["use"]) == (says, f"graphkit {use} --dataset {use_tiny / name}")
+    (tmp_path / "my g.csv").write_text("0,1,5\n1,2,6\n2,3,7\n3,0,8\n")
+    found = datasets.info(str(tmp_path / "my g.csv"), read=ReadOptions(weight="2", directed=True))
+    assert found["format"] == "an edge list"
+    assert found["use"] == f"graphkit train ncn --dataset '{tmp_path / 'my g.csv'}' --directed --weight 2"
+    assert "format" not in datasets.info("karate")
+
+
 # Options and hostile files ---------------------------------------------------------------------------------------------
 
 

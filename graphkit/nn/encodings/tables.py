@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from graphkit.nn.encodings.structure import Structure
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
+
+log = logging.getLogger("graphkit")
+
 
 def parts(dataset: GraphDataset) -> tuple[list[Structure], np.ndarray]:
     """Return the structure of each graph of a data set, in order, and the (G,) numbers of their nodes."""
@@ -47,6 +51,10 @@ def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int |
         out["graph"] = np.repeat(np.arange(len(sizes)), sizes)
     for encoding in encodings:
         values = np.concatenate(arrays(structures, encoding.raw, threads))
+        missing = np.isnan(values.reshape(len(values), values.shape[1] if values.ndim > 1 else 1, -1)).any(2)
+        if missing.any():
+            log.warning("%s: %s has no value in %d of %d places, where a graph has fewer nodes than it asks for; they are empty",
+                        dataset.name, encoding.name, missing.sum(), missing.size)  # fmt: skip
         if WORDS[encoding.name].raw.startswith("lap"):
             out[encoding.name], out[f"{encoding.name}_eigenvalue"] = values[..., 0], values[..., 1]
         else:
