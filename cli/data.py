@@ -22,6 +22,7 @@ from graphkit.cli.options import (
     table,
 )
 from graphkit.errors import UsageError, did_you_mean
+from graphkit.lazy import np
 
 LAZY = {"convert": ("graphkit.cli.convert", "A graph file in another format.")}
 
@@ -130,7 +131,7 @@ def info(name: str, as_json: bool, **values):
         elif key == "degree":
             rows.append((key, ", ".join(f"{word} {number:g}" for word, number in value.items())))
         elif key == "events":
-            rows.append((key, f"{value['count']:,} of {value['pairs']:,} pairs, from time {value['first']:.10g} to {value['last']:.10g}"))
+            rows.append((key, f"{value['count']:,} of {value['pairs']:,} pairs, from time {value['first']} to {value['last']}"))
         elif value not in (None, ""):
             rows.append((key, {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value))
     width = max(len(key) for key, _ in rows)
@@ -245,12 +246,18 @@ def _negatives(edges: Any) -> Iterator[tuple[int, int]]:
 
 
 def _event_rows(dataset: Any, parts: list, negatives: bool) -> tuple[list[str], list[tuple]]:
-    events, ids = dataset.events, dataset.ids().tolist()
-    rows = []
+    """A row for each event of a part and, with ``negatives``, for each wrong pair in its place, times as they came."""
+    events, ids, rows = dataset.events, dataset.ids().tolist(), []
+    split = dataset.split
+    if split.hides:  # known before the test, but neither trained on nor judged
+        parts = [*parts[:2], ("hidden", np.setdiff1d(np.arange(split.before), np.concatenate([split.train, split.valid]))), parts[2]]
     for part, members in parts:
-        rows += [(k, ids[events.src[k]], ids[events.dst[k]], events.time[k], part) for k in members.tolist()]
-        if negatives and part != "train":
-            given = getattr(dataset.split, f"{part}_neg").reshape(len(members), -1).tolist()
-            rows += [(k, ids[events.src[k]], ids[other], events.time[k], f"{part}_neg")
-                     for k, others in zip(members.tolist(), given) for other in others if other >= 0]  # fmt: skip
+        times, sources = events.times_of(members), events.src[members]
+        rows += [(k, ids[u], ids[v], time, part) for k, u, v, time in zip(members.tolist(), sources, events.dst[members], times)]
+        if negatives and part in ("valid", "test"):
+            given, others = split.negatives(part)
+            given = given.reshape(len(members), -1)
+            others = np.broadcast_to(sources[:, None] if others is None else others.reshape(len(members), -1), given.shape)
+            rows += [(k, ids[u], ids[v], time, f"{part}_neg") for k, time, *several in zip(members.tolist(), times, others, given)
+                     for u, v in zip(*several) if v >= 0]  # fmt: skip
     return ["event", "src", "dst", "time", "part"], rows

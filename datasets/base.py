@@ -76,8 +76,11 @@ class LinkSplit:
 class Events:
     """Interactions in time order; equal times keep the order of the file.
 
-    src, dst: (E,) int64 nodes. time: (E,) float64. weight: (E,) float64, or None. label: (E,) int64 state of the source, or None.
-    feat: (E, F) float32, or None. bipartite: whether sources and destinations share no node.
+    src, dst: (E,) int64 nodes. time: (E,) int64 if all are whole numbers or dates, else float64; differences are to be taken before any
+        conversion, as float64 has 53 bits. weight: (E,) float64, or None. label: (E,) int64 state of the source, or None.
+    feat: (E, F) float32, or None. written: (E,) bytes, the times as their file writes them, or None where numbers are written alike.
+    ticks: how many units of ``time`` are a second, of dates; 1 of numbers. dates: whether the times are dates.
+    bipartite: whether sources and destinations share no node.
     """
 
     src: numpy.ndarray
@@ -86,9 +89,18 @@ class Events:
     weight: numpy.ndarray | None = None
     label: numpy.ndarray | None = None
     feat: numpy.ndarray | None = None
+    written: numpy.ndarray | None = None
+    ticks: int = 1
+    dates: bool = False
 
     def __len__(self) -> int:
         return len(self.time)
+
+    def times_of(self, numbers) -> list[int | float | str]:
+        """Times of events by number as they came: numbers, or text where a number would come out in another form."""
+        if self.written is None:
+            return self.time[numbers].tolist()
+        return [text.decode() for text in self.written[numbers].tolist()]
 
     @property
     def bipartite(self) -> bool:
@@ -103,6 +115,7 @@ class EventSplit:
     valid_neg, test_neg: int64 destinations in place of the true ones: (P,) one random one an event, or (P, K) given ones, at least
         one an event and -1 at the end of a row where an event has fewer than K.
     masked: nodes that training must not see, ascending; empty where the split is transductive.
+    valid_src, test_src: int64 sources of the wrong destinations, shaped alike, where pairs are drawn; None: the event's own.
     """
 
     train: numpy.ndarray
@@ -112,6 +125,17 @@ class EventSplit:
     test_neg: numpy.ndarray
     masked: numpy.ndarray
     before: int
+    valid_src: numpy.ndarray | None = None
+    test_src: numpy.ndarray | None = None
+
+    def negatives(self, part: str) -> tuple[numpy.ndarray, numpy.ndarray | None]:
+        """Wrong destinations of ``"valid"`` or ``"test"``, and their sources where these are not the events' own."""
+        return getattr(self, f"{part}_neg"), getattr(self, f"{part}_src")
+
+    @property
+    def hides(self) -> bool:
+        """Whether there are events before the test that neither train nor validate, which the test then knows of."""
+        return self.before != len(self.train) + len(self.valid)
 
     def history(self, part: str) -> numpy.ndarray:
         """Numbers of all events that a store of the past may hold by the end of ``"valid"`` or ``"test"``, ascending.
@@ -216,9 +240,7 @@ class GraphDataset:
             if value is not None:
                 digest.update(repr(value.tolist()).encode() if np.asarray(value).dtype == object else _bytes(value))
         if self.task == "events":
-            for value in vars(self.events).values():
-                if value is not None:
-                    digest.update(_bytes(value))
+            _update_events(digest, self.events)
         _update_split(digest, self.split)
         return digest.hexdigest()
 
@@ -239,6 +261,17 @@ def _data_tensors(graph) -> list:
 
 def _bytes(array) -> bytes:
     return np.ascontiguousarray(np.asarray(array)).tobytes()
+
+
+def _update_events(digest, events: Events) -> None:
+    time = events.time
+    if time.dtype.kind == "i" and max(abs(int(time.min())), abs(int(time.max()))) <= 1 << 53:
+        time = time.astype(np.float64)  # as whole times were kept before there were int64 ones: a run's checksum stays
+    for value in (events.src, events.dst, time, events.weight, events.label, events.feat):
+        if value is not None:
+            digest.update(_bytes(value))
+    if events.ticks != 1:
+        digest.update(str(events.ticks).encode())
 
 
 def _update_split(digest, split) -> None:

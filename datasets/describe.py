@@ -145,8 +145,8 @@ def _events(events: Events, num_nodes: int) -> dict[str, Any]:
     return {
         "count": len(events),
         "pairs": len(np.unique(events.src * num_nodes + events.dst)),
-        "first": float(events.time[0]),
-        "last": float(events.time[-1]),
+        "first": events.times_of([0])[0],
+        "last": events.times_of([-1])[0],
         "bipartite": events.bipartite,
         "features": None if events.feat is None else int(events.feat.shape[1]),
     }

@@ -1,16 +1,20 @@
 """The user's own events: a row is an interaction with its source, destination and time, in any order of time.
 
 Text or Parquet, as for edges. The columns are those of ``--columns src,dst,time[,weight[,label[,feature...]]]``, by name or number
-from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three. JODIE's
-files are known by their header, see :mod:`graphkit.datasets.jodie_files`. Repeated pairs and self-loops are events like any other.
+from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three that are
+no index. So the tables of TGAT, TGN and DyGLib (``,u,i,ts,label,idx``) are known by their header, and JODIE's files too, see
+:mod:`graphkit.datasets.jodie_files`. Repeated pairs and self-loops are events like any other. Times are numbers or dates, see
+:mod:`graphkit.datasets.event_times`.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
-from graphkit.datasets import jodie_files
+from graphkit import reading
+from graphkit.datasets import event_times, jodie_files
 from graphkit.datasets.events import in_order, static_graph
 from graphkit.datasets.tables import (
     SOURCES,
@@ -32,9 +36,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("graphkit")
 
-TIMES = ("time", "timestamp", "ts", "t", "unixtime")
+# Beside the words for the ends of edges: users and items, as in the tables of interactions.
+EVENT_SOURCES = (*SOURCES, "user", "user_id")
+EVENT_TARGETS = (*TARGETS, "i", "item", "item_id")
+TIMES = ("time", "timestamp", "ts", "t", "unixtime", "unix_time", "date", "datetime")
 LABELS = ("label", "state_label")
-KNOWN = frozenset((*SOURCES, *TARGETS, *TIMES, *WEIGHTS, *LABELS))
+INDEX = ("", "idx", "index", "unnamed: 0", "__index_level_0__")  # the row's own number
+KNOWN = frozenset((*EVENT_SOURCES, *EVENT_TARGETS, *TIMES, *WEIGHTS, *LABELS))
 
 
 def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
@@ -45,7 +53,7 @@ def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
     from graphkit.datasets.base import GraphDataset
     from graphkit.datasets.files import format_of, one_line
 
-    given = [flag for flag in ("features", "labels", "splits") if getattr(options, flag) is not None]
+    given = [flag for flag in ("features", "labels") if getattr(options, flag) is not None]
     given += ["duplicates"] if options.duplicates == "sum" else []
     if given:
         raise UsageError(f"{', '.join('--' + flag for flag in given)}: found with a file of events, expected with a graph only")
@@ -72,20 +80,36 @@ def _from_text(blob: Blob, options: ReadOptions):
     else:
         places = _choose(blob, words, options.weight, table.names, table.width)
         src, dst, _, node_ids, count = read_ids(table, *places["ends"])
+    _refuse_split_dates(table, places)
 
     def numbers(wanted: dict[int, str]):
         import pyarrow
 
+        types = {number: pyarrow.string() if what == "time" else pyarrow.float64() for number, what in wanted.items()}
         try:
-            columns = table.read({number: pyarrow.float64() for number in wanted})
+            columns = table.read(types)
         except ConversionError:
             for number, what in wanted.items():
-                if (wrong := table.find_cell(number, lambda text: not is_number(text))) is not None:
+                wrong = None if what == "time" else table.find_cell(number, lambda text: not is_number(text))
+                if wrong is not None:
                     raise blob.error(f"{what} {wrong[1]!r} in {table.title(number)}, expected a number", wrong[0]) from None
             raise
-        return [finite(table, number, column.to_numpy(), what) for (number, what), column in zip(wanted.items(), columns)]
+        return [
+            event_times.from_texts(column, blob.name, table.title(number), table.error) if what == "time"
+            else finite(table, number, column.to_numpy(), what)
+            for (number, what), column in zip(wanted.items(), columns)
+        ]  # fmt: skip
 
     return (src, dst, node_ids, count), _columns(blob, places, numbers)
+
+
+def _refuse_split_dates(table, places: dict[str, Any]) -> None:
+    """A date and a time of day that a blank parts are two columns, of which the second would be lost."""
+    after = places["time"] + 1
+    line, row = next(table.rows(), (None, []))
+    if after < len(row) and re.match(event_times.DATE, row[after - 1].strip()) and re.match(r"[0-9]{2}:[0-9]{2}", row[after].strip()):
+        found, whole = (f"{row[after - 1]}{mark}{row[after]}" for mark in " T")
+        raise table.blob.error(f"the time {found!r} is parted in two columns, expected {whole} or another separator", line)
 
 
 def _from_parquet(blob: Blob, options: ReadOptions):
@@ -94,9 +118,15 @@ def _from_parquet(blob: Blob, options: ReadOptions):
     places = _choose(blob, _words(options), options.weight, names, len(names))
     table = file.read(columns=[names[place] for place in (*places["ends"], *_numeric(places))])
     ids = parquet_ids(blob, table, *(names[place] for place in places["ends"]))
-    return ids, _columns(
-        blob, places, lambda wanted: [parquet_numbers(blob, names[number], table.column(names[number])) for number in wanted]
-    )
+
+    def numbers(wanted: dict[int, str]):
+        return [
+            event_times.from_parquet(table.column(names[number]), blob.name, names[number]) if what == "time"
+            else parquet_numbers(blob, names[number], table.column(names[number]))
+            for number, what in wanted.items()
+        ]  # fmt: skip
+
+    return ids, _columns(blob, places, numbers)
 
 
 def _words(options: ReadOptions) -> list[str]:
@@ -110,15 +140,12 @@ def _choose(blob: Blob, words: list[str], weight: str | None, names: list[str] |
     """{"ends": two column numbers, "time", "weight", "label": number or None, "features": numbers}."""
     if width < 3:
         raise blob.error(f"found {width} column{'s' * (width > 1)}, expected at least 3 (source, destination, time)")
-    lower = [name.lower() for name in names or []]
-    pick = [next((lower.index(word) for word in known if word in lower), None) for known in (SOURCES, TARGETS, TIMES, WEIGHTS, LABELS)]
-    if None in pick[:3] or len(set(pick[:3])) < 3:
-        pick[:3] = [0, 1, 2]
-        pick[3:] = [place if place not in (0, 1, 2) else None for place in pick[3:]]
     features: list[int] = []
     if words:
         found = [find_column(blob, word, names, width, "--columns") for word in words]
         pick, features = [*found[:5], *[None] * (5 - len(found[:5]))], found[5:]
+    else:
+        pick = _guess(blob, names, width)
     if weight is not None:
         pick[3] = find_column(blob, weight, names, width, "--weight")
     used = [place for place in (*pick, *features) if place is not None]
@@ -126,6 +153,25 @@ def _choose(blob: Blob, words: list[str], weight: str | None, names: list[str] |
         again = next(place for place in used if used.count(place) > 1)
         raise blob.error(f"column {again} is named twice, expected different columns")
     return {"ends": pick[:2], "time": pick[2], "weight": pick[3], "label": pick[4], "features": features}
+
+
+def _guess(blob: Blob, names: list[str] | None, width: int) -> list[int | None]:
+    """Column numbers of source, destination, time, weight and label by the words of the header, else the first three that are no index."""
+    lower = [name.strip().lower() for name in names or []]
+    kinds = (EVENT_SOURCES, EVENT_TARGETS, TIMES, WEIGHTS, LABELS)
+    pick = [next((lower.index(word) for word in known if word in lower), None) for known in kinds]
+    if None not in pick[:3] and len(set(pick[:3])) == 3:
+        if any(word in INDEX for word in lower):
+            ends = " and ".join(names[place] for place in pick[:2])
+            log.info("%s: a table of events with an index: %s are the ends, %s is the time", blob.name, ends, names[pick[2]])
+        return pick
+    first = [place for place in range(width) if place >= len(lower) or lower[place] not in INDEX][:3]
+    if len(first) < 3:
+        raise blob.error(f"found {len(first)} columns beside the index, expected at least 3 (source, destination, time)")
+    if names is not None or width > 3:
+        title = [repr(names[place]) if names and place < len(names) else str(place) for place in first]
+        reading.note(blob.name, f"the columns {', '.join(title)} are taken for source, destination and time; --columns names others")
+    return [*first, *(None if place in first else place for place in pick[3:])]
 
 
 def _numeric(places: dict[str, Any]) -> dict[int, str]:
@@ -138,7 +184,9 @@ def _columns(blob: Blob, places: dict[str, Any], numbers) -> dict[str, Any]:
     """Times, weights, labels and features as arrays by name, those that are there; ``numbers`` reads columns, all at once."""
     wanted = _numeric(places)
     values = dict(zip(wanted, numbers(wanted)))
-    found = {what: values[number] for number, what in wanted.items() if what != "feature"}
+    found = {what: values[number] for number, what in wanted.items() if what not in ("feature", "time")}
+    times = values[places["time"]]
+    found.update(time=times.values, written=times.written, ticks=times.ticks, dates=times.dates)
     if "label" in found:
         label = found["label"]
         wrong = label[(label != np.rint(label)) | (np.abs(label) >= 1 << 53)]

@@ -3,8 +3,13 @@
 Names of splits:
     ``chrono-a/b/c``: cut at the quantiles a and a + b of the times; an event at a cut belongs to the earlier part, so that equal
         times stay together. Every event is judged (transductive).
+    ``chrono-historical-a/b/c``, ``chrono-inductive-a/b/c``: the same parts; the negatives are pairs of the training events, or pairs of
+        the judged part that did not train, see :mod:`graphkit.datasets.event_negatives`.
     ``inductive-a/b/c``: the same cuts. A tenth of all nodes, drawn per seed among those active after the first cut, are masked: an event
-        with one of them neither trains nor validates, and the test judges only events with at least one of them.
+        with one of them neither trains nor validates, and the test judges only events with at least one of them. As NAT has it, a part's
+        negatives are drawn from the destinations of its own and all earlier parts.
+    ``inductive-judged-a/b/c``: the same parts; the test's negatives are drawn from the destinations of the judged events alone, as TGN
+        draws them for new nodes.
     ``tgb``: the parts of ``chrono-0.7/0.15/0.15`` with the negatives that TGB gives, see :mod:`graphkit.datasets.tgb`.
 """
 
@@ -13,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from graphkit.datasets import event_negatives
 from graphkit.datasets.base import Events, EventSplit, GraphDataset
 from graphkit.datasets.build import check, compact, graph_of, integer_table, plain_ids
 from graphkit.datasets.catalogue import Entry
@@ -23,10 +29,16 @@ from graphkit.lazy import np, torch
 if TYPE_CHECKING:
     import numpy
 
-CHRONO, INDUCTIVE = "chrono-0.7/0.15/0.15", "inductive-0.7/0.15/0.15"
+CHRONO = "chrono-0.7/0.15/0.15"
 MASKED_SHARE = 0.1
-# Seeds of the random destinations, the same for every method and every seed of a run, so that differences are the methods'.
-VALID_SEED, TEST_SEED = 0, 2
+# The beginning of a split's name -> the nodes are masked, and where negatives come from.
+FAMILIES = {
+    "chrono": (False, "seen"),
+    "chrono-historical": (False, "historical"),
+    "chrono-inductive": (False, "unseen"),
+    "inductive": (True, "seen"),
+    "inductive-judged": (True, "judged"),
+}
 
 
 def timed_edges(entry: Entry, *, file: str, delimiter: str | None = None, skip: int = 0, labels: bool = False) -> Loaded:
@@ -38,7 +50,7 @@ def timed_edges(entry: Entry, *, file: str, delimiter: str | None = None, skip: 
     rows = integer_table(path, 4 if labels else 3, delimiter=delimiter, skip=skip)
     check(rows[:, :2].min() >= 0, path, f"node {rows[:, :2].min()}", "node numbers from 0")
     ids, (pairs,) = compact(rows[:, :2])
-    events = in_order(pairs[:, 0], pairs[:, 1], rows[:, 2].astype(np.float64), label=rows[:, 3] if labels else None)
+    events = in_order(pairs[:, 0], pairs[:, 1], rows[:, 2], label=rows[:, 3] if labels else None)
     return Loaded(GraphDataset(entry.name, static_graph(events, len(ids)), events=events, node_ids=plain_ids(ids)))
 
 
@@ -55,11 +67,25 @@ def jodie(entry: Entry, *, file: str) -> Loaded:
     return timed_edges(entry, file=file, delimiter=",", skip=1, labels=True)
 
 
-def in_order(src, dst, time, **more) -> Events:
-    """Sort events by time; those at the same time keep their order."""
+def in_order(src, dst, time, *, ticks: int = 1, dates: bool = False, **more) -> Events:
+    """Sort events by time; those at the same time keep their order.
+
+    Raises :class:`DataError` for whole times whose differences do not fit in 64 bits.
+    """
     order = np.argsort(time, kind="stable")
     rest = {key: None if value is None else value[order] for key, value in more.items()}
-    return Events(src[order], dst[order], time[order], **rest)
+    time = time[order]
+    if time.dtype.kind == "i" and len(time) and int(time[-1]) - int(time[0]) >= 1 << 63:
+        raise DataError(f"times from {time[0]} to {time[-1]}, expected ones that are less than 2^63 apart")
+    return Events(src[order], dst[order], time, ticks=ticks, dates=dates, **rest)
+
+
+def quantile(times: numpy.ndarray, share: float):
+    """The last of ascending ``times`` that is at or below their quantile ``share``, interpolated linearly.
+
+    An event is before or at that quantile if and only if it is before or at this time. It is exact for any int64.
+    """
+    return times[int((len(times) - 1) * min(share, 1.0))]
 
 
 def static_graph(events: Events, num_nodes: int):
@@ -69,7 +95,7 @@ def static_graph(events: Events, num_nodes: int):
     codes, first = np.unique(u * max(num_nodes, 1) + v, return_index=True)  # the earliest: events are in order
     graph = graph_of(codes // max(num_nodes, 1), codes % max(num_nodes, 1), num_nodes, simple=True)
     times = np.tile(events.time[other][first], 2)
-    whole = (times == np.rint(times)).all()
+    whole = times.dtype.kind == "i" or ((times == np.rint(times)) & (np.abs(times) < 1 << 63)).all()
     graph.edata["time"] = torch.from_numpy(times.astype(np.int64) if whole else times)
     return graph
 
@@ -84,28 +110,31 @@ def finish_events(
     name, given = name or CHRONO, given or {}
     if name in given:
         return dataset.renamed(task="events", split=given[name](), split_name=name, metric=metric or "mrr", seed=seed, splitter=None)
-    chrono, inductive = parse_fractions(name, "chrono"), parse_fractions(name, "inductive")
-    if (fractions := inductive or chrono) is None:
-        known = [*given, CHRONO, INDUCTIVE]
+    found = {family: fractions for family in FAMILIES if (fractions := parse_fractions(name, family)) is not None}
+    if not found:
+        known = [*given, *(f"{family}-0.7/0.15/0.15" for family in FAMILIES)]
         raise DataError(f"data set {dataset.name!r}: unknown split of events {name!r}{did_you_mean(name, known)}"
-                        f"; expected {' or '.join(known)}, or other fractions")  # fmt: skip
-    split = split_events(dataset, fractions, seed, inductive=inductive is not None)
+                        f"; expected one of {', '.join(known)}, or other fractions")  # fmt: skip
+    ((family, fractions),) = found.items()
+    inductive, negatives = FAMILIES[family]
+    split = split_events(dataset, fractions, seed, inductive=inductive, negatives=negatives)
     splitter = (lambda other: finish_events(dataset, name, metric, other)) if inductive else None
     return dataset.renamed(task="events", split=split, split_name=name, metric=metric or "ap", seed=seed, splitter=splitter)
 
 
-def split_events(dataset: GraphDataset, fractions: Sequence[float], seed: int, *, inductive: bool) -> EventSplit:
+def split_events(dataset: GraphDataset, fractions: Sequence[float], seed: int, *, inductive: bool, negatives: str = "seen") -> EventSplit:
     """Cut the events of a data set by time; only the masked nodes of an inductive split depend on the seed.
 
-    Random destinations are drawn evenly from the distinct ones seen by the end of the part (of all judged events where inductive), as
-    TGN and NAT draw them; one may by chance be the true one. Raises :class:`DataError` where a part is left empty.
+    negatives: ``seen``, drawn evenly from the distinct destinations of the part and of all parts before it, as TGN and NAT draw them;
+    ``judged``, for the test from those of its own events; ``historical`` or ``unseen`` pairs. Raises :class:`DataError` where a part is
+    left empty.
     """
     events = dataset.events
     if events is None:
         raise DataError(f"data set {dataset.name!r}: has no events, expected interactions with times")
     if abs(sum(fractions) - 1) > 1e-9:
         raise DataError(f"split of the events: the fractions sum to {sum(fractions):g}, expected 1")
-    cuts = np.quantile(events.time, [fractions[0], fractions[0] + fractions[1]])
+    cuts = [quantile(events.time, share) for share in (fractions[0], fractions[0] + fractions[1])]
     first, second = np.searchsorted(events.time, cuts, side="right")
     parts = [np.arange(first), np.arange(first, second), np.arange(second, len(events))]
     masked = np.empty(0, dtype=np.int64)
@@ -116,11 +145,17 @@ def split_events(dataset: GraphDataset, fractions: Sequence[float], seed: int, *
     if min(map(len, parts)) == 0:
         found = ", ".join(f"{name} {len(part)}" for name, part in zip(("train", "valid", "test"), parts))
         raise DataError(f"data set {dataset.name!r}: {len(events)} events are too few, or their times too alike, for the split ({found})")
-    known = [np.unique(events.dst[:second]), np.unique(events.dst[parts[2]] if inductive else events.dst)]
-    negatives = [
-        np.random.default_rng(own).choice(pool, len(part)) for own, pool, part in zip((VALID_SEED, TEST_SEED), known, parts[1:])
-    ]
-    return EventSplit(*parts, *negatives, masked=masked, before=int(second))
+    pools = [np.unique(events.dst[np.concatenate(parts[: place + 1])]) for place in (1, 2)]
+    if negatives == "judged":
+        pools = [np.unique(events.dst[:second]), np.unique(events.dst[parts[2]])]
+    drawn: dict[str, Any] = {}
+    for part, pool, judged in zip(("valid", "test"), pools, parts[1:]):
+        if negatives in ("historical", "unseen"):
+            found = event_negatives.pairs(events, dataset.num_nodes, part, parts[0], judged, pool, unseen=negatives == "unseen")
+            drawn[f"{part}_src"], drawn[f"{part}_neg"] = found
+        else:
+            drawn[f"{part}_neg"] = event_negatives.random_destinations(part, pool, len(judged))
+    return EventSplit(*parts, **drawn, masked=masked, before=int(second))
 
 
 def draw_masked(events: Events, first: int, num_nodes: int, seed: int) -> numpy.ndarray:

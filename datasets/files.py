@@ -139,10 +139,7 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     if task not in (None, "labels", *splits.TASKS):
         raise UsageError(f"task {task!r}: expected one of {', '.join(splits.TASKS)}")
     if task == "events":
-        from graphkit.datasets import event_files, events
-
-        blob = read_blob(path, "events")
-        return events.finish_events(event_files.read_events(blob, options, dataset_name(blob.name)), split, None, seed)
+        return _read_events(path, options, split, seed)
     blob = read_blob(path)
     if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options, many)) is not None:
         return splits.finish(several, "graph" if task == "labels" else task, split, seed)
@@ -153,6 +150,21 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     nodes, rows = attach.read_nodes(table, options, task)
     dataset = assemble.build(table, nodes, options, name=dataset_name(blob.name))
     return attach.with_task(dataset, options, task, split, seed, rows)
+
+
+def _read_events(path, options: ReadOptions, split: str | None, seed: int) -> GraphDataset:
+    from graphkit.datasets import event_files, event_splits, events
+
+    blob = read_blob(path, "events")
+    dataset = event_files.read_events(blob, options, dataset_name(blob.name))
+    if options.splits is None:
+        return events.finish_events(dataset, split, None, seed)
+    if split not in (None, "file"):
+        raise UsageError(f"--split {split} and --splits {options.splits} name two splits, expected one")
+    default = events.split_events(dataset, (0.7, 0.15, 0.15), seed, inductive=False)
+    given = event_splits.read(dataset, read_blob(options.splits, "a split"), default)
+    metric = "mrr" if given.test_neg.ndim == 2 else "ap"
+    return events.finish_events(dataset, "file", metric, seed, {"file": lambda: given})
 
 
 def read_edges(blob: Blob, options: ReadOptions):

@@ -101,7 +101,9 @@ def _events(table, feat, path: Path, name: str) -> Events:
     """Events in the stable order of time; times are cut to whole numbers, as TGB does."""
     check(len(table), path, "no events", "one a line")
     with reading(path, "a TGB csv file"):
-        src, dst, time, weight = (table[key].to_numpy().astype(np.float64) for key in ("u", "i", "ts", "w"))
+        src, dst, weight = (table[key].to_numpy().astype(np.float64) for key in ("u", "i", "w"))
+        time = table["ts"].to_numpy()
+        time = time.astype(np.int64 if time.dtype.kind in "iu" else np.float64)
         feat = np.asarray(feat, dtype=np.float64).reshape(len(table), -1)
     ends = np.stack([src, dst])
     check((ends >= 0).all() and (ends == np.rint(ends)).all(), path, "a node that is no number from 0", "node numbers")
@@ -115,7 +117,8 @@ def _events(table, feat, path: Path, name: str) -> Events:
     check(largest <= np.finfo(np.float32).max, path, f"the feature {largest:g}", "numbers within float32")
     feat = feat.astype(np.float32) if feat.shape[1] else None
     weight = None if (weight == 1).all() else weight
-    return in_order(src.astype(np.int64), dst.astype(np.int64), np.trunc(time), weight=weight, feat=feat)
+    check((np.abs(time) < 1 << 62).all(), path, "a time of 2^62 or more", "smaller times")
+    return in_order(src.astype(np.int64), dst.astype(np.int64), np.trunc(time).astype(np.int64), weight=weight, feat=feat)
 
 
 def _split(dataset: GraphDataset, root: Path, facts: Facts) -> EventSplit:
@@ -141,7 +144,7 @@ def read_negatives(path: Path, events: Events, part: numpy.ndarray, num_nodes: i
     for number, own in enumerate(found):
         if own is None:
             k = part[number]
-            missing = f"({events.src[k]}, {events.dst[k]}, {events.time[k]:.0f})"
+            missing = f"({events.src[k]}, {events.dst[k]}, {events.time[k]})"
             raise DataError(f"{path}: found no negatives of the event {missing} among {len(given)}, expected some for every event judged")
     with reading(path, "lists of destinations"):
         rows = [np.atleast_1d(np.asarray(own)) for own in found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
+from graphkit.datasets.events import quantile
 from graphkit.datasets.splits import non_edges, train_graph, unique_pairs
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -23,9 +24,9 @@ def split_links_by_time(dataset: GraphDataset, fractions: Sequence[float], seed:
         raise DataError(f"split time-{'/'.join(map(str, fractions))}: the fractions sum to {sum(fractions):g}, expected 1")
     pairs, first = unique_pairs(dataset.graph, dataset.directed)
     times = dataset.graph.edata["time"].numpy()[first]
-    cuts = np.quantile(times, [fractions[0], fractions[0] + fractions[1]])
-    part = np.searchsorted(cuts, times, side="left")
     order = np.argsort(times, kind="stable")
+    cuts = [quantile(times[order], share) for share in (fractions[0], fractions[0] + fractions[1])]
+    part = np.searchsorted(np.array(cuts), times, side="left")
     rows = [order[part[order] == k] for k in range(3)]
     if min(map(len, rows)) == 0:
         found = ", ".join(f"{name} {len(own)}" for name, own in zip(("train", "valid", "test"), rows))

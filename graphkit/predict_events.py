@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from graphkit import reading
+from graphkit.datasets.event_times import Clock, real
 from graphkit.datasets.id_lists import find_node, numbers_of, read_rows
 from graphkit.errors import DataError
 
@@ -24,28 +26,26 @@ def score_events(
 
     Columns are source, target, time and, where the data have them, the features of the event. A first line that names neither nodes
     nor a time is a header. The stream follows the part ``after`` of the run's data. With ``new_nodes`` a node that the run does not know
-    is taken in, without a past and with features of 0. Raises :class:`DataError` with the line for an unknown node otherwise, a time
-    that is no number or before the last event, and missing features.
+    is taken in, without a past and with features of 0. Times are of the kind of the run's: whole numbers, real numbers or dates. Raises
+    :class:`DataError` with the line for an unknown node otherwise, a time of another kind or before the last event, and missing features.
     """
     learner.start_stream(after)
-    known = dataset.events.time[: dataset.split.before] if after == "valid" else dataset.events.time
+    clock, last = Clock(dataset.events), (dataset.split.before if after == "valid" else len(dataset.events)) - 1
     number, ids, added = numbers_of(dataset), dataset.ids().tolist(), 0
     width = 0 if dataset.events.feat is None else dataset.events.feat.shape[1]
-    latest, first = float(known[-1]), True
+    latest, first = dataset.events.time[last].item(), True
+    shown = dataset.events.times_of([last])[0]
     for line, cells in read_rows(path):
         place = f"{path}, line {line}"
         if len(cells) < 3 + width:
             more = f" and {width} features" if width else ""
             raise DataError(f"{place}: found {len(cells)} column{'s' * (len(cells) != 1)}, expected source, target, time{more}")
-        values = [_number(cell) for cell in cells[2 : 3 + width]]
-        header = first and values[0] is None and not (cells[0] in number or cells[1] in number)
+        header = first and not clock.is_time(cells[2]) and not (cells[0] in number or cells[1] in number)
         first = False
         if header:
-            log.info("%s is taken for a header: %s", place, ", ".join(cells[:3]))
+            reading.note(path, f"line {line} is taken for a header: {', '.join(cells[:3])}")
             continue
-        for cell, value, what in zip(cells[2:], values, ["time", *["feature"] * width]):
-            if value is None or not math.isfinite(value):
-                raise DataError(f"{place}: {what} {cell!r}, expected a finite number")
+        time, features = clock.read(cells[2], place), [_feature(cell, place) for cell in cells[3 : 3 + width]]
         for cell in cells[:2]:
             if new_nodes and cell not in number:
                 _check_new(cell, ids, place)
@@ -54,10 +54,10 @@ def score_events(
                 if added == 1:
                     log.info("%s: %r is new to the run and taken in without a past; later ones are not named", place, cell)
         src, dst = (_known(number, cell, place) for cell in cells[:2])
-        if values[0] < latest:
-            raise DataError(f"{place}: time {cells[2]} comes after {latest:.12g}, the last so far; expected events in order of time")
-        latest = values[0]
-        yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, latest, values[1:] if width else None)
+        if time < latest:
+            raise DataError(f"{place}: time {cells[2]} comes after {shown}, the last so far; expected events in order of time")
+        latest, shown = time, cells[2]
+        yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, time, features if width else None)
 
 
 def _check_new(cell: str, ids: list, place: str) -> None:
@@ -75,8 +75,8 @@ def _known(number: dict[str, int], cell: str, place: str) -> int:
         raise DataError(f"{problem}; --new-nodes takes such nodes in") from None
 
 
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell)
-    except ValueError:
-        return None
+def _feature(cell: str, place: str) -> float:
+    value = real(cell)
+    if value is None or not math.isfinite(value):
+        raise DataError(f"{place}: feature {cell!r}, expected a finite number")
+    return value

@@ -38,10 +38,19 @@ _RULES = (
      "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC"),
     ("tgb-links", ("tgb",), ("events",),
      "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at their mean rank; MRR"),
+    ("temporal-historical", ("chrono-historical-",), ("events",),
+     "events cut at quantiles of time, each with a pair of the training events that is not among the same 200 judged ones "
+     "(the historical negatives of EdgeBank's paper)"),
+    ("temporal-unseen-pairs", ("chrono-inductive-",), ("events",),
+     "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among the same 200 judged "
+     "ones (the inductive negatives of EdgeBank's paper)"),
     ("temporal-transductive", ("chrono-",), ("events",),
      "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's"),
-    ("temporal-inductive", ("inductive-",), ("events",),
-     "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen"),
+    ("nat-judged", ("inductive-judged-",), ("events",),
+     "as nat, but the test's negatives are destinations of the judged events alone, as TGN draws them for new nodes"),
+    ("nat", ("inductive-",), ("events",),
+     "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen; "
+     "negatives are destinations of any training, validation or judged event"),
     ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
 )  # fmt: skip
 OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")

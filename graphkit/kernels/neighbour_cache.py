@@ -7,6 +7,9 @@ to a slot stays, so that the outcome depends on the stream and a seed alone.
 
 from __future__ import annotations
 
+import functools
+import random
+
 import numba
 import numpy as np
 
@@ -15,14 +18,24 @@ from graphkit.kernels import splitmix
 EMPTY = -1
 
 
+@functools.lru_cache
+def multiplier(seed: int) -> int:
+    """The s of NAT's polynomial: what Python's generator, seeded so, draws from 0..100, made odd, modulo 100.
+
+    a s + a^2 (s + 1) modulo a power of two is a permutation if and only if s is odd (Rivest 2001): with an even s the keys reach 7 of 32
+    slots, and none of them for long.
+    """
+    return (random.Random(seed).randint(0, 100) | 1) % 100
+
+
 def slots_of(keys: np.ndarray, size: int, seed: int, rule: str) -> np.ndarray:
     """(W,) int64 slot of each key in a table of ``size`` slots a node.
 
-    rule ``paper``: (a s + a^2 (s + 1)) mod size with a the key from 1 on and s the seed modulo 100, as NAT writes it; it is far from
-    even for some seeds. rule ``mix``: the remainder of a well-mixed word.
+    rule ``paper``: (a s + a^2 (s + 1)) mod size with a the key from 1 on and s the :func:`multiplier` of the seed; a permutation of the
+    keys where the size is a power of two, and less even elsewhere. rule ``mix``: the remainder of a well-mixed word.
     """
     if rule == "paper":
-        s, a = seed % 100, keys + 1
+        s, a = multiplier(seed), keys + 1
         return (a * s + a * a * (s + 1)) % size
     _, start = splitmix.next_words(np.asarray([seed], dtype=np.uint64))
     _, words = splitmix.next_words(start ^ keys.astype(np.uint64))

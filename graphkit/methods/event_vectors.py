@@ -86,8 +86,9 @@ class EventVectorsLearner(StreamLearner):
         times = np.tile(events.time[train] - self.store.origin, 2)
         order = np.lexsort([times, nodes])
         nodes, times = nodes[order], times[order]
-        before = np.where(np.r_[False, nodes[1:] == nodes[:-1]], np.r_[0.0, times[:-1]], 0.0)
-        gaps = times - before
+        before = np.zeros_like(times)
+        before[1:][nodes[1:] == nodes[:-1]] = times[:-1][nodes[1:] == nodes[:-1]]
+        gaps = (times - before) / self.store.ticks
         return float(gaps.mean()), float(gaps.std()) or 1.0
 
     def empty_memory(self) -> None:
@@ -102,13 +103,13 @@ class EventVectorsLearner(StreamLearner):
         super().on_epoch_start(epoch)
         self.memory["epoch"].fill_(epoch + 1)
 
-    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
+    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None):
         """Return logits of the events and of their negatives; then take the events, but not the negatives, in."""
         count, src, dst, several = len(events), self.store.src[events], self.store.dst[events], None
         if self.finder is not None and self.within:
             self.finder.take_in(src, dst, events)
-        if negatives.ndim == 2:
-            several, negatives = self.score_several(events, negatives), dst
+        if negatives.ndim == 2 or sources is not None:
+            several, negatives = self.score_several(events, negatives, sources), dst
         hops = self._hops(np.concatenate([src, dst, negatives]), np.tile(self._moments(events), 3))
         vectors, reading = self._present(hops.nodes)
         logits = self.model.score(self._embed(hops, vectors, reading), count)
@@ -164,9 +165,10 @@ class EventVectorsLearner(StreamLearner):
             if model.projection is None:
                 return own
             now = store.time[torch.from_numpy(hops.moments[0]).to(self.device)]
-            return model.projection(own, now - reading[1][at[0]])
+            return model.projection(own, store.spans(now - reading[1][at[0]]))
         links = []
         for (row, column, event), moments in zip(hops.links, hops.moments):
             row, column, event, moment = (torch.from_numpy(part).to(self.device) for part in (row, column, event, moments[row]))
-            links.append((row, column, store.time[moment] - store.time[event], None if store.feat is None else store.feat[event]))
+            age = store.spans(store.time[moment] - store.time[event])
+            links.append((row, column, age, None if store.feat is None else store.feat[event]))
         return model.layers(vectors, at, links)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from graphkit.errors import DataError
 from graphkit.lazy import np, torch
 from graphkit.methods.base import Learner
 
@@ -17,18 +18,28 @@ PAIRS = 8192  # pairs that are scored at a time where an event has several negat
 class EventStore:
     """Events by number as a learner looks them up: those of a data set, and more that come one by one.
 
-    src, dst: NumPy int64. time: float64 since the first event, feat: float32 or None, tensors on the device. Arrays keep room at their
-    end, so that taking in an event costs O(1) on average; entries from ``count`` on mean nothing.
+    src, dst: NumPy int64. time: int64 or float64, as the data's, since the first event; feat: float32 or None; tensors on the device.
+    Whole times differ exactly, so differences are taken before :meth:`spans` makes them float64. Arrays keep room at their end, so that
+    taking in an event costs O(1) on average; entries from ``count`` on mean nothing.
     """
 
     def __init__(self, events, device: str):
-        self.count, self.origin = len(events), float(events.time[0])
+        self.count, self.origin, self.ticks = len(events), events.time[0].item(), events.ticks
         self.src, self.dst = events.src.copy(), events.dst.copy()
         self.time = torch.from_numpy(events.time - self.origin).to(device)
         self.feat = None if events.feat is None else torch.from_numpy(events.feat).to(device)
 
+    def spans(self, times: torch.Tensor) -> torch.Tensor:
+        """Times or differences of them as float64, of dates in seconds."""
+        return times.double() / self.ticks if self.ticks != 1 else times.double()
+
     def append(self, src: int, dst: int, time: float, feat=None) -> int:
-        """Take in an event and return its number; feat: (F,) floats where the events have features."""
+        """Take in an event and return its number; time: as the data's. feat: (F,) floats where the events have features.
+
+        Raises :class:`DataError` for a time that is 2^63 or more after the first.
+        """
+        if self.time.dtype == torch.int64 and time - self.origin >= 1 << 63:
+            raise DataError(f"time {time} is 2^63 or more after {self.origin}, the first; expected a time nearer to it")
         if self.count == len(self.src):
             room = max(self.count, 1024)
             self.src, self.dst = (np.concatenate([ends, np.zeros(room, dtype=np.int64)]) for ends in (self.src, self.dst))
@@ -46,8 +57,8 @@ class StreamLearner(Learner):
     """A learner with a memory of past events.
 
     A batch is scored with what the memory holds of earlier batches and then taken in, in training and after it alike. Training starts
-    with an empty memory each epoch; validation goes on from there, and the test from the validation. Where the split masks nodes the
-    memory is built anew over all events before the test, as nothing else knows of those nodes.
+    with an empty memory each epoch; validation goes on from there, and the test from the validation. Where the split hides events (of
+    masked nodes) the memory is built anew over all events before the test, as nothing else knows of them.
 
     A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch`` and ``score_pairs``. ``memory`` maps names to
     tensors that are changed in place, or replaced by longer ones; copies of them are in checkpoints and in the saved model. They are
@@ -69,10 +80,11 @@ class StreamLearner(Learner):
         """Put ``memory`` in its state before the first event, in place."""
         raise NotImplementedError
 
-    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray):
+    def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None):
         """Return logits of these events, (B,), and of (source, negative), shaped like the negatives, and take the events in.
 
-        negatives: (B,) nodes, or (B, K) with -1 where an event has fewer, whose logits are -inf; see :meth:`score_several`.
+        negatives: (B,) nodes, or (B, K) with -1 where an event has fewer, whose logits are -inf; see :meth:`score_several`. sources:
+        shaped like the negatives, where they are not the events' own.
         """
         raise NotImplementedError
 
@@ -80,13 +92,17 @@ class StreamLearner(Learner):
         """Return (P,) logits of pairs at the times of the events ``moments`` (P,); nothing is taken in."""
         raise NotImplementedError
 
-    def score_several(self, events: numpy.ndarray, negatives: numpy.ndarray):
-        """Return (B, K) logits of several destinations of each event, -inf where there is none; what is taken in stays as it is."""
+    def score_several(self, events: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None):
+        """Return logits of (B,) or (B, K) destinations, -inf where there is none (-1); what is taken in stays as it is.
+
+        sources: shaped like the negatives, or None for the events' own.
+        """
         found = torch.full(negatives.shape, float("-inf"), device=self.device)
-        rows, columns = np.nonzero(negatives >= 0)
-        for start in range(0, len(rows), PAIRS):
-            row, column = rows[start : start + PAIRS], columns[start : start + PAIRS]
-            found[row, column] = self.score_pairs(self.store.src[events[row]], negatives[row, column], events[row])
+        places = np.argwhere(negatives >= 0)
+        for start in range(0, len(places), PAIRS):
+            at = tuple(places[start : start + PAIRS].T)
+            own = events[at[0]]
+            found[at] = self.score_pairs(self.store.src[own] if sources is None else sources[at], negatives[at], own)
         return found
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
@@ -127,14 +143,14 @@ class StreamLearner(Learner):
         if split == "valid":
             if self.taken != len(parts.train):
                 self._replay(parts.train)
-            found = self._judge(parts.valid, parts.valid_neg)
+            found = self._judge(parts.valid, *parts.negatives("valid"))
             self.taken = len(parts.train) + len(parts.valid)
             return found
         self._finish_validation()
         kept = {name: value.clone() for name, value in self.memory.items()}
-        if len(parts.masked):
+        if parts.hides:
             self._replay(np.arange(parts.before))
-        found = self._judge(parts.test, parts.test_neg)
+        found = self._judge(parts.test, *parts.negatives("test"))
         self._put_back(kept)
         return found
 
@@ -144,7 +160,7 @@ class StreamLearner(Learner):
         After ``"valid"`` the events of the test are gone from ``store``: those that come take their numbers.
         """
         split = self.dataset.split
-        if after == "test" and len(split.masked):
+        if after == "test" and split.hides:
             self._replay(split.history("test"))
             return
         self._finish_validation()
@@ -188,13 +204,15 @@ class StreamLearner(Learner):
         self.empty_memory()
         self._judge(numbers, self.dataset.events.dst[numbers])
 
-    def _judge(self, numbers: numpy.ndarray, negatives: numpy.ndarray) -> dict[str, torch.Tensor]:
+    def _judge(self, numbers: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None) -> dict[str, torch.Tensor]:
         self.model.eval()
         scores, size = ([], []), self.config.eval_batch_size
         with torch.no_grad():
             for start in range(0, len(numbers), size):
-                for out, logits in zip(scores, self.score_batch(numbers[start : start + size], negatives[start : start + size])):
-                    out.append(logits.cpu())
+                part = slice(start, start + size)
+                logits = self.score_batch(numbers[part], negatives[part], None if sources is None else sources[part])
+                for out, values in zip(scores, logits):
+                    out.append(values.cpu())
         return {name: torch.cat(out) for name, out in zip(("y_pred_pos", "y_pred_neg"), scores)}
 
     def state_dict(self) -> dict[str, torch.Tensor]:

@@ -25,10 +25,10 @@ class NATNetwork(nn.Module):
         self.self_update = nn.GRUCell(config.self_dim, config.self_dim)
         self.slot_input = nn.Linear(inputs, config.slot_dim, bias=False)
         self.slot_update = nn.GRUCell(config.slot_dim, config.slot_dim)
-        self.width = node_dim + config.slot_dim + config.pos_dim
+        self.width = config.pool_dim or node_dim + config.slot_dim + config.pos_dim
         if self.pooling != "none":
             self.code = nn.Embedding(self.CODES, config.pos_dim)
-            self.project = nn.Linear(self.width, self.heads * self.width, bias=False)
+            self.project = nn.Linear(node_dim + config.slot_dim + config.pos_dim, self.heads * self.width, bias=False)
         if self.pooling == "attention":
             self.attend = nn.Parameter(nn.init.xavier_uniform_(torch.empty(self.heads, self.width)))
         self.dropout = nn.Dropout(config.dropout)

@@ -116,7 +116,7 @@ class NodeMemory:
 
     Reading works the waiting messages in, with gradients, and leaves what is held as it is; taking in a batch holds the changed vectors of
     its nodes, detached, and replaces their messages by the batch's own. ``last``: only a node's last message of a batch counts; else their
-    mean. Its tensors are in ``memory``: ``state`` (n, d), ``changed`` (n,) float64 time of the last event worked in, and the log.
+    mean. Its tensors are in ``memory``: ``state`` (n, d), ``changed`` (n,) time of the last event worked in, and the log.
     """
 
     EMPTY_ROWS: ClassVar[dict[str, int]] = {"state": 0, "changed": 0, "log_start": 0, "log_count": 0}
@@ -124,7 +124,7 @@ class NodeMemory:
     def __init__(self, memory: dict[str, torch.Tensor], store, num_nodes: int, dim: int, device: str, *, last: bool, batch: int):
         self.memory, self.store, self.last, self.device = memory, store, last, device
         memory["state"] = torch.zeros(num_nodes, dim, device=device)
-        memory["changed"] = torch.zeros(num_nodes, dtype=torch.float64, device=device)
+        memory["changed"] = torch.zeros(num_nodes, dtype=store.time.dtype, device=device)
         self.log = MessageLog(memory, num_nodes, dim, 2 * (num_nodes + 2 * batch), device)
 
     def empty(self) -> None:
@@ -134,7 +134,7 @@ class NodeMemory:
         self.log.empty()
 
     def read(self, nodes: torch.Tensor, update: MemoryUpdate) -> tuple[torch.Tensor, torch.Tensor]:
-        """(U, d) vectors of different nodes with their messages worked in, and (U,) float64 when they last changed."""
+        """(U, d) vectors of different nodes with their messages worked in, and (U,) when they last changed."""
         memory, store = self.memory, self.store
         state, changed = memory["state"][nodes.to(self.device)], memory["changed"][nodes.to(self.device)]
         waiting = torch.nonzero(memory["log_count"][nodes]).ravel()
@@ -169,5 +169,5 @@ class NodeMemory:
             order = order[final]
         event, here = events[order % count], order.to(self.device)
         other = places.view(2, count).flip(0).ravel()[here]
-        gap = self.store.time[event.to(self.device)] - changed[places[here]]
+        gap = self.store.spans(self.store.time[event.to(self.device)] - changed[places[here]])
         self.log.put(nodes[order], vectors[other], event, gap, here // count)

@@ -19,8 +19,8 @@ class TimeEncoding(nn.Module):
         self.phase = nn.Parameter(torch.zeros(dim))
 
     def forward(self, time: torch.Tensor) -> torch.Tensor:
-        """(R,) float64 times to (R, dim); the product is taken in float64, where float32 would lose seconds of large times."""
-        return _Cosines.apply(time, self.frequency, self.phase)
+        """(R,) times to (R, dim); the product is taken in float64, where float32 would lose seconds of large times."""
+        return _Cosines.apply(time.double(), self.frequency, self.phase)
 
 
 class _Cosines(torch.autograd.Function):

@@ -66,7 +66,8 @@ def test_masked_nodes_neither_train_nor_validate_and_all_of_the_test_touches_the
     assert split.train.tolist() == [k for k in whole.split.train if not touched(k)]
     assert split.valid.tolist() == [k for k in whole.split.valid if not touched(k)]
     assert split.test.tolist() == [k for k in whole.split.test if touched(k)]
-    assert set(split.test_neg) <= set(events.dst[split.test])
+    seen = set(events.dst[np.r_[split.train, split.valid, split.test]].tolist())
+    assert set(split.test_neg) <= seen and set(split.valid_neg) <= set(events.dst[np.r_[split.train, split.valid]].tolist())
     other = dataset.for_seed(seed + 1)
     assert set(other.split.masked.tolist()) != masked and other.checksum() != dataset.checksum()
 

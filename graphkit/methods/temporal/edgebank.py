@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphkit.config import option
-from graphkit.errors import DataError
 from graphkit.lazy import np, torch
 from graphkit.methods.base import Learner, LearnerConfig
 
@@ -23,16 +22,19 @@ class EdgeBankConfig(LearnerConfig):
     """Options of EdgeBank."""
 
     epochs: int = option(0, "nothing is trained", min=0, max=0)
-    memory: str = option("unlimited", "remember all pairs, or those of a recent window of time", choices=MEMORIES)
-    time_window: float = option(0.0, "window: its length in the data's units of time; 0: that of the validation period", min=0)
+    memory: str = option("unlimited", "remember all pairs, or those of a window that moves with the stream", choices=MEMORIES)
+    window_share: float = option(0.15, "window: the last events so far that it holds, as a share of them", min=0, max=1)
+    time_window: float = option(0.0, "window: its fixed length instead, in the data's unit of time (seconds of dates); 0: none", min=0)
     batch_size: int = option(200, "events that are judged before the memory takes them in; 1: one by one", min=1)
 
 
 class EdgeBank(Learner):
     """Score 1 for a pair (source, destination) that is in memory, and 0 for every other.
 
-    The memory holds the events before the batch of the event that is judged, of the window before the batch's first time where there is
-    one. It takes O(E log E) time, O(log E) a pair, and O(E) memory beside the scores.
+    The memory holds the events before the batch of the event that is judged. ``window`` (the paper's EdgeBank_tw) forgets those before
+    the quantile 1 - ``window_share`` of their times, so that by default the pairs of the last 15 % of all events so far are known, as
+    many as the test has of all; or with ``time_window`` those longer ago than that from the batch's first event. It takes O(E log E)
+    time, O(log E) a pair, and O(E) memory beside the scores.
 
     Reference: Poursafaei, Huang, Pelrine, Rabbany 2022, section 4.
     """
@@ -42,36 +44,35 @@ class EdgeBank(Learner):
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Number the pairs; there is nothing to learn."""
         self.dataset, self.device, self.optimizers = dataset, device, []
-        events, split = dataset.events, dataset.split
-        self.span = self.config.time_window or float(events.time[split.valid[-1]] - events.time[split.valid[0]])
-        if self.config.memory == "window" and self.span <= 0:
-            raise DataError(f"{dataset.name}: the validation period has no length; expected --time-window, a length of time")
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
         """Score the events of a split and their negatives, batch by batch; -inf where an event has fewer negatives than others."""
         events, part = self.dataset.events, getattr(self.dataset.split, split)
         start = part[np.arange(len(part)) // self.config.batch_size * self.config.batch_size]
-        negatives, stored = getattr(self.dataset.split, f"{split}_neg"), self.dataset.split.history(split)
-        keys = self._keys(stored)
+        negatives, sources = self.dataset.split.negatives(split)
+        keys = self._keys(self.dataset.split.history(split))
         found = {"y_pred_pos": self._known(keys, events.src[part], events.dst[part], start)}
         found["y_pred_neg"] = np.full(negatives.shape, -np.inf)
         several, scores = (one if one.ndim > 1 else one[:, None] for one in (negatives, found["y_pred_neg"]))  # views
+        sources = (events.src[part] if sources is None else sources).reshape(len(part), -1)
         rows = max(1, PAIRS // max(1, several.shape[1]))
         for first in range(0, len(part), rows):
             row, column = np.nonzero(several[first : first + rows] >= 0)
             row += first
-            scores[row, column] = self._known(keys, events.src[part[row]], several[row, column], start[row])
+            source = sources[row, column if sources.shape[1] > 1 else 0]
+            scores[row, column] = self._known(keys, source, several[row, column], start[row])
         return {name: torch.from_numpy(scores) for name, scores in found.items()}
 
-    def _keys(self, stored) -> tuple[numpy.ndarray, numpy.ndarray]:
-        """The distinct pairs of the stored events as numbers, ascending, and (place of the pair, event) of each event in one number."""
+    def _keys(self, stored) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+        """The distinct pairs of the stored events as numbers, ascending; (place of the pair, event) of each event in one number; and
+        the stored events."""
         events, n = self.dataset.events, self.dataset.num_nodes
         pairs, place = np.unique(events.src[stored] * n + events.dst[stored], return_inverse=True)
-        return pairs, np.sort(place.ravel() * len(events) + stored)
+        return pairs, np.sort(place.ravel() * len(events) + stored), stored
 
     def _known(self, keys, src, dst, start) -> numpy.ndarray:
         """(P,) float64: whether a pair is among the stored events with a number below ``start``, and recently enough."""
-        events, (pairs, entries) = self.dataset.events, keys
+        events, (pairs, entries, stored) = self.dataset.events, keys
         codes, total = src * self.dataset.num_nodes + dst, len(events)
         own = np.searchsorted(pairs, codes)
         met = pairs[np.minimum(own, len(pairs) - 1)] == codes
@@ -79,13 +80,24 @@ class EdgeBank(Learner):
         last = np.searchsorted(entries, own * total + start) - 1
         found = met & (last >= 0) & (entries[last] // total == own)
         if self.config.memory == "window":
-            found &= events.time[entries[last] % total] >= events.time[start] - self.span
+            latest = events.time[entries[last] % total]
+            if self.config.time_window:
+                found &= events.time[start] - latest <= self.config.time_window * events.ticks
+            else:
+                count = np.searchsorted(stored, start)
+                found &= latest >= events.time[stored[self._oldest(np.maximum(count, 1))]]
         return found.astype(np.float64)
+
+    def _oldest(self, count):
+        """Of ``count`` events in order of time, the place of the first at or after the quantile 1 - ``window_share`` of their times."""
+        # A share such as 0.15 of a count is seldom exact in binary: what is whole but for rounding counts as whole.
+        return np.ceil((count - 1) * (1 - self.config.window_share) - 1e-9).astype(np.int64)
 
     def start_stream(self, after: str) -> None:
         """Fill the memory with the events up to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event` goes on."""
         events, stored = self.dataset.events, self.dataset.split.history(after)
-        self.last = dict(zip(zip(events.src[stored].tolist(), events.dst[stored].tolist()), events.time[stored].tolist()))
+        self.times = events.time[stored].tolist()
+        self.last = dict(zip(zip(events.src[stored].tolist(), events.dst[stored].tolist()), self.times))
         self.nodes = self.dataset.num_nodes
 
     def add_node(self) -> int:
@@ -96,5 +108,12 @@ class EdgeBank(Learner):
     def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
         """Return 1 for a pair in memory and 0 elsewhere, then take the event in; events come in order of time, one by one."""
         last = self.last.get((src, dst))
+        found = last is not None
+        if found and self.config.memory == "window":
+            if self.config.time_window:
+                found = time - last <= self.config.time_window * self.dataset.events.ticks
+            else:
+                found = last >= self.times[int(self._oldest(np.int64(len(self.times))))]
         self.last[src, dst] = time
-        return float(last is not None and (self.config.memory == "unlimited" or last >= time - self.span))
+        self.times.append(time)
+        return float(found)

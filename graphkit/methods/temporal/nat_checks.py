@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 from graphkit.kernels import splitmix
@@ -17,16 +18,28 @@ EVENTS, BATCH = 500, 20
 LARGEST_HOP = 2
 
 
-class Dictionaries:
-    """What the tables of every node hold: for each hop, node -> {slot: (key, event)}."""
+def slot_of(key: int, size: int, seed: int) -> int:
+    """Slot of a node by the paper's polynomial, in Python's own whole numbers."""
+    s, a = random.Random(seed).randint(0, 100), key + 1
+    s = (s if s % 2 else s + 1) % 100
+    return (a * s + a**2 * (s + 1)) % size
 
-    def __init__(self, sizes, alpha: float, seed: int, rule: str):
-        self.sizes, self.alpha, self.seed, self.rule = sizes, alpha, seed, rule
+
+class Dictionaries:
+    """What the tables of every node hold: for each hop, node -> {slot: (key, event)}.
+
+    own: hop-2 slots keep the key's own event, not the one that brought it.
+    """
+
+    def __init__(self, sizes, alpha: float, seed: int, rule: str, own: bool = False):
+        self.sizes, self.alpha, self.seed, self.rule, self.own = sizes, alpha, seed, rule, own
         self.tables: list[dict] = [{} for _ in sizes]
+        self.written: dict[tuple[int, int, int], int] = {}  # (hop, node, slot) -> event that wrote it, of the last batch
         self.evicted = 0
 
     def take_in(self, src, dst, events) -> None:
         """Write a batch by the letter of the paper: each write is judged by what the tables held before the batch."""
+        self.written = {}
         before = [{node: dict(slots) for node, slots in table.items()} for table in self.tables]
         for u, v, event in zip(src.tolist(), dst.tolist(), events.tolist()):
             for side, (own, other) in enumerate(((u, v), (v, u))):
@@ -34,18 +47,20 @@ class Dictionaries:
                 if len(self.sizes) > 1:
                     self._write(before, 1, own, other, event, side)
                 if len(self.sizes) > 2:
-                    for slot, (key, _) in sorted(before[1].get(other, {}).items()):
-                        self._write(before, 2, own, key, event, side * self.sizes[1] + slot)
+                    for slot, (key, met) in sorted(before[1].get(other, {}).items()):
+                        self._write(before, 2, own, key, event, side * self.sizes[1] + slot, met if self.own else None)
 
-    def _write(self, before, hop: int, node: int, key: int, event: int, position: int) -> None:
-        slot = int(slots_of(np.array([key]), self.sizes[hop], self.seed, self.rule)[0])
+    def _write(self, before, hop: int, node: int, key: int, event: int, position: int, kept: int | None = None) -> None:
+        size = self.sizes[hop]
+        slot = slot_of(key, size, self.seed) if self.rule == "paper" else int(slots_of(np.array([key]), size, self.seed, self.rule)[0])
         held = before[hop].get(node, {}).get(slot)
         if held is not None and held[0] != key:
             place = (event * (LARGEST_HOP + 1) + hop) * (4 * max(self.sizes)) + position
             if splitmix.uniform(self.seed, np.array([place]))[0] >= self.alpha:
                 return
             self.evicted += 1
-        self.tables[hop].setdefault(node, {})[slot] = (key, event)
+        self.tables[hop].setdefault(node, {})[slot] = (key, event if kept is None else kept)
+        self.written[hop, node, slot] = event
 
     def differences(self, memory) -> int:
         """How many slots of the learner's ``memory`` hold another key or event than these."""

@@ -43,7 +43,7 @@ class Plain:
 
     def time(self, event: int) -> float:
         """Time of an event since the first."""
-        return float(self.store.time[event])
+        return self.store.time[event].item()
 
     def feat(self, event: int):
         """Features of an event, of width 0 where there are none."""

@@ -1,5 +1,7 @@
 """NAT's tables on any stream: as dictionaries that are filled by the letter of the paper, with slots by the printed formula."""
 
+from random import Random
+
 import numpy as np
 import torch
 from hypothesis import example, given, settings
@@ -45,14 +47,14 @@ def test_tables_are_those_of_dictionaries_on_any_stream(rows, batch, alpha, rule
         assert plain.differences(learner.memory) == 0
     seen = {node for u, v, _ in rows for node in (u, v)}
     for node in range(NODES):
-        assert (int(learner.memory["key0"][node, 0]) == node) == (node in seen)
+        assert (int(learner.memory["key0"][node, 0]) == node) == (node in seen)  # stored; read as its own neighbour in any case
         last = max((k for k, (u, v, _) in enumerate(rows) if node in (u, v)), default=-1)
         assert int(learner.memory["event"][node]) == last  # events at one time keep the order of the file
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1), st.integers(1, 64), st.integers(0, 10**6))
 def test_slots_are_the_papers_polynomial_and_mixed_ones_are_in_the_table(keys, size, seed):
-    s = seed % 100
+    s = (Random(seed).randint(0, 100) | 1) % 100
     assert slots_of(np.array(keys), size, seed, "paper").tolist() == [((a + 1) * s + (a + 1) ** 2 * (s + 1)) % size for a in keys]
     mixed = slots_of(np.array(keys), size, seed, "mix")
     assert mixed.min() >= 0 and mixed.max() < size and (mixed == slots_of(np.array(keys), size, seed, "mix")).all()
