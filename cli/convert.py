@@ -7,6 +7,7 @@ import logging
 import click
 
 from graphkit.cli.options import read_options, reading
+from graphkit.reading import note
 
 log = logging.getLogger("graphkit")
 
@@ -20,7 +21,8 @@ def command(source, target, **values):
 
     \b
     The suffix of OUT chooses the format: csv, tsv, txt (each also .gz), parquet, mtx, npz (SciPy sparse), graphml,
-    bin (DGL, which alone keeps features and labels). - writes tsv to stdout. Node ids and edge weights are kept.
+    bin (DGL, which alone keeps features and labels). - writes tsv to stdout. Node ids and edge weights are kept. With
+    --columns SRC,DST,TIME the rows are events: csv, tsv and parquet keep each with its time as it is written.
 
     \b
     Examples:
@@ -30,11 +32,18 @@ def command(source, target, **values):
       zcat web.txt.gz | graphkit data convert - web.bin --features pages.npy --labels topics.csv
     """
     from graphkit import datasets
+    from graphkit.datasets import event_writers
     from graphkit.datasets.writers import write_graph, writer_of
 
     if target != "-":
         writer_of(target)  # an unknown suffix is refused before a long read
     dataset = datasets.load(source, read=reading(source, values))
+    if dataset.events is not None and datasets.is_own(source):
+        if event_writers.holds_events(target):
+            event_writers.write_events(dataset, target)
+            log.info("%s: %d events between %d nodes", target, len(dataset.events), dataset.num_nodes)
+            return
+        note(source, f"{len(dataset.events)} events are written as the edges of their pairs, without times")
     write_graph(dataset, target)
     edges = dataset.graph.num_edges()
     kind = "directed edges" if dataset.directed else "stored edges, both directions of each"

@@ -84,7 +84,8 @@ def _tasks(dataset: GraphDataset, generator: synthetic.Generator | None = None) 
         return ["graph"]
     if generator is not None:
         return [task for task in generator.tasks if task != "graph" and (task != "node" or dataset.labels is not None)]
-    return ["node", "link"] if dataset.labels is not None else ["link"]
+    tasks = ["node", "link"] if dataset.labels is not None else ["link"]
+    return tasks if dataset.events is None else ["events", *tasks]
 
 
 def _task_facts(make: Callable[[str], GraphDataset], task: str) -> dict[str, Any]:

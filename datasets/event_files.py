@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from graphkit import reading
 from graphkit.datasets import event_times, jodie_files
 from graphkit.datasets.events import in_order, static_graph
+from graphkit.datasets.files import format_of
 from graphkit.datasets.tables import (
     SOURCES,
     TARGETS,
+    TIMES,
     WEIGHTS,
     finite,
     open_parquet,
@@ -39,7 +41,6 @@ log = logging.getLogger("graphkit")
 # Beside the words for the ends of edges: users and items, as in the tables of interactions.
 EVENT_SOURCES = (*SOURCES, "user", "user_id")
 EVENT_TARGETS = (*TARGETS, "i", "item", "item_id")
-TIMES = ("time", "timestamp", "ts", "t", "unixtime", "unix_time", "date", "datetime")
 LABELS = ("label", "state_label")
 INDEX = ("", "idx", "index", "unnamed: 0", "__index_level_0__")  # the row's own number
 KNOWN = frozenset((*EVENT_SOURCES, *EVENT_TARGETS, *TIMES, *WEIGHTS, *LABELS))
@@ -51,7 +52,7 @@ def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
     Raises :class:`DataError` that names the line of a missing, negative or non-numeric cell, :class:`UsageError` for options of graphs.
     """
     from graphkit.datasets.base import GraphDataset
-    from graphkit.datasets.files import format_of, one_line
+    from graphkit.datasets.files import one_line
 
     given = [flag for flag in ("features", "labels") if getattr(options, flag) is not None]
     given += ["duplicates"] if options.duplicates == "sum" else []
@@ -172,6 +173,36 @@ def _guess(blob: Blob, names: list[str] | None, width: int) -> list[int | None]:
         title = [repr(names[place]) if names and place < len(names) else str(place) for place in first]
         reading.note(blob.name, f"the columns {', '.join(title)} are taken for source, destination and time; --columns names others")
     return [*first, *(None if place in first else place for place in pick[3:])]
+
+
+def names_time(blob: Blob, options: ReadOptions) -> bool:
+    """Whether ``--columns SRC,DST,TIME`` names a column of times: by the word for it, or by the date in its first row."""
+    words = [word.strip() for word in (options.columns or "").split(",")]
+    if len(words) < 3 or format_of(blob) not in ("edge list", "Parquet"):
+        return False
+    if format_of(blob) == "Parquet":
+        from pyarrow import types
+
+        schema = open_parquet(blob).schema_arrow
+        place = find_column(blob, words[2], schema.names, len(schema.names), "--columns")
+        return schema.names[place].lower() in TIMES or types.is_temporal(schema.field(place).type)
+    named = any(not word.isdigit() for word in words) and options.header is not False
+    table = open_table(blob, options.header, options.delimiter, KNOWN, named=named)
+    place = find_column(blob, words[2], table.names, table.width, "--columns")
+    row = next(table.rows(), (None, []))[1]
+    dated = place < len(row) and re.match(event_times.DATE, row[place].strip()) is not None
+    return dated or (table.names is not None and table.names[place].strip().lower() in TIMES)
+
+
+def interactions(blob: Blob, names: list[str] | None) -> list[int] | None:
+    """Numbers of the ends' columns of a table of interactions that is read as a graph, and a note on it; None for any other table."""
+    lower = [name.strip().lower() for name in names or []]
+    pick = [next((lower.index(word) for word in words if word in lower), None) for words in (EVENT_SOURCES, EVENT_TARGETS, TIMES)]
+    if None in pick or len(set(pick)) < 3:
+        return None
+    ends, rest = [names[place] for place in pick[:2]], [name for place, name in enumerate(names) if place not in pick[:2] and name]
+    reading.note(blob.name, f"a table of events: {' and '.join(map(repr, ends))} are the ends of edges; {', '.join(rest)} are not used")
+    return pick[:2]
 
 
 def _numeric(places: dict[str, Any]) -> dict[int, str]:

@@ -17,10 +17,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from graphkit.datasets import event_negatives, event_times, split_files
+from graphkit.datasets import event_negatives, event_times
 from graphkit.datasets.base import EventSplit
 from graphkit.datasets.event_files import EVENT_SOURCES, EVENT_TARGETS, TIMES
 from graphkit.datasets.files import Blob, format_of, one_line
+from graphkit.datasets.id_lists import numbers_of
 from graphkit.datasets.text import ConversionError, open_table
 from graphkit.lazy import np
 
@@ -31,9 +32,9 @@ if TYPE_CHECKING:
 
 EVENT, PART = ("event",), ("part", "split", "set")
 KNOWN = frozenset((*EVENT, *EVENT_SOURCES, *EVENT_TARGETS, *TIMES, *PART))
-HIDDEN, NEGATIVE = 3, 10  # numbers of parts: 0, 1, 2 as in split_files; + NEGATIVE for the pairs against them
-PARTS = {**split_files.PARTS, "hidden": HIDDEN}
-PARTS.update({f"{word}_neg": number + NEGATIVE for word, number in split_files.PARTS.items()})
+NEGATIVE = 10  # added to a part's number for the pairs against its events
+PARTS = {"train": 0, "valid": 1, "val": 1, "validation": 1, "dev": 1, "test": 2, "hidden": 3}
+PARTS.update({f"{word}_neg": number + NEGATIVE for word, number in PARTS.items()})
 NAMES = ("train", "valid", "test")
 
 
@@ -49,9 +50,7 @@ def read(dataset: GraphDataset, blob: Blob, default: EventSplit) -> EventSplit:
         table = open_table(blob, None, None, KNOWN)
         places = _places(blob, table)
         parts = _words(table, places["part"])
-        if (parts == NEGATIVE).any():
-            raise table.error(int(np.argmax(parts == NEGATIVE)), "part train_neg, expected none: training draws its own negatives")
-        ends = [split_files._ids(dataset, table, places[end]) for end in ("src", "dst")]
+        ends = _nodes(dataset, table, places["src"], places["dst"])
         rows = {"src": ends[0], "dst": ends[1], "time": _times(dataset, table, places["time"]), "part": parts}
         own, against = np.flatnonzero(parts < NEGATIVE), np.flatnonzero(parts >= NEGATIVE)
         numbers = _numbers(dataset, table, places["event"])
@@ -87,10 +86,27 @@ def _words(table, place: int) -> numpy.ndarray:
 
     words = [text.strip().lower() for text in table.read({place: pyarrow.string()})[0].to_pylist()]
     parts = np.array([PARTS.get(word, -1) for word in words])
-    if (parts < 0).any():
-        row = int(np.argmax(parts < 0))
+    wrong = np.isin(parts, (-1, NEGATIVE, PARTS["hidden"] + NEGATIVE))  # training draws its own negatives
+    if wrong.any():
+        row = int(np.argmax(wrong))
         raise table.error(row, f"part {words[row]!r}, expected train, valid, test, hidden, valid_neg or test_neg")
     return parts
+
+
+def _nodes(dataset: GraphDataset, table, *places: int) -> list[numpy.ndarray]:
+    """Numbers of the nodes whose ids stand in each column."""
+    import pandas
+    import pyarrow
+
+    number, found = numbers_of(dataset), []
+    for place, column in zip(places, table.read({place: pyarrow.string() for place in places})):
+        codes, words = pandas.factorize(column.to_numpy())
+        known = np.array([number.get(word.strip(), -1) for word in words.tolist()])[codes]
+        if (known < 0).any():
+            row = int(np.argmax(known < 0))
+            raise table.error(row, f"{table.title(place)} {words[codes[row]]!r} is not a node of the events, expected one")
+        found.append(known)
+    return found
 
 
 def _times(dataset: GraphDataset, table, place: int) -> numpy.ndarray:

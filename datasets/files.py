@@ -141,6 +141,8 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     if task == "events":
         return _read_events(path, options, split, seed)
     blob = read_blob(path)
+    if task in (None, "link") and (timed := _timed_graph(blob, options)) is not None:
+        return attach.with_task(timed, options, task, split, seed)
     if format_of(blob) == "DGL bin" and (several := _graph_set(blob, options, many)) is not None:
         return splits.finish(several, "graph" if task == "labels" else task, split, seed)
     task = "node" if task == "labels" else task
@@ -165,6 +167,19 @@ def _read_events(path, options: ReadOptions, split: str | None, seed: int) -> Gr
     given = event_splits.read(dataset, read_blob(options.splits, "a split"), default)
     metric = "mrr" if given.test_neg.ndim == 2 else "ap"
     return events.finish_events(dataset, "file", metric, seed, {"file": lambda: given})
+
+
+def _timed_graph(blob: Blob, options: ReadOptions) -> GraphDataset | None:
+    """The graph of the pairs of events, with the events, where ``--columns SRC,DST,TIME`` names a time and nothing asks for a graph."""
+    from graphkit.datasets import event_files
+
+    asked = {item.name for item in fields(options) if getattr(options, item.name) != item.default}
+    if options.columns is None or not asked <= {"columns", "header", "delimiter", "splits"}:
+        return None
+    with one_line(blob, "events"):
+        if not event_files.names_time(blob, options):
+            return None
+    return event_files.read_events(blob, options, dataset_name(blob.name))
 
 
 def read_edges(blob: Blob, options: ReadOptions):

@@ -30,6 +30,7 @@ ENDS = (
 )  # fmt: skip
 SOURCES, TARGETS = (tuple(pair[side] for pair in ENDS) for side in (0, 1))
 WEIGHTS = ("weight", "weights", "edge_weight")
+TIMES = ("time", "timestamp", "ts", "t", "unixtime", "unix_time", "date", "datetime")
 KNOWN = frozenset((*SOURCES, *TARGETS, *WEIGHTS))
 BIG = 1 << 62
 
@@ -72,12 +73,18 @@ def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, wi
     pick = [next((lower.index(word) for word in known if word in lower), None) for known in (SOURCES, TARGETS, WEIGHTS)]
     guessed = options.columns is None and (pick[0] is None or pick[1] is None or pick[0] == pick[1])
     if guessed:
-        pick[:2] = not_edges.first_pair(blob, names, width, rows or [])
+        from graphkit.datasets.event_files import interactions
+
+        known = interactions(blob, names)
+        guessed, pick[:2] = known is None, known or not_edges.first_pair(blob, names, width, rows or [])
     if len(words) >= 2 and options.columns is not None:
         pick[:2] = [find_column(blob, word, names, width, "--columns") for word in words[:2]]
     if options.weight is not None or len(words) == 3:
         option = "--columns" if options.weight is None else "--weight"
         pick[2] = find_column(blob, words[-1], names, width, option)
+        if options.weight is None and pick[2] is not None and pick[2] < len(lower) and lower[pick[2]] in TIMES:
+            note(blob.name, f"column {names[pick[2]]!r} holds times and is no weight; --weight {names[pick[2]]} takes it as one")
+            pick[2] = None
     elif options.columns is not None or pick[2] in pick[:2]:
         pick[2] = None if pick[2] in pick[:2] else pick[2]
     if len({place for place in pick if place is not None}) < sum(place is not None for place in pick):
