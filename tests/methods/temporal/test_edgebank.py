@@ -6,7 +6,6 @@ import pytest
 from graphkit import registry
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.events import finish_events, in_order, static_graph
-from graphkit.errors import DataError
 
 
 def stream(seed, split="chrono-0.6/0.2/0.2", times=None):
@@ -60,11 +59,40 @@ def test_pieces_change_nothing(monkeypatch):
     assert scores_of(dataset, "test", batch_size=7) == expected == list(reference(dataset, "test", 7))
 
 
-def test_a_window_of_zero_is_that_of_the_validation_period():
-    dataset = stream(1)
-    period = dataset.events.time[dataset.split.valid]
-    expected = scores_of(dataset, "test", memory="window", time_window=float(period[-1] - period[0]))
-    assert scores_of(dataset, "test", memory="window") == expected != scores_of(dataset, "test")
+def moving(dataset, part, batch_size, share):
+    """Scores by the letter: the pairs whose last event is at or after the quantile 1 - share of the times of all events before the batch."""
+    events, split, scores = dataset.events, dataset.split, ([], [])
+    judged, stored = getattr(split, part), split.history(part)
+    negatives, sources = split.negatives(part)
+    sources = events.src[judged] if sources is None else sources
+    for place, k in enumerate(judged.tolist()):
+        known = stored[stored < judged[place // batch_size * batch_size]]
+        recent = known[events.time[known] >= np.quantile(events.time[known], 1 - share)]
+        memory = set(zip(events.src[recent].tolist(), events.dst[recent].tolist()))
+        scores[0].append(float((events.src[k], events.dst[k]) in memory))
+        scores[1].append(float((sources[place], negatives[place]) in memory))
+    return list(scores)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.5, 1.0])
+@pytest.mark.parametrize("split", ["chrono-0.6/0.2/0.2", "inductive-0.6/0.2/0.2", "chrono-historical-0.6/0.2/0.2"])
+def test_the_window_is_the_last_share_of_all_events_so_far(share, split):
+    for seed in range(3):
+        dataset = stream(seed, split)
+        for part in ("valid", "test"):
+            found = scores_of(dataset, part, batch_size=7, memory="window", window_share=share)
+            assert found == moving(dataset, part, 7, share)
+    assert share == 1.0 or found != scores_of(dataset, "test", batch_size=7)
+    assert share < 1.0 or found == scores_of(dataset, "test", batch_size=7)
+
+
+def test_the_window_moves_with_the_stream():
+    # One pair at a time, each again and again for a while: only the last pair's events are the last 15 %.
+    src, times = np.repeat(np.arange(10), 30), np.arange(300.0)
+    events = in_order(src, src + 10, times)
+    dataset = finish_events(GraphDataset("turns", static_graph(events, 20), events=events), "chrono-0.6/0.2/0.2", None, 0)
+    found = scores_of(dataset, "test", batch_size=1, memory="window")[0]
+    assert found == [float(k % 30 != 0) for k in dataset.split.test.tolist()]
 
 
 def test_later_events_leave_no_trace():
@@ -78,14 +106,8 @@ def test_later_events_leave_no_trace():
     assert again[0][:30] == found[0][:30] and again[0] != found[0]
 
 
-def test_a_validation_period_without_length_needs_a_window():
-    times = np.r_[np.arange(180.0), np.full(60, 200.0), np.arange(201.0, 261.0)]
-    dataset = stream(0, times=times)
-    with pytest.raises(DataError, match="the validation period has no length; expected --time-window"):
-        scores_of(dataset, "test", memory="window")
-
-
-@pytest.mark.parametrize("options", [{}, {"memory": "window", "time_window": 15.0}], ids=["unlimited", "window"])
+@pytest.mark.parametrize("options", [{}, {"memory": "window", "time_window": 15.0}, {"memory": "window"}],
+                         ids=["unlimited", "fixed", "window"])  # fmt: skip
 def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(options):
     dataset = stream(4)
     learner, events = registry.method("edgebank")(batch_size=1, **options), dataset.events
