@@ -213,15 +213,17 @@ def _match_sources(dataset: GraphDataset, table, rows, split: EventSplit, agains
 
 
 def _with_negatives(dataset: GraphDataset, table, split: EventSplit, rows, numbers, against) -> EventSplit:
-    changes = {}
+    changes, own_of, place_of = {}, {}, {}
     for part, number in (("valid", 1), ("test", 2)):
         judged = getattr(split, part)
-        own = against[rows["part"][against] == number + NEGATIVE]
-        place = np.minimum(np.searchsorted(judged, numbers[own]), len(judged) - 1)
+        own = own_of[part] = against[rows["part"][against] == number + NEGATIVE]
+        place = place_of[part] = np.minimum(np.searchsorted(judged, numbers[own]), len(judged) - 1)
         strange = judged[place] != numbers[own]
         if strange.any():
             row = int(own[np.argmax(strange)])
             raise table.error(row, f"a negative of event {numbers[row]}, which is not of the part {part}; expected one that is")
+    for part, own in own_of.items():
+        judged, place = getattr(split, part), place_of[part]
         count = np.bincount(place, minlength=len(judged))
         if not count.all():
             missing = f"event {judged[np.argmin(count)]} of the part {part} has no negative"

@@ -252,6 +252,7 @@ class Clock:
 
     def __init__(self, events):
         self.whole, self.dates, self.ticks = events.time.dtype.kind == "i", events.dates, events.ticks
+        self.largest = max(abs(int(events.time[0])), abs(int(events.time[-1])))
 
     def is_time(self, cell: str) -> bool:
         """Whether a cell has the form of a time."""
@@ -274,9 +275,11 @@ class Clock:
         value = real(cell)
         if value is None or not math.isfinite(value):
             raise DataError(f"{place}: time {cell!r}, expected a finite number")
-        exact = int(cell) if re.match(WHOLE, cell) else value
+        exact = Decimal(cell)
         if exact != int(exact):
-            raise DataError(f"{place}: time {cell}, expected a whole number, as the times of the run are")
+            if self.largest < EXACT and abs(value) < EXACT:
+                return value
+            raise DataError(f"{place}: time {cell}, expected a whole number, as the times of the run are, from 2^53 on")
         if not -BEYOND <= exact < BEYOND:
             raise DataError(f"{place}: time {cell} is beyond 64 bits, expected a whole number below 2^63")
         return int(exact)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from graphkit import reading
-from graphkit.datasets.event_times import Clock, real
+from graphkit.datasets.event_files import KNOWN
+from graphkit.datasets.event_times import DATE, Clock, real
 from graphkit.datasets.id_lists import find_node, numbers_of, read_rows
 from graphkit.errors import DataError
 
@@ -43,8 +45,13 @@ def score_events(
         header = first and not clock.is_time(cells[2]) and not (cells[0] in number or cells[1] in number)
         first = False
         if header:
-            reading.note(path, f"line {line} is taken for a header: {', '.join(cells[:3])}")
+            if not {cell.lower() for cell in cells[:3]} <= KNOWN:
+                reading.note(path, f"line {line} is taken for a header: {', '.join(cells[:3])}")
             continue
+        if len(cells) > 3 + width:
+            if re.match(DATE, cells[2]) and re.match(r"[0-9]{2}:[0-9]{2}", cells[3]):
+                raise DataError(f"{place}: the time '{cells[2]} {cells[3]}' is parted in two columns, expected {cells[2]}T{cells[3]}")
+            reading.note(path, f"the columns after the first {3 + width} are not used")
         time, features = clock.read(cells[2], place), [_feature(cell, place) for cell in cells[3 : 3 + width]]
         for cell in cells[:2]:
             if new_nodes and cell not in number:

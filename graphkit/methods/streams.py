@@ -38,8 +38,11 @@ class EventStore:
 
         Raises :class:`DataError` for a time that is 2^63 or more after the first.
         """
-        if self.time.dtype == torch.int64 and time - self.origin >= 1 << 63:
-            raise DataError(f"time {time} is 2^63 or more after {self.origin}, the first; expected a time nearer to it")
+        if self.time.dtype == torch.int64:
+            if time - self.origin >= 1 << 63:
+                raise DataError(f"time {time} is 2^63 or more after {self.origin}, the first; expected a time nearer to it")
+            if isinstance(time, float):  # the first that is no whole number
+                self.time = self.time.double()
         if self.count == len(self.src):
             room = max(self.count, 1024)
             self.src, self.dst = (np.concatenate([ends, np.zeros(room, dtype=np.int64)]) for ends in (self.src, self.dst))

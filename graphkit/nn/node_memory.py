@@ -136,6 +136,7 @@ class NodeMemory:
     def read(self, nodes: torch.Tensor, update: MemoryUpdate) -> tuple[torch.Tensor, torch.Tensor]:
         """(U, d) vectors of different nodes with their messages worked in, and (U,) when they last changed."""
         memory, store = self.memory, self.store
+        memory["changed"] = memory["changed"].to(store.time.dtype)  # whole times may come to have fractions
         state, changed = memory["state"][nodes.to(self.device)], memory["changed"][nodes.to(self.device)]
         waiting = torch.nonzero(memory["log_count"][nodes]).ravel()
         if len(waiting) == 0:

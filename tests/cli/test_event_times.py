@@ -231,7 +231,8 @@ def test_a_guess_of_columns_is_a_note_and_an_index_is_no_end(tmp_path):
     path.write_text(",alpha,beta,gamma\n" + "".join(f"{k},{k % 5},{5 + k % 3},{k}\n" for k in range(60)))
     with reading.ledger() as found:
         dataset = datasets.load(str(path), task="events")
-    assert found.lines == [f"{path}: the columns 'alpha', 'beta', 'gamma' are taken for source, destination and time; --columns names others"]
+    said = "the columns 'alpha', 'beta', 'gamma' are taken for source, destination and time; --columns names others"
+    assert found.lines == [f"{path}: {said}"]
     assert dataset.num_nodes == 8
     with reading.ledger() as found:  # nothing to guess
         datasets.load(str(path), task="events", read=ReadOptions(columns="alpha,beta,gamma"))

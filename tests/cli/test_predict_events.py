@@ -126,3 +126,27 @@ def test_one_line_says_what_is_wrong(predict, folder, words, text, code, message
     (folder / "bad.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
     found, _, err = predict(*words)
     assert found == code and message in err.splitlines()[-1] and "Traceback" not in err
+
+
+TIMES = {
+    "whole": ([str(1_700_000_000_000_000_000 + k) for k in range(40)], "1700000000000000041", "1700000000000000039.5",
+              "time 1700000000000000039.5, expected a whole number"),
+    "dates": ([f"2024-03-01T{k // 4:02d}:{k % 4 * 15:02d}:00+02:00" for k in range(40)], "2024-03-01T10:00:00+02:00", "1709280000",
+              "time '1709280000', expected an ISO 8601 date"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TIMES)
+def test_events_that_come_have_times_as_the_runs_and_come_out_as_they_came(command, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    times, later, odd, message = TIMES[kind]
+    (tmp_path / "my.csv").write_text("from,to,time\n" + "".join(f"p{k % 5},q{k % 3},{time}\n" for k, time in enumerate(times)))
+    assert command("train", "edgebank", "--edges", "my.csv", "--out", "run", "-q")[0] == 0
+    (tmp_path / "new.csv").write_text(f"p1,q1,{later}\np1,q1,{later}\n")
+    code, out, _ = command("predict", "run", "--events", "new.csv")
+    assert code == 0 and [line.split("\t")[2] for line in out.splitlines()[1:]] == [later, later]
+    for cell, says in ((odd, message), (times[-2], f"time {times[-2]} comes after {times[-1]}, the last so far"),
+                       ("9223372036854775808", "beyond 64 bits" if kind == "whole" else "expected an ISO 8601 date")):  # fmt: skip
+        (tmp_path / "new.csv").write_text(f"p1,q1,{cell}\n")
+        code, _, err = command("predict", "run", "--events", "new.csv")
+        assert code == 3 and says in err.splitlines()[-1] and "Warning" not in err

@@ -60,7 +60,7 @@ def test_pieces_change_nothing(monkeypatch):
 
 
 def moving(dataset, part, batch_size, share):
-    """Scores by the letter: the pairs whose last event is at or after the quantile 1 - share of the times of all events before the batch."""
+    """Scores by the letter: pairs of the events from the quantile 1 - share of the times of all events before the batch on."""
     events, split, scores = dataset.events, dataset.split, ([], [])
     judged, stored = getattr(split, part), split.history(part)
     negatives, sources = split.negatives(part)
