@@ -80,11 +80,11 @@ def local(**values):
         import json
 
         for row, cluster in found:
-            click.echo(json.dumps({**row, "members": question.ids[cluster.nodes].tolist(), "values": cluster.values.tolist()}))
+            click.echo(json.dumps({**row, "members": question.ids_of(cluster.nodes).tolist(), "values": cluster.values.tolist()}))
         question.log.info("%d clusters, %.1f s", len(found), time.perf_counter() - started)
         return
     row, cluster = found[0]
-    members = question.ids[cluster.nodes]
+    members = question.ids_of(cluster.nodes)
     if values["output"]:
         write_ids(values["output"], {"id": members, "value": cluster.values})
     if values["as_json"]:
@@ -112,22 +112,24 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
     import numpy as np
 
     from graphkit.kernels.threads import in_threads
+    from graphkit.methods.local.clustering import warm_up
 
     found: list = [None] * len(groups)
     method, label = registry.method(question.method)(question.config), labeller(question)
     done = [0]
+    warm_up(method)
     with progress.stages() as report:
 
         def one(at: int) -> None:
             seeds = np.array(groups[at], dtype=np.int64)
             graph = question.graph
-            if label is not None:
-                labels = label(seeds[0], at)
+            labels = label(seeds[0], at) if label is not None else None
+            started = time.perf_counter()
+            if labels is not None:
                 graph = graph.labelled(labels, question.config.epsilon)
                 wrong = seeds[labels[seeds] == 0]
                 if len(wrong):
-                    question.log.warning("seed %s: its own noisy label is 0; the cluster may be another", question.ids[wrong[0]])
-            started = time.perf_counter()
+                    question.log.warning("seed %s: its own noisy label is 0; the cluster may be another", question.ids_of(wrong[:1])[0])
             cluster = method.cluster(graph, seeds, volume=question.volume)
             found[at] = (question.summary(seeds, cluster, 1000 * (time.perf_counter() - started)), cluster)
             done[0] += 1
@@ -148,7 +150,7 @@ def _averages(question: Question, values: dict[str, Any]) -> None:
     drawn = trials.draw([question.truth], values["all_seeds"], np.random.default_rng(question.seed))
     rows = _trials(question, drawn, {question.method: registry.method(question.method)(question.config)})[question.method]
     if values["as_json"]:
-        seeds = question.ids[[trial.seed for trial in drawn]].tolist()
+        seeds = question.ids_of([trial.seed for trial in drawn]).tolist()
         result = {"method": question.method, "dataset": question.dataset.name, "target": question.target}
         each = [{"seed": seed, **row} for seed, row in zip(seeds, rows)]
         echo_json({**result, "config": question.config.to_dict(), "means": trials.average(rows), "seeds": each})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphkit import registry, tables
-from graphkit.cli.options import compose, config_options, given, load_dataset, prepare_machine, take_argument
+from graphkit.cli.options import compose, config_options, given, load_dataset, take_argument
 from graphkit.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -67,10 +67,11 @@ class Question:
     seed: int
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("graphkit"))
 
-    @property
-    def ids(self):
-        """(n,) ids of the nodes."""
-        return self.dataset.ids()
+    def ids_of(self, nodes):
+        """(k,) ids of nodes."""
+        import numpy as np
+
+        return self.dataset.ids_of(np.asarray(nodes, dtype=np.int64))
 
     @property
     def volume(self) -> float | None:
@@ -95,10 +96,10 @@ class Question:
         return [(f"label={number}", labels == number) for number in np.unique(labels[labels >= 0]).tolist()]
 
     def summary(self, seeds, cluster, ms: float) -> dict[str, Any]:
-        """What a cluster is like, as printed."""
+        """What a cluster is like, as printed; ms: of the diffusion, the cut and its measures, labels given and kernels loaded."""
         from graphkit.methods.local.trials import agreement
 
-        row = {"seeds": self.ids[seeds].tolist(), "nodes": len(cluster.nodes), "volume": cluster.volume, "cut": cluster.cut,
+        row = {"seeds": self.ids_of(seeds).tolist(), "nodes": len(cluster.nodes), "volume": cluster.volume, "cut": cluster.cut,
                "conductance": cluster.conductance if cluster.conductance < float("inf") else None}  # fmt: skip
         if self.config.weighted:
             row["labelled_conductance"] = cluster.labelled_conductance if cluster.labelled_conductance < float("inf") else None
@@ -120,9 +121,12 @@ def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
 
 def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
     """(data set, its graph) of a command's DATASET, --dataset or --edges; raises :class:`DataError` for a graph without edges."""
+    from graphkit.machine import choose_device, set_threads
     from graphkit.methods.local.graph import LocalGraph
 
-    prepare_machine(values)
+    set_threads(values.pop("threads", None))
+    if (device := values.pop("device", None)) is not None:
+        choose_device(device)  # refused where there is none; the kernels run on the CPU
     take_argument(values)
     dataset = load_dataset(values)
     graph = LocalGraph.of(dataset)

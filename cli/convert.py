@@ -21,13 +21,15 @@ def command(source, target, **values):
 
     \b
     The suffix of OUT chooses the format: csv, tsv, txt (each also .gz), parquet, mtx, npz (SciPy sparse), graphml,
-    bin (DGL, which alone keeps features and labels). - writes tsv to stdout. Node ids and edge weights are kept. With
+    bin (DGL) and graph, which keep features and labels too. graph is a stored graph, a folder of arrays that commands map into
+    memory: cluster local reads only what it needs of it. - writes tsv to stdout. Node ids and edge weights are kept. With
     --columns SRC,DST,TIME the rows are events: csv, tsv and parquet keep each with its time as it is written.
 
     \b
     Examples:
       graphkit data convert friends.csv friends.graphml
       graphkit data convert karate karate.mtx
+      graphkit data convert friends.csv friends.graph
       graphkit data convert trades.csv trades.parquet --columns buyer,seller,amount --directed --duplicates sum
       zcat web.txt.gz | graphkit data convert - web.bin --features pages.npy --labels topics.csv
     """

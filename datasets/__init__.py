@@ -58,6 +58,10 @@ def load(
 
 
 def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool) -> GraphDataset:
+    from graphkit.datasets import stored
+
+    if stored.is_stored(name):  # first, as nothing else needs to be imported for it
+        return stored.load(name, read, task, split, seed)
     loaded = _loaded(name, read, many)
     if loaded is not None:
         from graphkit.datasets import splits
@@ -70,8 +74,10 @@ def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadO
 
 def is_own(name: str) -> bool:
     """Whether the name is none that is read in one way only: of the catalogue, of a generator, of an OGB folder."""
-    from graphkit.datasets import catalogue, synthetic
+    from graphkit.datasets import catalogue, stored, synthetic
 
+    if stored.is_stored(name):
+        return True
     word, colon, _ = name.partition(":")
     generator = bool(colon) and word in synthetic.GENERATORS
     return name not in catalogue.entries() and not generator and not _is_ogb_folder(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,7 @@ class GraphDataset:
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
     reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.reading`).
+    stored_checksum: of the stored graph that the graph and its data come from, in place of reading them; None elsewhere.
     folds: number of splits in the family that this one is of, one for each seed below it; 0 where it is of none.
     """
 
@@ -183,6 +184,7 @@ class GraphDataset:
     seed: int = 0
     folds: int = 0
     reading: tuple[str, ...] = ()
+    stored_checksum: str | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -219,6 +221,14 @@ class GraphDataset:
         """(n,) ids as the user gave them."""
         return np.arange(self.num_nodes) if self.node_ids is None else self.node_ids
 
+    def ids_of(self, nodes: numpy.ndarray) -> numpy.ndarray:
+        """(k,) ids of (k,) nodes."""
+        return self.ids()[nodes]
+
+    def numbers(self) -> Mapping[str, int]:
+        """Node number by id, as text."""
+        return {str(node): place for place, node in enumerate(self.ids().tolist())}
+
     def for_seed(self, seed: int) -> GraphDataset:
         """The same data with the split of this seed; itself where the split is fixed."""
         if self.splitter is None or seed == self.seed:
@@ -232,6 +242,10 @@ class GraphDataset:
     def checksum(self) -> str:
         """SHA-256 over edges, events, features, labels and split: what a cached result depends on."""
         digest = hashlib.sha256()
+        if self.stored_checksum is not None:
+            digest.update(self.stored_checksum.encode())
+            _update_split(digest, self.split)
+            return digest.hexdigest()
         for graph in [self.graph] if self.graph is not None else self.graphs:
             for tensor in (*graph.edges(order="eid"), *_data_tensors(graph)):
                 digest.update(np.ascontiguousarray(_narrow(tensor.numpy())))

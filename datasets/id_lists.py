@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from graphkit import reading
@@ -22,9 +22,9 @@ HEADER_WORDS = ID_NAMES | {"nodes", "ids"}
 CLOSE_AMONG = 100_000  # ids among which one that is spelled alike is looked for
 
 
-def numbers_of(dataset: GraphDataset) -> dict[str, int]:
+def numbers_of(dataset: GraphDataset) -> Mapping[str, int]:
     """Node number by id, as text."""
-    return {str(node): place for place, node in enumerate(dataset.ids().tolist())}
+    return dataset.numbers()
 
 
 def nodes_of(ids: Sequence[str], dataset: GraphDataset, option: str) -> numpy.ndarray:
@@ -156,7 +156,7 @@ def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
         yield number, cells
 
 
-def find_node(number: dict[str, int], cell: str, place: str) -> int:
+def find_node(number: Mapping[str, int], cell: str, place: str) -> int:
     """Return the number of the node that a cell names; raises :class:`DataError` that begins with ``place``."""
     if cell in number:
         return number[cell]

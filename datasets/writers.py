@@ -27,9 +27,10 @@ log = logging.getLogger("graphkit")
 WRITERS = {
     ".csv": "_csv", ".tsv": "_tsv", ".txt": "_txt", ".edges": "_txt", ".edgelist": "_txt", ".parquet": "_parquet",
     ".mtx": "_mtx", ".npz": "_npz", ".graphml": "_graphml", ".bin": "_dglbin",
+    ".graph": "_stored",
 }  # fmt: skip
 TEXT = (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".mtx", ".graphml")
-ALL_NODES = ("_mtx", "_npz", "_graphml", "_dglbin")
+ALL_NODES = ("_mtx", "_npz", "_graphml", "_dglbin", "_stored")
 
 
 def write_graph(dataset: GraphDataset, path) -> None:
@@ -45,6 +46,11 @@ def write_graph(dataset: GraphDataset, path) -> None:
         sys.stdout.buffer.flush()
         return
     writer, packed = writer_of(path)
+    if writer == "_stored":  # a folder, which it makes itself
+        from graphkit.datasets import stored_writer
+
+        stored_writer.write(dataset, path)
+        return
     if writer not in ALL_NODES:
         alone = int(((dataset.graph.in_degrees() + dataset.graph.out_degrees()) == 0).sum())
         if alone:

@@ -30,7 +30,8 @@ def set_threads(threads: int | None) -> int:
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     for variable in variables[:-1] if "numba" in sys.modules else variables:
         os.environ[variable] = str(count)
-    torch.set_num_threads(count)
+    if "torch" in sys.modules:  # else it reads the variable when it is loaded; a query on a stored graph never needs it
+        torch.set_num_threads(count)
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))

@@ -65,19 +65,24 @@ def adjacency(graph) -> Adjacency:
     return Adjacency(*_sorted_rows(source, target, weights, graph.num_nodes()))
 
 
-def _sorted_rows(source, target, weights, num_nodes):
-    """Two stable counting sorts, by target and then by source."""
+def sorted_places(source, target, num_nodes) -> tuple[np.ndarray, np.ndarray]:
+    """(n + 1,) int64 starts of rows, and (m,) int64 places of the edges by source, then target, then place: two stable counting sorts."""
     m, step = len(source), 4  # places far from each other
     order, start = np.empty(m, np.int64), np.zeros(num_nodes + 1, np.int64)
     in_order(lambda a, b: _count(target, start, a, b), m, step)
     np.cumsum(start, out=start)
     in_order(lambda a, b: _order(target, start, order, a, b), m, step)
-    indptr = np.zeros(num_nodes + 1, np.int64)
+    indptr, places = np.zeros(num_nodes + 1, np.int64), np.empty(m, np.int64)
     in_order(lambda a, b: _count(source, indptr, a, b), m, step)
     np.cumsum(indptr, out=indptr)
-    place, indices, sorted_weights = indptr[:-1].copy(), np.empty(m, np.int32), np.empty(len(weights), np.float32)
-    in_order(lambda a, b: _scatter(source, target, weights, order, place, indices, sorted_weights, a, b), m, 2 * step)
-    return indptr, indices, sorted_weights
+    row = indptr[:-1].copy()
+    in_order(lambda a, b: _scatter(source, order, row, places, a, b), m, 2 * step)
+    return indptr, places
+
+
+def _sorted_rows(source, target, weights, num_nodes):
+    indptr, places = sorted_places(source, target, num_nodes)
+    return indptr, target[places].astype(np.int32), weights[places] if len(weights) else weights
 
 
 @numba.njit(cache=True, nogil=True)
@@ -94,14 +99,11 @@ def _order(target, start, order, begin, end):
 
 
 @numba.njit(cache=True, nogil=True)
-def _scatter(source, target, weights, order, place, indices, sorted_weights, begin, end):
+def _scatter(source, order, row, places, begin, end):
     for i in range(begin, end):
         e = order[i]
-        at = place[source[e]]
-        place[source[e]] += 1
-        indices[at] = target[e]
-        if len(weights) > 0:
-            sorted_weights[at] = weights[e]
+        places[row[source[e]]] = e
+        row[source[e]] += 1
 
 
 @numba.njit(cache=True, nogil=True)

@@ -5,13 +5,26 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from graphkit.kernels.local_work import PUSHED, QUEUED, SEEN, edge_weight, weighted_degree
+from graphkit.kernels.local_work import (
+    DONE,
+    PAUSED,
+    PUSHED,
+    QUEUED,
+    SEEN,
+    UNSOUND,
+    clear,
+    edge_weight,
+    opened,
+    until_done,
+    weighted_degree,
+)
+from graphkit.kernels.threads import STEPS
 
 CONVERGED, STOPPED, FULL = 0, 1, 2
+COUNT, WAITING, LEFT, ROUNDS, PUSHES, STATUS = 1, 2, 4, 5, 6, 8  # places of ``at``; 0: an unsound node, 3: head of the queue, 7: pushed
 
 
-@numba.njit(cache=True, nogil=True)
-def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, power):
+def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, power) -> tuple[int, int, int, int]:
     """Solve min over x >= 0 of sum_ij w_ij |x_i - x_j|^q / q + sum_i x_i (T_i - source_i) node by node, q = power + 1.
 
     graph: (indptr, indices, weights, degrees, labels, epsilon); the sink T_i is 1 or the degree without labels. seeds, source: (S,).
@@ -19,14 +32,32 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
     waited at its start, and max_rounds 0 sets no limit. power: 1 for 2-norm flow, 1 / (p - 1) for p-norm flow.
 
     x and the mass on every node are left in ``work``. Returns (touched nodes, pushes, rounds, status); FULL means that the sinks of
-    all that can be reached take no more than the source gives, so that there is no solution.
+    all that can be reached take no more than the source gives, so that there is no solution. Raises :class:`DataError` for an unsound row.
     """
+    at, sums = np.zeros(9, np.int64), np.zeros(2)
+    sums[1] = source.sum()
+    at[COUNT], at[WAITING], sums[0] = _place(graph, work, seeds, source, unit_sink)
+    at[LEFT] = at[WAITING]
+    options = unit_sink, float(tolerance), max_rounds, float(power)
+    try:
+        until_done(lambda: _flow_piece(graph, work, *options, at, sums, STEPS // 4), graph, at)
+    except BaseException:
+        clear(work, at[COUNT])
+        raise
+    return int(at[COUNT]), int(at[PUSHES]), int(at[ROUNDS]), int(at[STATUS])
+
+
+@numba.njit(cache=True, nogil=True)
+def _flow_piece(graph, work, unit_sink, tolerance, max_rounds, power, at, sums, steps):
+    """Go on from where ``at`` and ``sums`` (capacity and source) stand, for about so many steps."""
     indptr, indices, _, degrees, _, _ = graph
     x, mass, wdeg, state, queue, touched, _, _ = work
-    pushed, pushes, rounds, status, size, head = 0, 0, 0, CONVERGED, len(queue), 0
-    count, waiting, capacity = _place(graph, work, seeds, source, unit_sink)
-    total, left = source.sum(), waiting
+    count, waiting, head, left, rounds, pushes, pushed = at[1], at[2], at[3], at[4], at[5], at[6], at[7]
+    capacity, total, status, size, ended = sums[0], sums[1], CONVERGED, len(queue), DONE
     while waiting > 0:
+        if steps <= 0:
+            ended = PAUSED
+            break
         if left == 0:
             rounds += 1
             left = waiting
@@ -40,7 +71,11 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
         head = head + 1 if head + 1 < size else 0
         waiting -= 1
         left -= 1
+        steps -= 1
         state[i] &= ~np.uint8(QUEUED)
+        if not opened(graph, state, i):
+            at[0], ended = i, UNSOUND
+            break
         sink = 1.0 if unit_sink else degrees[i]
         excess = mass[i] - sink
         degree = weighted_degree(graph, i, wdeg)
@@ -48,6 +83,7 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
             continue
         before = x[i]
         step = excess / degree if power == 1.0 else _step(graph, i, x, excess, degree, power, tolerance)
+        steps -= (indptr[i + 1] - indptr[i]) * (1 if power == 1.0 else 32)
         if before + step <= before:  # below what a float can tell apart
             continue
         x[i] = before + step
@@ -75,7 +111,9 @@ def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, powe
                 queue[(head + waiting) % size] = j
                 waiting += 1
         mass[i] = sink if power == 1.0 else mass[i] - sent
-    return count, pushes, rounds, status
+    at[1], at[2], at[3], at[4], at[5], at[6], at[7], at[8] = count, waiting, head, left, rounds, pushes, pushed, status
+    sums[0] = capacity
+    return ended
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ class LocalGraph:
 
     indptr: (n + 1,) int64; indices: (m,) int32, both directions; weights: (m,) float64, empty where every edge weighs 1.
     degrees: (n,) float64 without labels, and volume, their sum. labels: (n,) int8 of 0 and 1, empty where there are none.
-    labelled_volume: the sum of the degrees with labels.
+
+    The arrays are read-only; those of a stored graph are mapped, and their rows are checked by the kernels that read them.
     """
 
     indptr: numpy.ndarray
@@ -31,7 +33,6 @@ class LocalGraph:
     volume: float
     labels: numpy.ndarray
     epsilon: float = 1.0
-    labelled_volume: float = 0.0
 
     @classmethod
     def of(cls, dataset: GraphDataset) -> LocalGraph:
@@ -39,6 +40,9 @@ class LocalGraph:
 
         Raises :class:`DataError` for many graphs, or for a weight that is not positive.
         """
+        stored = getattr(dataset, "stored", None)
+        if stored is not None and stored.simple:
+            return cls.of_stored(stored)
         import scipy.sparse
 
         from graphkit.kernels.simple import simple_matrix
@@ -69,8 +73,15 @@ class LocalGraph:
         indptr = matrix.indptr.astype(np.int64)
         weights = matrix.data.astype(np.float64) if weighted else np.empty(0)
         degrees = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel() if weighted else np.diff(indptr).astype(np.float64)
-        none, volume = np.empty(0, np.int8), float(degrees.sum())
-        return cls(indptr, matrix.indices.astype(np.int32), weights, degrees, volume, none, 1.0, volume)
+        arrays = indptr, matrix.indices.astype(np.int32), weights, degrees
+        return cls(*map(fixed, arrays), float(degrees.sum()), _no_labels())
+
+    @classmethod
+    def of_stored(cls, stored) -> LocalGraph:
+        """From a :class:`graphkit.datasets.stored.StoredGraph` that is simple; nothing is read."""
+        arrays = stored.arrays
+        weights = arrays.get("weights", np.empty(0))
+        return cls(*map(fixed, (arrays["indptr"], arrays["indices"], weights, arrays["degrees"])), stored.volume, _no_labels())
 
     @property
     def num_nodes(self) -> int:
@@ -83,18 +94,30 @@ class LocalGraph:
         return self.indptr, self.indices, self.weights, self.degrees, self.labels, self.epsilon
 
     def labelled(self, labels: numpy.ndarray, epsilon: float) -> LocalGraph:
-        """The same graph with (n,) labels of 0 and 1. The weights are computed as they are read; one pass of O(m) sums the volume."""
-        from graphkit.kernels.local_work import total_volume
-
+        """The same graph with (n,) labels of 0 and 1; weights are computed as they are read, and no edge is read here."""
         labels = np.ascontiguousarray(labels, dtype=np.int8)
-        if labels.shape != (self.num_nodes,) or ((labels != 0) & (labels != 1)).any():
+        if labels.shape != (self.num_nodes,) or labels.view(np.uint8).max(initial=0) > 1:
             raise ValueError(f"labels: found shape {labels.shape}, expected ({self.num_nodes},) of 0 and 1")
-        graph = replace(self, labels=labels, epsilon=float(epsilon))
-        return replace(graph, labelled_volume=float(total_volume(graph.arrays)))
+        return replace(self, labels=fixed(labels), epsilon=float(epsilon))
 
     def plain(self) -> LocalGraph:
         """The same graph without labels."""
-        return replace(self, labels=np.empty(0, np.int8), epsilon=1.0, labelled_volume=self.volume)
+        return replace(self, labels=_no_labels(), epsilon=1.0)
+
+    @functools.cached_property
+    def labelled_volume(self) -> float:
+        """The sum of the degrees with labels; O(m) where there are some."""
+        from graphkit.kernels.local_work import total_volume
+
+        return total_volume(self.arrays) if len(self.labels) else self.volume
+
+    def volume_beyond(self, volume: float) -> float:
+        """The labelled volume, or a bound of it where that cannot change min(v, total - v) of any v up to ``volume``.
+
+        It is at least ``epsilon`` times the volume without labels, so that a set of half of that and less needs no sum over all edges.
+        """
+        least = self.epsilon * self.volume
+        return least if len(self.labels) and 2.0 * volume <= least else self.labelled_volume
 
     def cut_and_volume(self, nodes: numpy.ndarray) -> tuple[float, float]:
         """Weight of the edges that leave a set, and the sum of its degrees; O(volume of the set)."""
@@ -102,11 +125,23 @@ class LocalGraph:
 
         if not len(nodes):
             return 0.0, 0.0
-        cuts, volumes, _ = sweep(self.arrays, workspace(self.num_nodes)[3], np.asarray(nodes, dtype=np.int64), self.labelled_volume)
+        cuts, volumes, _ = sweep(self.arrays, workspace(self.num_nodes)[3], nodes, np.inf)
         return float(cuts[-1]), float(volumes[-1])
 
     def conductance(self, nodes: numpy.ndarray) -> float:
         """cut / min(volume, rest of the volume); infinite where one of them is 0."""
         cut, volume = self.cut_and_volume(nodes)
-        smaller = min(volume, self.labelled_volume - volume)
-        return cut / smaller if smaller > 1e-9 * self.labelled_volume else float("inf")
+        total = self.volume_beyond(volume)
+        smaller = min(volume, total - volume)
+        return cut / smaller if smaller > 1e-9 * total else float("inf")
+
+
+def fixed(array: numpy.ndarray) -> numpy.ndarray:
+    """A read-only view: kernels are compiled for one kind of array, in memory or mapped."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _no_labels() -> numpy.ndarray:
+    return fixed(np.empty(0, np.int8))
