@@ -214,7 +214,7 @@ def test_for_real_and_again_from_the_folder(tmp_path):
     first = run("--json")
     assert first.returncode == 0, first.stderr
     (verdict,) = json.loads(first.stdout)
-    assert verdict["state"] == "held" and len(verdict["runs"]["cn"]["metrics"]["auc"]["test"]["values"]) == 5
+    assert verdict["state"] == "held" and len(verdict["runs"]["cn"]["metrics"]["auc"]["test"]["values"]) == 10
     (folder,) = (tmp_path / "kept" / "runs").glob("cn-karate-*")
     written = (folder / "result.json").stat().st_mtime_ns
     assert json.loads(run("--json").stdout) == [verdict]
