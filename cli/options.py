@@ -78,6 +78,16 @@ _name_options = compose(
     click.option("--edges", "--graph", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
 )
 
+def _set_read_limit(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    from graphkit.datasets import budget
+
+    budget.set_limit(value)
+
+
+# It is set for the whole command, and no part of how a run was read.
+_limit_option = click.option("--read-limit", metavar="SIZE", expose_value=False, callback=_set_read_limit,
+                             help="Memory that the data may take when unpacked, e.g. 4GB.  [default: a quarter of what is available]")
+
 _edge_options = compose(
     click.option("--columns", metavar="SRC,DST[,WEIGHT]",
                  help="Columns of the edge list, by name or number from 0; SRC,DST,TIME[,...] of events."),
@@ -109,10 +119,10 @@ label_kind_option = click.option(
     help="What the labels of your own nodes are.  [default: one class a node, several where a node has more]",
 )  # fmt: skip
 
-graph_options = compose(_name_options, _edge_options)
+graph_options = compose(_name_options, _edge_options, _limit_option)
 
 # How to read a graph that an argument names.
-read_options = compose(_edge_options, _label_option)
+read_options = compose(_edge_options, _label_option, _limit_option)
 
 data_options = compose(
     graph_options,

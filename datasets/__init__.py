@@ -46,7 +46,7 @@ def load(
         graph without a split.
     split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
     seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
-    read: how to read the user's own files.
+    read: how to read the user's own files; its ``read_limit`` is for data sets of any kind.
     many: whether a file of one graph is a set of one, where its format can hold many.
     strict: whether to refuse what would be read otherwise than it stands (:mod:`graphkit.reading`), instead of a line on stderr; the
         lines stand in ``dataset.reading``.
@@ -58,18 +58,19 @@ def load(
 
 
 def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool) -> GraphDataset:
-    from graphkit.datasets import stored
+    from graphkit.datasets import budget, stored
 
     if stored.is_stored(name):  # first, as nothing else needs to be imported for it
         return stored.load(name, read, task, split, seed)
-    loaded = _loaded(name, read, many)
-    if loaded is not None:
-        from graphkit.datasets import splits
+    with budget.scope(None if read is None else read.read_limit):
+        loaded = _loaded(name, read, many)
+        if loaded is not None:
+            from graphkit.datasets import splits
 
-        return splits.finish(loaded, task, split, seed)
-    from graphkit.datasets.files import ReadOptions, read_graph
+            return splits.finish(loaded, task, split, seed)
+        from graphkit.datasets.files import ReadOptions, read_graph
 
-    return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed, many=many)
+        return read_graph(name, read or ReadOptions(), task=task, split=split, seed=seed, many=many)
 
 
 def is_own(name: str) -> bool:
@@ -108,11 +109,12 @@ def _loaded(name: str, read: ReadOptions | None = None, many: bool = False) -> L
 
 
 def _of_form(path: str, read: ReadOptions | None, many: bool) -> Loaded | None:
-    from graphkit.datasets import forms
+    from graphkit.datasets import budget, forms
     from graphkit.datasets.files import ReadOptions
 
     read = read or ReadOptions()
-    form = forms.find(path, read)
+    with budget.scope(budget.current().left):  # what is read to find the form is given back
+        form = forms.find(path, read)
     return None if form is None else forms.load(form, path, read, many)
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from graphkit.datasets import budget, contents
 from graphkit.errors import DataError, GraphkitError
 from graphkit.lazy import dgl, np, torch
 
@@ -65,6 +66,7 @@ def number_table(path, columns: int, *, delimiter: str | None = None, skip: int 
 def _table(path, dtype, columns, delimiter, skip) -> numpy.ndarray:
     with reading(path, f"a table of at least {columns} columns of numbers"):
         check(os.path.getsize(path) > 0, path, "an empty file", "a table of numbers")
+        contents.guard(path)
         usecols = range(columns)
         table = np.loadtxt(path, dtype, comments=None, delimiter=delimiter, skiprows=skip, usecols=usecols, ndmin=2)
         check(len(table), path, "no rows", "a table of numbers")
@@ -136,6 +138,7 @@ def set_features(graph, values, path) -> None:
     shape = tuple(values.shape)
     expected = f"({graph.num_nodes()}, F) numbers"
     check(len(shape) == 2 and shape[0] == graph.num_nodes(), path, f"node features of shape {shape}", expected)
+    budget.take(shape[0] * shape[1] * 4, path, f"node features of shape {shape}")
     if hasattr(values, "toarray"):
         values = values.astype(np.float32).toarray()
     values = np.ascontiguousarray(values, dtype=np.float32)
@@ -159,6 +162,7 @@ def set_labels(graph, values, path) -> None:
 
 def multi_hot(rows, columns, shape: tuple[int, int]) -> numpy.ndarray:
     """(n, L) float32 with ones at the given places."""
+    budget.take(shape[0] * shape[1] * 4, "labels or features", f"a table of shape {shape}")
     out = np.zeros(shape, dtype=np.float32)
     out[np.asarray(rows, dtype=np.int64), np.asarray(columns, dtype=np.int64)] = 1.0
     return out

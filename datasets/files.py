@@ -9,8 +9,9 @@ in ``GraphDataset.node_ids``:
   back as an object array of ``str``. An id with leading zeros ("007") makes all ids strings;
 - a matrix has ids 0..n-1, also where it is written with numbers from 1.
 
-Files are not trusted: a declared size is compared with the size of the file before anything is allocated, pickles are
-refused unread, and whatever is wrong with a file is a :class:`DataError` of one line.
+Files are not trusted: a declared size is compared with the size of the file before anything is allocated, all that is
+read counts against one budget (:mod:`graphkit.datasets.budget`), pickles are refused unread, and whatever is wrong with
+a file is a :class:`DataError` of one line.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import logging
 import os
 import stat
 import sys
-import zlib
 from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from graphkit.datasets import budget, contents
 from graphkit.errors import DataError, UsageError, did_you_mean
+from graphkit.sizes import shown as size
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("graphkit")
 
 STDIN = "-"
-CHUNK = 1 << 24
+SILENT = ("id_column_elsewhere", "read_limit")  # fields of ReadOptions that say nothing of how a file is read
 # format -> (module, function that turns a Blob and the options into EdgeTable, suffixes)
 FORMATS = {
     "edge list": ("graphkit.datasets.tables", "read_table", (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph")),
@@ -45,7 +47,7 @@ FORMATS = {
     "DGL bin": ("graphkit.datasets.dglbin", "read_dglbin", (".bin", ".dgl")),
 }
 SUFFIXES = {suffix: name for name, (_, _, suffixes) in FORMATS.items() for suffix in suffixes}
-GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
+ZIP = b"PK\x03\x04"
 # how a file of a format begins, for stdin and for unknown suffixes
 MAGIC = {
     b"PAR1": "Parquet",
@@ -77,6 +79,8 @@ class ReadOptions:
         ``"regression"``; None reads it off the labels, never as a regression.
     read_as: what the lines of a text are: ``"edges"``, ``"adjacency"`` (a node and its neighbours) or ``"user-items"``, see
         :mod:`graphkit.datasets.line_lists`; None reads edges and refuses what may be one of the others.
+    read_limit: bytes that all files of the data set may take, unfolded, as a number or e.g. ``"4GB"``; None is the limit of the process,
+        see :mod:`graphkit.datasets.budget`. It changes nothing of what is read.
     """
 
     columns: str | None = None
@@ -94,6 +98,7 @@ class ReadOptions:
     label_kind: str | None = None
     read_as: str | None = None
     id_column_elsewhere: bool = False
+    read_limit: str | int | None = None
 
     def __post_init__(self):
         for name in ("id_column", "unlabelled"):  # a list where they come from YAML, one word where a program gives it
@@ -133,9 +138,14 @@ def read_graph(path, options: ReadOptions | None = None, task: str | None = None
     one, as for a model of graphs.
     Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
     """
+    options = options or ReadOptions()
+    with budget.scope(options.read_limit):
+        return _read_graph(path, options, task, split, seed, many)
+
+
+def _read_graph(path, options: ReadOptions, task: str | None, split: str | None, seed: int, many: bool) -> GraphDataset:
     from graphkit.datasets import assemble, attach, splits
 
-    options = options or ReadOptions()
     if task not in (None, "labels", *splits.TASKS):
         raise UsageError(f"task {task!r}: expected one of {', '.join(splits.TASKS)}")
     if task == "events":
@@ -205,7 +215,7 @@ def _graph_set(blob: Blob, options: ReadOptions, many: bool):
     """The set of graphs in a ``.bin``, or None where it holds one that is to be read as such."""
     from graphkit.datasets import dglbin, dglbin_sets
 
-    names = [item.name for item in fields(options) if item.name != "id_column_elsewhere" and getattr(options, item.name) != item.default]
+    names = [item.name for item in fields(options) if item.name not in SILENT and getattr(options, item.name) != item.default]
     given = ["--task" if name == "label_kind" else f"--{name}".replace("_", "-") for name in names]
     with one_line(blob, "DGL bin"):
         if dglbin.opened(blob)[1] == 1 and (given or not many):
@@ -251,19 +261,16 @@ def read_blob(path, what: str = "a graph") -> Blob:
     what: the content that the message about an empty file expects.
     """
     if str(path) == STDIN:
-        return _unpacked(Blob("<stdin>", _limited(sys.stdin.buffer, "<stdin>", what)), what)
+        return Blob("<stdin>", contents.read(sys.stdin.buffer, "<stdin>", what, text=True))
     path, name = Path(path), str(path)
+    suffix = contents.suffix_of(path)
     try:
-        status = os.stat(path)
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(os.stat(path).st_mode):
             raise DataError(f"{name}: is a folder, expected a file")
         with open(path, "rb") as handle:
-            data = _limited(handle, name, what, status.st_size)
+            return Blob(name, contents.read(handle, name, what, text=suffix in ("", *FORMATS["edge list"][2])), suffix)
     except OSError as problem:
         raise DataError(f"{name}: {problem.strerror or problem}{_neighbours(path)}") from None
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    suffix = suffixes[0] if suffixes[-1:] == [".gz"] and len(suffixes) == 2 else (suffixes or [""])[-1]
-    return _unpacked(Blob(name, data, "" if suffix == ".gz" else suffix), what)
 
 
 def dataset_name(name: str) -> str:
@@ -279,68 +286,14 @@ def dataset_name(name: str) -> str:
 
 
 def memory_limit() -> int:
-    """Bytes that a reader may ask for: four fifths of what the machine has available."""
-    import psutil
-
-    return int(psutil.virtual_memory().available * 0.8)
+    """Bytes that a reader may still ask for; :func:`graphkit.datasets.budget.take` counts what it takes."""
+    return budget.current().left
 
 
 def check_size(blob: Blob, what: str, declared: int, held: int) -> None:
     """Refuse a header that declares more bytes than the file can hold."""
     if declared > held:
         raise blob.error(f"{what} declares {size(declared)}, but the file holds {size(held)}")
-
-
-def size(count: int) -> str:
-    """Bytes for people."""
-    for power, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if count >= 1 << power:
-            return f"{count / (1 << power):.3g} {unit}" if count < 1 << 60 else "more than 2^60 bytes"
-    return f"{count} bytes"
-
-
-def _limited(handle, name: str, what: str, expected: int = 0) -> bytes:
-    limit = memory_limit()
-    if expected > limit:
-        raise DataError(f"{name}: holds {size(expected)}, expected at most the {size(limit)} of memory available")
-    parts, total = [], 0
-    while True:
-        part = handle.read(max(CHUNK, expected + 1 if not parts else 0))
-        if not part:
-            break
-        parts.append(part)
-        total += len(part)
-        if total > limit:
-            raise DataError(f"{name}: holds more than the {size(limit)} of memory available")
-    if not total:
-        raise DataError(f"{name}: empty, expected {what}")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _unpacked(blob: Blob, what: str) -> Blob:
-    if not blob.data.startswith(GZIP):
-        return blob
-    limit, total, parts, rest = memory_limit(), 0, [], blob.data
-    try:
-        while rest.startswith(GZIP):  # gzip files may be concatenated
-            unpacker = zlib.decompressobj(wbits=31)
-            while not unpacker.eof:
-                part = unpacker.decompress(rest, CHUNK)
-                rest = unpacker.unconsumed_tail
-                if not part and not rest and not unpacker.eof:
-                    raise blob.error(f"truncated gzip: ends after {size(total)} of content, without its end mark")
-                parts.append(part)
-                total += len(part)
-                if total > limit:
-                    raise blob.error(f"gzip content exceeds the {size(limit)} of memory available")
-            rest = unpacker.unused_data
-    except zlib.error as problem:
-        raise blob.error(f"damaged gzip after {size(total)} of content: {problem}") from None
-    if rest.strip(b"\0"):
-        raise blob.error(f"{len(rest)} bytes of rubbish after the end of the gzip content")
-    if not total:
-        raise blob.error(f"empty gzip, expected {what}")
-    return Blob(blob.name, b"".join(parts), blob.suffix)
 
 
 def _neighbours(path: Path) -> str:

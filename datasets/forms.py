@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphkit.datasets.catalogue import Entry
-from graphkit.datasets.files import SUFFIXES, ReadOptions, dataset_name, read_blob
+from graphkit.datasets.files import SILENT, SUFFIXES, ReadOptions, dataset_name, read_blob
 from graphkit.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def load(form: Form, path: str, read: ReadOptions, many: bool = False) -> Loaded
 
 def changed(read: ReadOptions) -> list[str]:
     """Names of the options that are not at their default."""
-    return [item.name for item in fields(read) if item.name != "id_column_elsewhere" and getattr(read, item.name) != item.default]
+    return [item.name for item in fields(read) if item.name not in SILENT and getattr(read, item.name) != item.default]
 
 
 def _entry(path: Path, read: ReadOptions) -> OwnEntry:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphkit import reading as notes
+from graphkit.datasets import budget
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.build import graph_of
-from graphkit.datasets.files import Blob, ReadOptions, dataset_name, memory_limit, one_line, read_blob
+from graphkit.datasets.files import Blob, ReadOptions, dataset_name, one_line, read_blob
 from graphkit.datasets.splits import Loaded
 from graphkit.lazy import np
 
@@ -87,8 +88,7 @@ def decoded(blob: Blob, line: int, text: bytes) -> tuple[numpy.ndarray, numpy.nd
     bits = n * n if kind == "digraph6" else n * (n - 1) // 2
     if len(values) != -(-bits // 6):
         raise blob.error(f"{len(values)} characters for {n} nodes, expected {-(-bits // 6)}", line)
-    if bits > memory_limit():
-        raise blob.error(f"{n} nodes in {kind}, more than the memory available", line)
+    budget.take(bits, f"{blob.name}, line {line}", f"{n} nodes in {kind}")
     places = np.flatnonzero(_bits(values)[:bits])
     if kind == "digraph6":
         return places // n, places % n, n, True

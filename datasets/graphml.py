@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from xml.parsers import expat
 
+from graphkit.datasets import budget
 from graphkit.datasets.assemble import EdgeTable
 from graphkit.datasets.files import Blob, ReadOptions
 from graphkit.errors import did_you_mean
@@ -13,6 +14,8 @@ from graphkit.lazy import np
 log = logging.getLogger("graphkit")
 
 MAX_DEPTH = 100
+ELEMENT = 300  # bytes that a node or an edge takes until the arrays are made
+PIECE = 10_000
 
 
 class GraphMLParser:
@@ -89,15 +92,21 @@ class GraphMLParser:
             raise self.error("a <node> without id")
         if name in self.number:
             raise self.error(f"node {name!r} is declared twice")
+        self._count(len(self.number))
         self.number[name] = len(self.number)
         self.inside = "node"
 
     def _on_edge(self, attributes) -> None:
         if "source" not in attributes or "target" not in attributes:
             raise self.error("an <edge> without source or target")
+        self._count(len(self.ends))
         self.ends.append((attributes["source"], attributes["target"], self.parser.CurrentLineNumber))
         self.weights.append(float("nan"))
         self.inside = "edge"
+
+    def _count(self, known: int) -> None:
+        if known % PIECE == 0:
+            budget.take(PIECE * ELEMENT if known else 0, self.blob.name, "nodes and edges")
 
     def _on_data(self, attributes) -> None:
         if self.inside == "edge" and self.key is not None and attributes.get("key") == self.key:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from graphkit.datasets.base import GraphDataset
 
+LONGEST_LINE = 1 << 20
 HEADER_WORDS = ID_NAMES | {"nodes", "ids"}
 CLOSE_AMONG = 100_000  # ids among which one that is spelled alike is looked for
 
@@ -129,7 +130,9 @@ def _split_lines(path: str) -> Iterator[tuple[int, list[str], str]]:
         try:
             stream = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
             # readline, as iterating over stdin would wait for a full buffer.
-            for raw in iter(stream.readline, b""):
+            for raw in iter(lambda: stream.readline(LONGEST_LINE), b""):
+                if len(raw) == LONGEST_LINE:
+                    raise DataError(f"{path}, line {number + 1}: has more than {LONGEST_LINE} bytes, expected an id")
                 for line in raw.decode("utf-8-sig").splitlines():
                     number += 1
                     if not line.strip() or line.startswith("#"):

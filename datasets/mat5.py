@@ -11,7 +11,8 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphkit.datasets.files import Blob, check_size, memory_limit, size
+from graphkit.datasets import budget
+from graphkit.datasets.files import Blob, check_size
 from graphkit.lazy import np
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ class MatFile:
                 raise self.blob.error(f"packed element at byte {at} holds type {kind}, expected a matrix")
             what = f"packed element at byte {at}"
             check_size(self.blob, what, declared, length * MAX_DEFLATE)
-            if declared > memory_limit():
-                raise self.blob.error(f"{what} declares {size(declared)}, more than the memory available")
             length, head = declared, head[8:]
         elements = Elements(self.blob, head, self.order)
         flags = elements.numbers("flags")
@@ -88,7 +87,7 @@ class MatFile:
         if int(flags[0]) & 0xFF == 17:
             return None  # an opaque object has no dimensions; nothing to read in it
         shape = tuple(elements.numbers("dimensions").tolist())
-        name = elements.take("name")[1].decode("latin1")
+        name = bytes(elements.take("name")[1]).decode("latin1")
         if min(shape, default=-1) < 0:
             raise self.blob.error(f"variable {name!r} has shape {shape}, expected sizes")
         kind = CLASSES.get(int(flags[0]) & 0xFF, "unknown")
@@ -96,7 +95,7 @@ class MatFile:
 
     def _unpack(self, at: int, length: int, most: int) -> bytes:
         try:
-            return zlib.decompressobj().decompress(self.blob.data[at : at + length], most)
+            return zlib.decompressobj().decompress(memoryview(self.blob.data)[at : at + length], most)
         except zlib.error as problem:
             raise self.blob.error(f"packed element at byte {at} is damaged: {problem}") from None
 
@@ -105,9 +104,10 @@ class MatFile:
         at, length = variable.at, variable.length
         if variable.packed:
             packed = struct.unpack_from(f"{self.order}I", self.blob.data, at - 4)[0]
-            body = self._unpack(at, packed, length + 8)[8:]
+            budget.take(length, self.blob.name, f"variable {variable.name!r}")
+            body = memoryview(self._unpack(at, packed, length + 8))[8:]
         else:
-            body = self.blob.data[at : at + length]
+            body = memoryview(self.blob.data)[at : at + length]
         if len(body) < length:
             raise self.blob.error(f"variable {variable.name!r} is cut off: {len(body)} of {length} bytes")
         elements = Elements(self.blob, body, self.order, variable.start)
@@ -147,10 +147,10 @@ class MatFile:
 class Elements:
     """Reads the elements inside a variable one after the other."""
 
-    def __init__(self, blob: Blob, data: bytes, order: str, place: int = 0):
+    def __init__(self, blob: Blob, data: bytes | memoryview, order: str, place: int = 0):
         self.blob, self.data, self.order, self.place = blob, data, order, place
 
-    def take(self, what: str) -> tuple[int, bytes]:
+    def take(self, what: str) -> tuple[int, bytes | memoryview]:
         """(type, bytes) of the next element."""
         if len(self.data) - self.place < 8:
             raise self.blob.error(f"ends before the {what} of a variable")

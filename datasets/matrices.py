@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from graphkit.datasets import budget
 from graphkit.datasets.arrays import Npz
 from graphkit.datasets.assemble import EdgeTable
-from graphkit.datasets.files import Blob, ReadOptions, check_size, memory_limit
+from graphkit.datasets.files import Blob, ReadOptions, check_size
 from graphkit.datasets.mat5 import MatFile, Variable
 from graphkit.datasets.narrow import as_float32, as_float64
 from graphkit.datasets.text import ConversionError, TextTable, refuse_binary, single_blanks
@@ -306,7 +307,6 @@ def read_mat_rows(blob: Blob, names: tuple[str, ...]) -> numpy.ndarray:
 
 def _dense(file: MatFile, variable: Variable) -> numpy.ndarray:
     rows, columns = variable.shape
-    if rows * columns * 8 > memory_limit():
-        raise file.blob.error(f"{variable.name} of shape {variable.shape} exceeds the memory available")
+    budget.take(rows * columns * 8, file.blob.name, f"{variable.name!r} of shape {variable.shape}")
     matrix = file.read(variable)
     return matrix.toarray() if hasattr(matrix, "toarray") else matrix

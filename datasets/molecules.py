@@ -8,7 +8,7 @@ import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from graphkit.datasets import folders, ogb
+from graphkit.datasets import contents, folders, ogb
 from graphkit.datasets.base import GraphDataset, GraphSplit
 from graphkit.datasets.build import check, check_ids, integer_table, reading
 from graphkit.datasets.catalogue import Entry
@@ -126,6 +126,7 @@ def _columns(path: Path, names: list[str]) -> list[list[str]]:
 
 
 def _text(path: Path):
+    contents.guard(path)
     if path.suffix == ".gz":
         return gzip.open(path, "rt", encoding="utf-8", newline="")
     return open(path, encoding="utf-8", newline="")

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from graphkit import reading as notes
+from graphkit.datasets import budget
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.build import check, check_ids, graph_of, integer_table, multi_hot, reading, set_features, set_labels
 from graphkit.datasets.catalogue import Entry
-from graphkit.datasets.files import memory_limit, read_blob
+from graphkit.datasets.files import read_blob
 from graphkit.datasets.splits import Loaded
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import dgl
     import numpy
 
+JSON_EXPANSION = 10  # bytes that a byte of numbers in lists takes as Python's objects
 TARGETS = ("mature", "ml_target", "page_type", "target", "label", "class")
 IDS = ("new_id", "id")
 
@@ -96,7 +98,9 @@ def read_edges(entry: Entry, stem: str, n: int) -> dgl.DGLGraph:
 def read_lists(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
     """(nodes, feature numbers), one entry for each in ``{node: [numbers]}``."""
     with reading(path, "a dictionary of feature numbers"):
-        return lists_of(json.loads(read_blob(path, "a dictionary of feature numbers").data.decode("utf-8")))
+        data = read_blob(path, "a dictionary of feature numbers").data
+        budget.take((JSON_EXPANSION - 1) * len(data), path, "the lists")
+        return lists_of(json.loads(data.decode("utf-8")))
 
 
 def lists_of(table: Mapping[str, Iterable[int]]) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -118,5 +122,5 @@ def _multi_hot(path: Path, n: int) -> numpy.ndarray:
     width = int(columns.max()) + 1
     check(columns.min() >= 0, path, f"feature number {columns.min()}", "0 or more")
     # Numbers are handed out without gaps; one that is far beyond their count is damage.
-    check(width <= 100 * len(columns) + 1000 and width * n * 4 < memory_limit(), path, f"feature number {width - 1}", "less")
+    check(width <= 100 * len(columns) + 1000, path, f"feature number {width - 1}", "less")
     return multi_hot(nodes, columns, (n, width))

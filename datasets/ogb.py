@@ -7,7 +7,6 @@ its table of data sets are used without them. Split files go through the restric
 from __future__ import annotations
 
 import functools
-import gzip
 import importlib
 import importlib.util
 import logging
@@ -15,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphkit.datasets import folders
+from graphkit.datasets import contents, folders
 from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit, Source
 from graphkit.datasets.build import check, check_ids, quiet, reading, set_features
 from graphkit.datasets.catalogue import Entry
@@ -166,11 +165,13 @@ def _check_npz(file: Path) -> None:
 
 def _check_gzip(raw: Path) -> None:
     """The counts of nodes and edges are small files; a damaged one would make the reader build garbage."""
+    for path in sorted(raw.glob("*.csv.gz")):
+        contents.guard(path)
     counts = {}
     for name in ("num-node-list", "num-edge-list"):
         path = raw / f"{name}.csv.gz"
-        with reading(path, "a gzipped list of counts"), gzip.open(path, "rt", encoding="ascii") as file:
-            counts[name] = np.array(file.read().split(), dtype=np.int64)
+        with reading(path, "a gzipped list of counts"), open(path, "rb") as file:
+            counts[name] = np.array(contents.read(file, str(path), "counts").decode("ascii").split(), dtype=np.int64)
             check(len(counts[name]) and counts[name].min() >= 0, path, "no counts or negative ones", "counts")
     check(len(counts["num-node-list"]) == len(counts["num-edge-list"]), raw, "lists of different lengths", "equal ones")
 
@@ -233,6 +234,7 @@ def _table(path: Path) -> numpy.ndarray:
     if not path.exists():
         raise DataError(f"{path}: not found, expected a file of an OGB folder")
     with reading(path, "a gzipped table"):
+        contents.guard(path)
         return pd.read_csv(path, compression="gzip", header=None).values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphkit.datasets import budget
 from graphkit.datasets.base import GraphDataset, NodeSplit
 from graphkit.datasets.build import check, check_ids, graph_of, integer_table, reading, set_features, set_labels
 from graphkit.datasets.catalogue import Entry
@@ -61,6 +62,7 @@ def _labels(entry, stem, test, first_test, n):
     with reading(path, "one-hot labels"):
         check(len(ally) == first_test, path, f"{len(ally)} rows", f"{first_test}, the first node of test.index")
         check(len(ty) == len(test) and ty.shape[1] == ally.shape[1], path, f"{ty.shape} in ty", f"{len(test)} rows")
+        budget.take(n * ally.shape[1] * 4, path, "labels")
         one_hot = np.zeros((n, ally.shape[1]), dtype=np.int32)
         one_hot[:first_test] = ally
         one_hot[test] = ty
@@ -77,6 +79,7 @@ def _set_features(entry, graph, stem, test, first_test) -> None:
         check(allx.shape[0] == first_test, allx_path, f"{allx.shape[0]} rows", f"{first_test} rows")
         shapes = f"{tx.shape} in tx, {allx.shape} in allx"
         check(tx.shape[0] == len(test) and tx.shape[1] == allx.shape[1], allx_path, shapes, f"{len(test)} rows in tx")
+        budget.take(graph.num_nodes() * allx.shape[1] * 4, allx_path, "features")
         features = np.zeros((graph.num_nodes(), allx.shape[1]), dtype=np.float32)
         features[:first_test] = allx.toarray()
         features[test] = tx.toarray()

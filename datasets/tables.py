@@ -21,6 +21,7 @@ from graphkit.reading import note
 
 if TYPE_CHECKING:
     from graphkit.datasets.files import Blob, ReadOptions
+    from graphkit.datasets.parquet_files import ParquetTable
 
 ENDS = (
     ("src", "dst"), ("source", "target"), ("from", "to"), ("u", "v"), ("head", "tail"), ("source_id", "target_id"), ("src_id", "dst_id"),
@@ -218,23 +219,11 @@ def parquet_ids(blob: Blob, table, first: str, second: str):
     return number_integers(src, dst)
 
 
-def open_parquet(blob: Blob):
-    """A pyarrow ParquetFile whose declared size fits in memory."""
-    import pyarrow
-    import pyarrow.parquet
+def open_parquet(blob: Blob) -> ParquetTable:
+    """A Parquet file whose declared size fits in memory."""
+    from graphkit.datasets.parquet_files import ParquetTable
 
-    from graphkit.datasets.files import memory_limit, size
-
-    if not (blob.data.startswith(b"PAR1") and blob.data.endswith(b"PAR1")):
-        raise blob.error("not a Parquet file, or one that is cut off: expected PAR1 at its begin and end")
-    file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(blob.data), page_checksum_verification=True)
-    meta = file.metadata
-    declared = sum(meta.row_group(i).total_byte_size for i in range(meta.num_row_groups))
-    if not 0 <= declared <= memory_limit() or not 0 <= meta.num_rows <= 1 << 40:
-        raise blob.error(f"declares {meta.num_rows} rows of {size(max(declared, 0))}, more than the memory available")
-    if len(set(file.schema_arrow.names)) != len(file.schema_arrow.names):
-        raise blob.error("two columns have the same name, expected different names")
-    return file
+    return ParquetTable(blob)
 
 
 def plain_ids(blob: Blob, name: str, column):

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graphkit import reading as notes
+from graphkit.datasets import budget
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
 from graphkit.datasets.build import graph_of
-from graphkit.datasets.files import Blob, ReadOptions, dataset_name, memory_limit, one_line, read_blob
+from graphkit.datasets.files import Blob, ReadOptions, dataset_name, one_line, read_blob
 from graphkit.datasets.splits import Loaded, non_edges
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -34,16 +35,14 @@ def from_folder(path: str | Path, read: ReadOptions) -> Loaded:
 def from_archive(path: str | Path, read: ReadOptions) -> Loaded:
     """Read the three files inside a ``.tar.gz``; nothing is unpacked to disk."""
     blob = read_blob(path, "an archive of triples")
-    found, total = {}, 0
+    found = {}
     with one_line(blob, "a tar archive"):
         try:
-            with tarfile.open(fileobj=io.BytesIO(blob.data), mode="r:*") as archive:
+            with tarfile.open(fileobj=io.BytesIO(blob.data), mode="r:") as archive:
                 for member in archive:
                     part = Path(member.name).name.removesuffix(".txt")
                     if member.isfile() and Path(member.name).name == f"{part}.txt" and part in PARTS:
-                        total += member.size
-                        if total > memory_limit():
-                            raise blob.error(f"{member.name} declares {member.size} bytes, more than the memory available")
+                        budget.take(member.size, blob.name, f"member {member.name}")
                         if part in found:
                             raise blob.error(f"two files {part}.txt, expected one")
                         found[part] = Blob(f"{blob.name}, {member.name}", archive.extractfile(member).read(), ".txt")

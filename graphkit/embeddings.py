@@ -168,18 +168,23 @@ def _read_npy(path: Path):
 
 
 def _read_npz(path: Path):
+    from graphkit.datasets.arrays import Npz
+    from graphkit.datasets.files import read_blob
+
     if not zipfile.is_zipfile(path):  # NumPy's own message would advise to unpickle it
         raise DataError(f"{path}: not a readable npz embedding: no zip archive")
-    with np.load(path, allow_pickle=False) as content:
-        if "vectors" not in content:
-            raise DataError(f"{path}: has {', '.join(content.files) or 'nothing'}, expected an array 'vectors'")
-        return content["vectors"], content.get("ids")
+    content = Npz(read_blob(path, "vectors"))
+    if "vectors" not in content:
+        raise DataError(f"{path}: has {', '.join(content.members) or 'nothing'}, expected an array 'vectors'")
+    vectors, has_ids = content["vectors"], "ids" in content
+    return (vectors, content["ids"]) if has_ids else (vectors, None)
 
 
 def _read_parquet(path: Path):
-    from pyarrow import parquet
+    from graphkit.datasets.files import read_blob
+    from graphkit.datasets.parquet_files import ParquetTable
 
-    return _from_table(path, parquet.read_table(path))
+    return _from_table(path, ParquetTable(read_blob(path, "vectors")).read())
 
 
 def _read_tsv(path: Path):

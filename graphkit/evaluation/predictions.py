@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphkit.datasets.arrays import Npz
+from graphkit.datasets.files import read_blob
 from graphkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,13 +23,12 @@ def read(file: str) -> dict[str, np.ndarray]:
         with open(file, "rb") as stream:
             if not zipfile.is_zipfile(stream):  # NumPy's own message would advise to unpickle it
                 raise DataError(f"{file}: not an npz, expected one with y_pred_pos and y_pred_neg, or y_true and y_pred")
-        with np.load(file, allow_pickle=False) as archive:
-            names = list(archive.files)
-            form = next((form for form in FORMS if set(form) <= set(names)), None)
-            if form is None:
-                shown = ", ".join(sorted(names)) or "nothing"
-                raise DataError(f"{file}: found {shown}, expected y_pred_pos and y_pred_neg, or y_true and y_pred")
-            found = {name: archive[name] for name in form}
+        archive = Npz(read_blob(file, "predictions"))
+        form = next((form for form in FORMS if set(form) <= set(archive.members)), None)
+        if form is None:
+            shown = ", ".join(sorted(archive.members)) or "nothing"
+            raise DataError(f"{file}: found {shown}, expected y_pred_pos and y_pred_neg, or y_true and y_pred")
+        found = {name: archive[name] for name in form}
     except DataError:
         raise
     except FileNotFoundError:
