@@ -9,6 +9,8 @@ from graphkit.errors import DataError
 from graphkit.lazy import np
 
 RECENT = 2
+ROWS = 1 << 22  # random numbers that are sorted at once
+MOST_SORTED = 1 << 28  # beyond so many pairs of a source and a node, favourites are drawn without looking at all of them
 
 
 def repeats(n: int, events: int, k: int, p: float, seed: int) -> Loaded:
@@ -20,11 +22,26 @@ def repeats(n: int, events: int, k: int, p: float, seed: int) -> Loaded:
     others = n - sources
     if not 1 <= k <= others or sources < 1:
         raise DataError(f"repeats: n is {n} and k is {k}, expected at least one source and k nodes to turn to")
-    favourites = np.argsort(rng.random((sources, others)), axis=1)[:, :k]
+    favourites = _favourites(sources, others, k, rng)
     src = rng.integers(sources, size=events)
     liked = favourites[src, rng.integers(k, size=events)]
     dst = np.where(rng.random(events) < p, liked, rng.integers(others, size=events)) + sources
     return _loaded("repeats", n, src, dst, np.cumsum(rng.exponential(size=events)))
+
+
+def _favourites(sources: int, others: int, k: int, rng):
+    """(sources, k) distinct numbers below ``others`` in each row, every choice as likely."""
+    if sources * others <= MOST_SORTED:
+        step = max(ROWS // others, 1)
+        parts = [min(step, sources - start) for start in range(0, sources, step)]
+        return np.concatenate([np.argsort(rng.random((rows, others)), axis=1)[:, :k] for rows in parts])
+    # Floyd's sampling, a column at a time: a number that the row has already gives way to the largest one that is possible.
+    chosen = np.empty((sources, k), dtype=np.int64)
+    for column, largest in enumerate(range(others - k, others)):
+        drawn = rng.integers(largest + 1, size=sources)
+        again = (chosen[:, :column] == drawn[:, None]).any(axis=1)
+        chosen[:, column] = np.where(again, largest, drawn)
+    return chosen
 
 
 def triads(n: int, rounds: int, p: float, seed: int) -> Loaded:

@@ -11,6 +11,12 @@ from graphkit.lazy import np, torch
 FEW = 2
 
 
+def _by_block(values, block, k: int) -> list:
+    """The values of each of k blocks, in their order."""
+    order = np.argsort(block, kind="stable")
+    return np.split(values[order], np.searchsorted(block[order], np.arange(1, k)))
+
+
 def sparse_sbm(n: int, k: int, low: float, degree: float, mix: float, features: int, seed: int) -> Loaded:
     """n nodes in k equal blocks, ``low`` of them with one or two edges; label: the block.
 
@@ -26,16 +32,17 @@ def sparse_sbm(n: int, k: int, low: float, degree: float, mix: float, features: 
     blocks = rng.permutation(np.arange(n) * k // n)
     order = rng.permutation(n)
     fringe, core = np.split(order, [round(low * n)])
-    by_block = [core[blocks[core] == block] for block in range(k)]
+    # Members of each block in the order of the list: a stable sort by block keeps it.
+    by_block = _by_block(core, blocks[core], k)
     if min(map(len, by_block)) < 2:
         raise DataError(f"sparse-sbm: a block has {min(map(len, by_block))} nodes in the core, expected at least 2; use a larger n")
     stubs = np.concatenate([rng.choice(core, round(len(core) * degree / 2)), fringe, fringe[: len(fringe) // 2]])
     ends = np.empty(len(stubs), dtype=np.int64)
     away = rng.random(len(stubs)) < mix
     ends[away] = rng.choice(core, int(away.sum()))
-    for block in range(k):
-        chosen = np.flatnonzero(~away & (blocks[stubs] == block))
-        ends[chosen] = rng.choice(by_block[block], len(chosen))
+    inside = np.flatnonzero(~away)
+    for members, chosen in zip(by_block, _by_block(inside, blocks[stubs[inside]], k)):
+        ends[chosen] = rng.choice(members, len(chosen))
     graph = graph_of(stubs, ends, n)
     graph.ndata["label"] = torch.from_numpy(blocks.astype(np.int64))
     graph.ndata["feat"] = torch.from_numpy(rng.standard_normal((n, features)).astype(np.float32))

@@ -9,14 +9,16 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from graphkit.datasets import event_streams, graph_sets, sparse_sbm
+from graphkit.datasets import budget, event_streams, graph_sets, sparse_sbm
 from graphkit.datasets.base import GraphDataset, Source
 from graphkit.datasets.build import distinct, graph_of
+from graphkit.datasets.generator_memory import estimate, sbm_edges
 from graphkit.datasets.splits import DEFAULT_LINK, Loaded
 from graphkit.errors import DataError, did_you_mean
 from graphkit.lazy import np, torch
 
 LARGEST = 2**31
+FEW_BLOCK_PAIRS = 20_100  # of 200 blocks; more of them than edges are not gone through one by one
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,20 @@ def _sbm(n, k, p_in, p_out, features, seed):
     rng = np.random.default_rng(seed)
     blocks = np.arange(n) * k // n
     starts = np.searchsorted(blocks, np.arange(k + 1))
+    expected = sbm_edges({"n": n, "k": k, "p_in": p_in, "p_out": p_out})
+    draw = _block_by_block if k * (k + 1) / 2 <= max(FEW_BLOCK_PAIRS, expected) else _all_blocks
+    graph = graph_of(*draw(starts, p_in, p_out, rng), n)
+    graph.ndata["label"] = torch.from_numpy(blocks.astype(np.int64))
+    if features:
+        centres = rng.standard_normal((k, features)).astype(np.float32)
+        noise = rng.standard_normal((n, features)).astype(np.float32)
+        graph.ndata["feat"] = torch.from_numpy(centres[blocks] + noise)
+    return graph
+
+
+def _block_by_block(starts, p_in: float, p_out: float, rng):
+    """(sources, destinations) of a block model, drawn for each pair of blocks in turn; ``starts`` (k + 1,) are the blocks' first nodes."""
+    k = len(starts) - 1
     src, dst = [], []
     for a in range(k):
         size = int(starts[a + 1] - starts[a])
@@ -48,13 +64,27 @@ def _sbm(n, k, p_in, p_out, features, seed):
             u, v = _triangle(chosen) if a == b else (chosen // other, chosen % other)
             src.append(u + starts[a])
             dst.append(v + starts[b])
-    graph = graph_of(np.concatenate(src), np.concatenate(dst), n)
-    graph.ndata["label"] = torch.from_numpy(blocks.astype(np.int64))
-    if features:
-        centres = rng.standard_normal((k, features)).astype(np.float32)
-        noise = rng.standard_normal((n, features)).astype(np.float32)
-        graph.ndata["feat"] = torch.from_numpy(centres[blocks] + noise)
-    return graph
+    return np.concatenate(src), np.concatenate(dst)
+
+
+def _all_blocks(starts, p_in: float, p_out: float, rng):
+    """As :func:`_block_by_block`, in time of the nodes and edges: pairs inside of blocks are numbered through, and so are all others.
+
+    Pair number i of those inside belongs to the block whose pairs begin at or before i; of the others, to the node whose pairs with the
+    nodes of later blocks do.
+    """
+    sizes = np.diff(starts)
+    first = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
+    chosen = _distinct(int(first[-1]), p_in, rng)
+    block = np.searchsorted(first, chosen, side="right") - 1
+    u, v = _triangle(chosen - first[block])
+    inside = u + starts[block], v + starts[block]
+    ends = np.repeat(starts[1:], sizes)  # of each node's block
+    first = np.concatenate([[0], np.cumsum(starts[-1] - ends)])
+    chosen = _distinct(int(first[-1]), p_out, rng)
+    node = np.searchsorted(first, chosen, side="right") - 1
+    across = node, ends[node] + chosen - first[node]
+    return tuple(np.concatenate(part) for part in zip(inside, across))
 
 
 def _target_cluster(n, k, p, q, outside, seed):
@@ -291,11 +321,15 @@ def _check_range(name: str, key: str, value: float) -> None:
 
 
 def generate(name: str) -> Loaded:
-    """Make the graph or graphs that ``name`` describes; the same name gives the same ones."""
+    """Make the graph or graphs that ``name`` describes; the same name gives the same ones.
+
+    Raises :class:`DataError` for wrong parameters and :class:`UsageError` for what would take more memory than reading may.
+    """
     word, values = parse(name)
     generator = GENERATORS[word]
     if word in ("sbm", "sparse-sbm") and values["k"] > values["n"]:
         raise DataError(f"{name}: k is {values['k']}, expected at most n={values['n']}")
+    budget.refuse_large(estimate(word, values), name, "the graph")
     made, source = generator.make(**values), Source(generator.paper, "none needed", "", "seed " + str(values["seed"]))
     if isinstance(made, Loaded):
         made.dataset.name, made.dataset.source = name, source
