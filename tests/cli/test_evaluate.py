@@ -161,7 +161,7 @@ def test_wrong_predictions_end_in_one_line(split, tmp_path):
         r"y_pred_neg has shape": {"y_pred_pos": pos, "y_pred_neg": neg[1:]},
         r"expected numbers": {"y_pred_pos": pos.astype(str), "y_pred_neg": neg},
         r"expected y_pred_pos and y_pred_neg, or": {"scores": pos},
-        r"holds Python objects (a pickle), which is not read": {"y_pred_pos": np.array([{}, {}], dtype=object), "y_pred_neg": neg},
+        r"holds Python objects": {"y_pred_pos": np.array([{}, {}], dtype=object), "y_pred_neg": neg},
     }
     for message, arrays in cases.items():
         with pytest.raises(DataError, match=message):
