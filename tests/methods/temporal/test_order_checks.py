@@ -17,7 +17,7 @@ def test_training_events_alone_are_permuted_and_with_all_that_they_have(monkeypa
         return SimpleNamespace(best={"ap": {"test": len(seen) / 10}})
 
     monkeypatch.setattr(training, "fit", fit)
-    assert order_checks.permuted_times(stream, "nat") == {"ordered": 0.1, "permuted": 0.2}
+    assert order_checks.permuted_times(stream, "nat") == {"ordered": [0.1, 0.3, 0.5], "permuted": [0.2, 0.4, 0.6]}
     assert seen[0] is stream and seen[1].split is stream.split
     events, other, train = stream.events, seen[1].events, stream.split.train
     assert (other.time == events.time).all()
@@ -25,3 +25,4 @@ def test_training_events_alone_are_permuted_and_with_all_that_they_have(monkeypa
     assert (rows[0][train[-1] + 1 :] == rows[1][train[-1] + 1 :]).all()
     assert (rows[0][train] != rows[1][train]).any()
     assert sorted(map(tuple, rows[0][train])) == sorted(map(tuple, rows[1][train]))
+    assert (seen[3].events.src != other.src).any()  # each seed draws its own permutation
