@@ -127,7 +127,8 @@ read_options = compose(_edge_options, _label_option, _limit_option)
 data_options = compose(
     graph_options,
     _label_option,
-    click.option("--splits", metavar="FILE", help="Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time, part)."),
+    click.option("--splits", metavar="FILE",
+                 help="Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time, part)."),
 )
 
 output_options = compose(
