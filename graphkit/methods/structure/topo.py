@@ -43,7 +43,8 @@ class Topo(Analysis):
     share less with the old neighbourhood than the old ones did. Of several hops, the edge of a pair of any part that the training
     graph holds is left out.
 
-    The estimate (ATC) is the mean over j of <v_i, v_j>, v = sum over k <= hops of beta^(k-1) (D^-1 A)^k R, R Gaussian. A node without
+    The estimate (ATC) is the mean over j of <v_i, v_j>, v = sum over k <= hops of beta^(k-1) (D^-1 A)^k R, R Gaussian; it keeps the edge
+    i-j, so that of several hops atc_train and atc_test do not make a shift. A node without
     training neighbours (of one alone, for t = train) or without neighbours in part t has no value: NaN in arrays, empty in tables.
     Directions, weights, loops and copies of edges are ignored.
 
