@@ -60,9 +60,9 @@ def load(path: str, options: ReadOptions | None = None, task: str | None = None,
     """
     dataset = StoredDataset(StoredGraph.open(path))
     given = [] if options is None else [one.name for one in dataclasses.fields(options) if getattr(options, one.name) != one.default]
-    if others := [f"--{name.replace('_', '-')}" for name in given if name not in ("splits",)]:
+    if others := [f"--{name.replace('_', '-')}" for name in given if name not in ("splits", "id_column", "id_column_elsewhere")]:
         raise UsageError(f"{', '.join(others)}: found with {path}, a stored graph, which says how it is read")
-    if task is None and not given:
+    if task is None and "splits" not in given:
         return dataset.renamed(seed=seed)
     from graphkit.datasets import attach
     from graphkit.datasets.files import ReadOptions
@@ -290,7 +290,7 @@ class StoredDataset(GraphDataset):
             weights = np.asarray(stored.arrays["weights"])[place]
             if not np.isfinite(weights).all():
                 raise DataError(f"{stored.path}/weights.npy: found a weight that is NaN or infinite, expected finite numbers")
-            graph.edata["weight"] = torch.from_numpy(weights.astype(np.float32))
+            graph.edata["weight"] = torch.from_numpy(weights)
         for key, array in stored.data_of("edge"):
             graph.edata[key] = torch.from_numpy(np.asarray(array)[place])
         for key, array in stored.data_of("node"):

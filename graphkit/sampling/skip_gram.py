@@ -14,10 +14,17 @@ def random_walks(
 ) -> list[list[int]]:
     """Return walks of ``walk_length`` nodes, ``num_walks`` from every node that has outgoing edges, each round in random order.
 
-    A walk ends early at a node without outgoing edges. weight: ``edata`` in proportion to which a step is taken; not with p or q
-    other than 1, the factors 1/p and 1/q of steps back and away (Grover, Leskovec: node2vec, KDD 2016).
+    A walk ends early at a node without outgoing edges. weight: ``edata`` of numbers of 0 or more in proportion to which a step is taken,
+    an edge of weight 0 being none (DGL's sampler aborts, or takes one, where a node has no others); not with p or q other
+    than 1, the factors 1/p and 1/q of steps back and away (Grover, Leskovec: node2vec, KDD 2016).
     """
     graph = graph.cpu()
+    if weight is not None:
+        weights = graph.edata[weight].reshape(-1)
+        if not bool(((weights >= 0) & torch.isfinite(weights)).all()):
+            raise ValueError("found a weight below 0, expected numbers of 0 or more")
+        if bool((weights == 0).any()):
+            graph = dgl.edge_subgraph(graph, weights > 0, relabel_nodes=False)
     dgl.seed(seed)
     starts = torch.nonzero(graph.out_degrees()).reshape(-1)
     generator = np.random.default_rng(seed)

@@ -46,10 +46,12 @@ class Cleora(Embedder):
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors. The kernel runs on the CPU, whatever the device."""
+        from graphkit.datasets.weights import shares
         from graphkit.kernels import propagation
         from graphkit.kernels.adjacency import adjacency
         from graphkit.kernels.projection import node_keys, row_states, uniform_rows
 
+        shares(dataset, "averages over neighbours")
         matrix = adjacency(dataset.graph)
         sums = matrix.row_sums()
         scale = (1 / np.where(sums > 0, sums, 1)).astype(np.float32)

@@ -149,9 +149,12 @@ class FastRP(Embedder):
     @staticmethod
     def prepared(config: FastRPConfig, dataset: GraphDataset, seed: int, device: str = "cpu", concatenate=None):
         """Return a function of no arguments that computes the vectors, with the terms side by side if ``concatenate``."""
+        from graphkit.datasets.weights import shares
         from graphkit.kernels.adjacency import adjacency
         from graphkit.kernels.powers import PowerSum
 
+        if config.variant == "paper":
+            shares(dataset, "a transition matrix (--variant gds takes others)")
         matrix = adjacency(dataset.graph)
         scale, amplitude = _scales(config, matrix)
         start = _start(config, dataset, amplitude, seed)
@@ -191,8 +194,6 @@ def _scales(config: FastRPConfig, matrix) -> tuple[numpy.ndarray, numpy.ndarray]
         if not np.isfinite(matrix.weights).all():
             raise DataError("edge weights: found one that is not finite, expected finite numbers")
         if config.variant == "paper":
-            if matrix.weights.min() < 0:
-                raise DataError("edge weights: found a negative one, expected none below 0 (or use --variant gds)")
             degrees = matrix.row_sums()
     safe = np.where(degrees > 0, degrees, 1.0)
     if config.input_matrix == "adjacency":

@@ -47,12 +47,14 @@ class RandNE(Embedder):
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors. The kernel runs on the CPU, whatever the device."""
+        from graphkit.datasets.weights import shares
         from graphkit.kernels.adjacency import adjacency
         from graphkit.kernels.powers import PowerSum, Start
 
         matrix = adjacency(dataset.graph)
         scale = np.ones(matrix.num_nodes, np.float32)
         if self.config.input_matrix == "transition":
+            shares(dataset, "a transition matrix")
             sums = matrix.row_sums()
             scale = (1 / np.where(sums > 0, sums, 1)).astype(np.float32)
         random = self.random_matrix(dataset, seed)

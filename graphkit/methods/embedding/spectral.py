@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphkit.config import Config, option
-from graphkit.errors import DataError
 from graphkit.lazy import np
 from graphkit.methods.base import Embedder
 
@@ -72,12 +71,11 @@ def _normalized_adjacency(dataset: GraphDataset):
     """D^-1/2 A D^-1/2 as a SciPy matrix, and the degrees."""
     import scipy.sparse
 
+    from graphkit.datasets.weights import shares
+
     source, target = (ends.cpu().numpy() for ends in dataset.graph.edges(order="eid"))
-    weights = np.ones(len(source))
-    if dataset.weighted:
-        weights = dataset.graph.edata["weight"].cpu().numpy().astype(np.float64).reshape(-1)
-        if not (weights >= 0).all():
-            raise DataError(f"{dataset.name}: found a negative edge weight, expected none below 0")
+    weights = shares(dataset, "degrees, whose roots are taken")
+    weights = np.ones(len(source)) if weights is None else weights
     matrix = scipy.sparse.coo_matrix((weights, (source, target)), shape=(dataset.num_nodes,) * 2).tocsr()
     matrix = (matrix + matrix.T) / 2
     degrees = np.asarray(matrix.sum(axis=1)).reshape(-1)

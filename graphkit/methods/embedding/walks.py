@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graphkit.config import Config, option
+from graphkit.datasets.weights import shares
 from graphkit.errors import DataError
 from graphkit.methods.base import Embedder
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     import numpy
 
     from graphkit.datasets.base import GraphDataset
+
+log = logging.getLogger("graphkit")
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class WalksConfig(Config):
 class Walks(Embedder):
     """Skip-gram vectors in which nodes that meet on random walks are alike.
 
-    DeepWalk walks with steps in proportion to the edge weights; node2vec weights the next step by 1/p back to the node
+    DeepWalk walks with steps in proportion to the edge weights, never over an edge that weighs 0;
+    node2vec weights the next step by 1/p back to the node
     before, 1 to its neighbours, 1/q elsewhere (edge weights do not enter there, DGL's sampler ignores them). Directed
     graphs are walked along their edges; a walk ends early at a node without outgoing ones. Nodes without edges are zero.
 
@@ -49,7 +54,8 @@ class Walks(Embedder):
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU; needs the extra ``deepwalk``.
 
-        Raises :class:`MissingExtraError` without gensim, :class:`DataError` where p or q differ from 1 on a weighted graph.
+        Raises :class:`MissingExtraError` without gensim, :class:`DataError` where p or q differ from 1 on a weighted graph, and for a
+        weight below 0. Nodes whose edges all weigh 0 are zero, which a line says.
         """
         from graphkit.sampling.skip_gram import require_gensim, skip_gram
 
@@ -62,6 +68,8 @@ class Walks(Embedder):
         )  # fmt: skip
         alone = (graph.in_degrees() + graph.out_degrees()) == 0
         result[alone.cpu().numpy()] = 0
+        if dataset.weighted and (still := int(((result == 0).all(axis=1) & ~alone.cpu().numpy()).sum())):
+            log.warning("%s: %d nodes are on no walk, as their edges weigh 0; their vectors are zero", dataset.name, still)
         return result
 
     def walks(self, dataset: GraphDataset, seed: int) -> list[list[int]]:
@@ -74,6 +82,7 @@ class Walks(Embedder):
                 f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take; expected --p 1 --q 1, or a "
                 "graph without weights"
             )
+        shares(dataset, "steps of walks")
         return random_walks(
             dataset.graph, num_walks=config.num_walks, walk_length=config.walk_length, seed=seed, p=config.p, q=config.q,
             weight="weight" if dataset.weighted else None,
