@@ -174,4 +174,4 @@ def test_peak_memory_of_the_command_line(tmp_path):
     for arguments in ((bomb,), (tmp_path / "small.csv", "--features", tmp_path / "x.npz")):
         code, said, peak = peak_of("data", "info", *arguments, "--read-limit", "64MiB")
         assert code == 3 and said.count("\n") == 1 and "64 MiB that reading may take (--read-limit)" in said
-        assert peak - base < 96 * MIB
+        assert peak - base < (32 if arguments[0] == bomb else 96) * MIB  # gzip that is packed so tightly is counted before it is kept
