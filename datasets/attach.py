@@ -20,6 +20,7 @@ from graphkit.datasets.assemble import EdgeTable, Nodes
 from graphkit.datasets.files import Blob, ReadOptions, read_blob
 from graphkit.datasets.labels import LABEL_NAMES, read_labels
 from graphkit.datasets.matrices import MAT_FEATURES, MAT_LABELS
+from graphkit.datasets.narrow import as_float32
 from graphkit.datasets.node_ids import (
     ID_NAMES,
     NO_COLUMN,
@@ -130,7 +131,7 @@ def _features(table: EdgeTable, source: Source) -> numpy.ndarray:
     for k in source.columns:
         if k < len(names) and names[k] in LABEL_NAMES - {"y", "target", "group"}:
             reading.note(rows.blob.name, f"{rows.title(k)} is read as a feature, which a model sees")
-    return _by_id(table, rows, NodeIndex(table).find(source.ids), source.ids, values.astype(np.float32))
+    return _by_id(table, rows, NodeIndex(table).find(source.ids), source.ids, as_float32(values, rows.blob.name, "feature"))
 
 
 def _check_finite(blob: Blob, values: numpy.ndarray) -> None:
@@ -138,8 +139,6 @@ def _check_finite(blob: Blob, values: numpy.ndarray) -> None:
     if wrong.any():
         row, column = np.unravel_index(int(np.argmax(wrong)), values.shape)
         raise blob.error(f"feature {values[row, column]} in row {row}, column {column}, expected a finite number")
-    if np.abs(values).max(initial=0) > np.finfo(np.float32).max:
-        raise blob.error(f"feature {np.abs(values).max():g} is beyond float32")
 
 
 def _by_id(table: EdgeTable, rows: NodeRows, place, ids, values) -> numpy.ndarray:

@@ -14,7 +14,7 @@ from graphkit.datasets import not_edges
 from graphkit.datasets.assemble import EdgeTable, number_integers, number_strings
 from graphkit.datasets.narrow import as_float64
 from graphkit.datasets.number_forms import hint
-from graphkit.datasets.text import ConversionError, TextTable, find_column, first_true, is_number, open_table
+from graphkit.datasets.text import ConversionError, TextTable, counted, find_column, first_true, is_number, open_table
 from graphkit.errors import UsageError
 from graphkit.lazy import np
 from graphkit.reading import note
@@ -128,13 +128,13 @@ def report_rounded(table: TextTable, number: int | None, values) -> None:
     """Note whole numbers of a column that float64 cannot hold."""
     import pyarrow
 
-    if values is None or not len(values) or np.abs(values).max() <= 1 << 53:
+    if values is None or not len(values) or np.abs(values).max() < 1 << 53:
         return
-    try:
-        (whole,) = table.read({number: pyarrow.int64()})
-    except ConversionError:
-        return  # not all of them are whole numbers of 64 bits
-    as_float64(whole.to_numpy(), table.blob.name, "weight")
+    large = np.flatnonzero(np.abs(values) >= 1 << 53)
+    cells = [cell.strip() for cell in table.read({number: pyarrow.string()})[0].take(pyarrow.array(large)).to_pylist()]
+    changed = [cell for cell, value in zip(cells, values[large].tolist()) if cell.lstrip("+-").isdigit() and int(cell) != int(value)]
+    if changed:
+        note(table.blob.name, f"{counted(len(changed), 'weight')} beyond 2^53, the first is {changed[0]}: rounded to float64")
 
 
 def _with_weight(numbered, weight):

@@ -8,8 +8,10 @@ from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.splits import Loaded, as_tensor, fold_splits, stratified_folds
 from graphkit.errors import DataError
 from graphkit.lazy import np
+from graphkit.reading import note
 
 FOLDS = 10
+UNREAD = ("edge_labels", "edge_attributes", "graph_attributes")
 LARGEST_ONE_HOT = 2048
 
 
@@ -86,6 +88,9 @@ def raw(entry: Entry, *, folder: str, name: str) -> Loaded:
     if features is None:
         features = _one_hot(np.concatenate([graph.in_degrees().numpy() for graph in graphs]), path)
     _attach(graphs, sizes, features)
+    unread = [part for part in UNREAD if entry.own and entry.optional(f"{folder}/{name}_{part}.txt")]
+    if unread:
+        note(entry.name, f"not read: {', '.join(f'{name}_{part}.txt' for part in unread)}")
     return _loaded(entry, graphs, labels, _folds(entry, folder, len(graphs)), labels_path)
 
 

@@ -77,6 +77,13 @@ def test_real_files_have_their_published_sizes(path, nodes, edges):
     assert (facts["nodes"], facts["edges"]) == (nodes, edges)
 
 
+def test_files_of_a_tu_folder_that_are_not_read_are_said(use_tiny, tmp_path):
+    folder = shutil.copytree(use_tiny / "tu-raw/ENZYMES", tmp_path / "ENZYMES")
+    assert datasets.load(str(folder)).reading == ()
+    (folder / "ENZYMES_edge_labels.txt").write_text("0\n" * 80)
+    assert datasets.load(str(folder)).reading == ("ENZYMES: not read: ENZYMES_edge_labels.txt",)
+
+
 # npz ------------------------------------------------------------------------------------------------------------------
 
 

@@ -114,6 +114,9 @@ def test_whole_numbers_that_float64_cannot_hold_are_counted(tmp_path, suffix):
     found = datasets.load(str(path), read=ReadOptions(directed=True))
     assert list(weights_of(found).values()) == [2**53, 2**53 + 2, 5]
     assert len(found.reading) == 1
+    if suffix == ".csv":  # beside a fraction too
+        path.write_text(f"src,dst,weight\n0,1,{values[0]}\n1,2,0.5\n2,3,1e300\n")
+        assert f"1 weight beyond 2^53, the first is {values[0]}" in datasets.load(str(path)).reading[0]
     assert "1 " in found.reading[0] and f"beyond 2^53, the first is {2**53 + 1}: rounded to float64" in found.reading[0]
 
 
@@ -127,3 +130,14 @@ def test_the_checksum_of_weights_that_float32_holds_is_as_before(tmp_path):
     other = datasets.load(str(tmp_path / "g.csv"))
     other.graph.edata["weight"] = other.graph.edata["weight"].float()
     assert other.checksum() != datasets.load(str(tmp_path / "g.csv")).checksum()
+
+
+def test_features_that_float32_cannot_hold_are_counted(tmp_path):
+    (tmp_path / "g.csv").write_text("0,1\n1,2\n")
+    (tmp_path / "x.csv").write_text("id,a,b\n0,16777217,0.1\n1,2,1e-60\n2,3,0.3333333333333333\n")
+    found = datasets.load(str(tmp_path / "g.csv"), read=ReadOptions(features=str(tmp_path / "x.csv")))
+    assert found.reading == (f"{tmp_path / 'x.csv'}: 1 feature beyond 2^24, the first is 16777217: rounded to float32",
+                             f"{tmp_path / 'x.csv'}: 1 feature too small for float32: taken as 0")  # fmt: skip
+    (tmp_path / "x.csv").write_text("id,a\n0,1e39\n1,2\n2,3\n")
+    with pytest.raises(DataError, match="feature 1e\\+39 is beyond float32"):
+        datasets.load(str(tmp_path / "g.csv"), read=ReadOptions(features=str(tmp_path / "x.csv")))
