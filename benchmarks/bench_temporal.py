@@ -31,15 +31,12 @@ CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
 def load(name: str, count: int | None):
     """A data set of events, or its first ``count``, split by time."""
     from graphkit import datasets
-    from graphkit.datasets.base import Events
     from graphkit.datasets.events import finish_events
 
     dataset = datasets.load(name, task="events")
     if count is None or count >= len(dataset.events):
         return dataset
-    events = dataset.events
-    parts = {part: None if getattr(events, part) is None else getattr(events, part)[:count] for part in Events.__dataclass_fields__}
-    return finish_events(dataset.renamed(events=Events(**parts)), None, None, 0)
+    return finish_events(dataset.renamed(events=dataset.events.first(count)), None, None, 0)
 
 
 def learner_on(name: str, dataset, batch: int, **options):

@@ -96,6 +96,11 @@ class Events:
     def __len__(self) -> int:
         return len(self.time)
 
+    def first(self, count: int) -> Events:
+        """The first ``count`` events."""
+        arrays = {name: value[:count] for name, value in vars(self).items() if hasattr(value, "dtype")}
+        return replace(self, **arrays)
+
     def times_of(self, numbers) -> list[int | float | str]:
         """Times of events by number as they came: numbers, or text where a number would come out in another form."""
         if self.written is None:

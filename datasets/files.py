@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from graphkit.datasets import budget, contents
 from graphkit.errors import DataError, UsageError, did_you_mean
+from graphkit.reading import note
 from graphkit.sizes import shown as size
 
 if TYPE_CHECKING:
@@ -184,12 +185,17 @@ def _timed_graph(blob: Blob, options: ReadOptions) -> GraphDataset | None:
     from graphkit.datasets import event_files
 
     asked = {item.name for item in fields(options) if getattr(options, item.name) != item.default}
-    if options.columns is None or not asked <= {"columns", "header", "delimiter", "splits"}:
+    if options.columns is None or not asked <= {"columns", "header", "delimiter"}:
         return None
     with one_line(blob, "events"):
         if not event_files.names_time(blob, options):
             return None
-    return event_files.read_events(blob, options, dataset_name(blob.name))
+    dataset = event_files.read_events(blob, options, dataset_name(blob.name))
+    pairs = dataset.graph.num_edges() // 2
+    if pairs < len(dataset.events):
+        found = f"{len(dataset.events)} events are {pairs} edges as a graph"
+        note(blob.name, f"{found}, one for each pair, with its first time; loops are dropped")
+    return dataset
 
 
 def read_edges(blob: Blob, options: ReadOptions):

@@ -196,7 +196,11 @@ def test_converted_events_are_the_same(tmp_path, command, target, times):
 
 def test_a_column_of_times_is_no_weight(tmp_path, command):
     path = write(tmp_path / "in.csv", [NS + k for k in range(60)])
-    report = datasets.info(str(path), read=ReadOptions(columns="src,dst,time"))
+    with reading.ledger() as found:
+        report = datasets.info(str(path), read=ReadOptions(columns="src,dst,time"))
+    pairs = {tuple(line.split(",")[:2]) for line in path.read_text().splitlines()[1:]}
+    said = f"{path}: 60 events are {len(pairs)} edges as a graph, one for each pair, with its first time; loops are dropped"
+    assert found.lines == [said] and report["edges"] == len(pairs) < 60
     assert report["weighted"] is False and report["events"]["count"] == 60
     assert (report["events"]["first"], report["events"]["last"]) == (NS, NS + 59) and "events" in report["tasks"]
     with reading.ledger() as found:
