@@ -24,6 +24,7 @@ from graphkit.cli.options import (
     table,
 )
 from graphkit.errors import UsageError, did_you_mean
+from graphkit.locks import locked
 from graphkit.methods.node.lagnn_generator import GeneratorConfig
 
 
@@ -85,6 +86,15 @@ def _augment(values: dict[str, Any]) -> None:
     whole = registry.resolve_config("lagnn", values["dataset"], overrides, values["config_file"], preset).to_dict()
     config = GeneratorConfig(**{key: whole[key] for key in GeneratorConfig.__dataclass_fields__})
     device = prepare_machine(values)
+    with locked(out, folder=False):
+        _train(config, device, values)
+
+
+def _train(config: GeneratorConfig, device: str, values: dict[str, Any]) -> None:
+    from graphkit.machine import fixed_order
+
+    fixed_order()
+    out = values["out"]
     judged = config.select == "u-score" or values["tune"]
     if judged and values["edges"] is not None and values["labels"] is None:
         option = "--tune" if values["tune"] else f"--select {config.select}"

@@ -21,6 +21,7 @@ from graphkit.cli.options import (
     take_argument,
 )
 from graphkit.errors import UsageError
+from graphkit.locks import locked
 from graphkit.sparse_files import FORMATS
 
 _shared = compose(
@@ -162,13 +163,20 @@ def _table(values: dict[str, Any], edges: bool) -> None:
 
 
 def _matrices(values: dict[str, Any]) -> None:
-    from graphkit.kernels.orbit_keys import keys_of, name_of
-    from graphkit.methods.structure.orbit_matrices import MatrixFolder
+    from graphkit.kernels.orbit_keys import keys_of
 
     wanted = keys_of(values["names"])
     folder = Path(values["output"])
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"-o {folder}: found a file, expected a folder")
+    with locked(folder, "-o"):
+        _write_matrices(folder, wanted, values)
+
+
+def _write_matrices(folder: Path, wanted: list, values: dict[str, Any]) -> None:
+    from graphkit.kernels.orbit_keys import name_of
+    from graphkit.methods.structure.orbit_matrices import MatrixFolder
+
     dataset, prepared, counts = _count(values, any(key[0] == 1 for key in wanted))
     matrices = MatrixFolder(folder, values["kind"], dataset.ids(), dataset.name, wanted)
     with progress.stages() as report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -23,6 +24,8 @@ from graphkit.cli.options import (
     prepare_machine,
 )
 from graphkit.errors import UsageError, did_you_mean
+from graphkit.lazy import torch
+from graphkit.locks import locked
 
 KEY = "graphkit.embed.method"
 
@@ -95,14 +98,15 @@ def command(**values):
 
 def _embed(values: dict[str, Any]) -> None:
     from graphkit import embeddings
+    from graphkit.run_folder import check_unused
 
     name, out = values["method"], values["out"]
     output = values["output"] or (str(Path(out) / "embedding.npy") if out else "-")
     embeddings.format_of(output)
     if output == "-" and values["as_json"]:
         raise UsageError("--json and -o -: both write to stdout; name a file with -o")
-    if out and (Path(out) / "config.yaml").exists():
-        raise UsageError(f"--out {out}: already holds a run; name another folder")
+    if out:
+        check_unused(out)
     overrides = given(registry.method(name).Config, values)
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
@@ -110,6 +114,15 @@ def _embed(values: dict[str, Any]) -> None:
     # Products end in a barrier; where cores are shared, threads that wait there by spinning double the time.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     device = prepare_machine(values)
+    with locked(out) if out else contextlib.nullcontext():
+        if out:  # again: another process may have finished one meanwhile
+            check_unused(out)
+        _compute(name, config, device, output, values)
+
+
+def _compute(name: str, config, device: str, output: str, values: dict[str, Any]) -> None:
+    from graphkit import embeddings
+
     dataset = load_dataset(values, seed=values["seed"])
     if dataset.graph is None:
         raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph to embed")
@@ -132,7 +145,7 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
     result = {
         "method": name, "dataset": dataset.name, "seeds": [seed], "nodes": vectors.shape[0], "dim": vectors.shape[1],
         "edges": dataset.graph.num_edges(), "seconds": seconds, "peak_rss_mb": round(peak_rss_mb(), 1), "parameters": 0,
-        "config": method.config.to_dict(), "reading": reading.lines(), "versions": versions(),
+        "threads": torch.get_num_threads(), "config": method.config.to_dict(), "reading": reading.lines(), "versions": versions(),
         "command": shlex.join(["graphkit", *sys.argv[1:]]),
     }  # fmt: skip
     if getattr(method, "tuned", None):

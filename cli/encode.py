@@ -20,7 +20,7 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
 @data_options
 @click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
               help=f"Result: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: all cores]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: OMP_NUM_THREADS, or all cores]")
 @output_options
 def command(**values):
     """Compute encodings of the nodes of a graph, or of all graphs of a data set; nothing is learned.

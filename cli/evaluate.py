@@ -59,7 +59,7 @@ def command():
 @hide_option
 @click.option("--split", metavar="NAME", help="link: the data set's split of this name, in place of hidden edges.")
 @seed_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: all cores]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: OMP_NUM_THREADS, or all cores]")
 @table_option
 @output_options
 def embedding(files, output, as_json, threads, **values):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
 import os
@@ -12,7 +11,8 @@ import click
 
 from graphkit import reading
 from graphkit._version import __version__
-from graphkit.errors import GraphkitError, UsageError, did_you_mean
+from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
+from graphkit.files import FULL, WRONG_PLACE
 from graphkit.stopping import Stopped, stop_signals
 
 # verb -> (module, what the user gets); a verb's module is imported only when the verb is used
@@ -35,7 +35,6 @@ COMMANDS = {
 }
 
 COMMON = ("-q", "-v", "--quiet", "--verbose", "--strict")
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, an exhausted quota or a limit of file size says
 
 
 class LazyGroup(click.Group):
@@ -101,6 +100,7 @@ def main(args: list[str] | None = None) -> None:
             code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
             sys.stdout.flush()
     except GraphkitError as problem:
+        _help_for_bare_words(arguments, problem.exit_code)
         code = _fail(str(problem), problem.exit_code)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
@@ -108,7 +108,12 @@ def main(args: list[str] | None = None) -> None:
         code = _fail("interrupted", 130)
     except Stopped as stop:
         code = _fail(f"stopped by {stop}; nothing was saved", 143)
+    except click.exceptions.NoArgsIsHelpError as problem:
+        # On stderr and with the code of wrong usage: a script that forgot the verb must not take the help for its result.
+        click.echo(problem.ctx.get_help(), err=True)
+        code = problem.exit_code
     except click.ClickException as problem:
+        _help_for_bare_words(arguments, problem.exit_code)
         code = _fail(problem.format_message() + _hint(problem), problem.exit_code)
     except KeyboardInterrupt:
         code = _fail("interrupted", 130)
@@ -118,10 +123,7 @@ def main(args: list[str] | None = None) -> None:
         # Click meets a broken pipe first, wraps the streams and asks for exit code 1.
         code = _reader_went_away() if isinstance(sys.stdout, click.utils.PacifyFlushWrapper) else stop.code
     except OSError as problem:
-        if problem.errno not in FULL:
-            code = _internal(problem, front)
-        else:
-            code = _disk_full(problem)
+        code = _system_error(problem, front)
     except MemoryError as problem:
         code = _fail(f"out of memory{f': {problem}' if str(problem) else ''}", 1)
     except Exception as problem:
@@ -133,6 +135,30 @@ def _internal(problem: Exception, front: list[str]) -> int:
     if "-v" in front or "--verbose" in front:
         raise problem
     return _fail(f"internal error: {type(problem).__name__}: {_one_line(problem)} (run with -v for the traceback)", 1)
+
+
+def _help_for_bare_words(arguments: list[str], code: int) -> None:
+    """Print a command's help where it was called by its words alone and lacks an argument or option; the error follows it."""
+    words = [word for word in arguments if word not in COMMON]
+    if code != UsageError.exit_code or not words:
+        return
+    context = click.Context(graphkit, info_name="graphkit")
+    for word in words:
+        found = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+        if found is None:
+            return
+        context = click.Context(found, info_name=word, parent=context)
+    click.echo(context.get_help() + "\n", err=True)
+
+
+def _system_error(problem: OSError, front: list[str]) -> int:
+    """Report what the system says of a file that was to be read; without a file it is an internal error."""
+    if problem.errno in FULL:
+        return _disk_full(problem)
+    if problem.filename is None or problem.errno not in WRONG_PLACE:
+        return _internal(problem, front)
+    name = os.fsdecode(problem.filename)
+    return _fail(f"{name if len(name) <= 200 else name[:200] + '...'}: {problem.strerror}", DataError.exit_code)
 
 
 def _disk_full(problem: OSError) -> int:

@@ -139,7 +139,8 @@ table_option = click.option("-o", "output", metavar="FILE", help=f"Also write th
 
 machine_options = compose(
     click.option("--device", default=None, help="cpu or cuda[:N].  [default: cuda where there is one]"),
-    click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]"),
+    click.option("--threads", type=click.IntRange(min=1),
+                 help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]"),
 )
 
 # Options that name a file with ids of nodes, one a line.

@@ -22,7 +22,7 @@ from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 @click.option("--stored", is_flag=True, help="Run nothing; show the verdicts that --results holds.")
 @click.option("--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]")
 @click.option("--write-docs", metavar="FILE", help="Also write the page of all stored claims, as Markdown.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]")
 @table_option
 @output_options
 def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, output, as_json):

@@ -13,6 +13,7 @@ import click
 from graphkit.cli import progress
 from graphkit.cli.options import echo_json, graph_options, load_dataset, output_options, table
 from graphkit.errors import UsageError, did_you_mean
+from graphkit.locks import locked
 
 
 class SampleGroup(click.Group):
@@ -45,7 +46,7 @@ def command():
 @click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
               help="Type of the stored features.")  # fmt: skip
 @click.option("--out", metavar="FOLDER", required=True, help="Folder for lists.npy, hops.npy and sample.json.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: all cores]")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]")
 @output_options
 def largegt(**values):
     """Lists of K nodes from each node's two-hop neighbourhood, and the features of two hops, memory-mapped.
@@ -61,16 +62,22 @@ def largegt(**values):
 
 
 def _sample(values: dict[str, Any]) -> None:
-    from graphkit.machine import peak_rss_mb, set_threads
+    from graphkit.machine import set_threads
 
     out = values["out"]
-    if (Path(out) / "sample.json").exists():  # before the data are read: it must not cost minutes
-        raise UsageError(f"--out {out}: already holds lists; name another folder")
     set_threads(values["threads"])
+    with locked(out):
+        if (Path(out) / "sample.json").exists():  # before the data are read: it must not cost minutes
+            raise UsageError(f"--out {out}: already holds lists; name another folder")
+        _draw(out, values)
+
+
+def _draw(out: str, values: dict[str, Any]) -> None:
     dataset = load_dataset(values)
     if dataset.graph is None:
         raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph")
 
+    from graphkit.machine import peak_rss_mb
     from graphkit.sampling.hop_tokens import Recipe, sample
 
     features = None if dataset.features is None else dataset.features.numpy()

@@ -19,7 +19,7 @@ from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.folders import cache_folder
 from graphkit.datasets.splits import Loaded
 from graphkit.datasets.unpickle import load_npz
-from graphkit.errors import DataError
+from graphkit.errors import DataError, OutputError
 from graphkit.lazy import np
 
 NEIGHBOURS = 8
@@ -116,7 +116,7 @@ def _save(path: Path, members: dict) -> None:
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **members)
-    except DataError as problem:  # without a cache the graph is made again next time
+    except OutputError as problem:  # without a cache the graph is made again next time
         logging.getLogger("graphkit").warning("%s", problem)
 
 

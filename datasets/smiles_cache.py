@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from graphkit.datasets import folders, smiles_properties
 from graphkit.datasets.build import check, reading
 from graphkit.datasets.unpickle import load_npz
-from graphkit.errors import DataError, MissingExtraError
+from graphkit.errors import DataError, MissingExtraError, OutputError
 from graphkit.lazy import dgl, np, torch
 from graphkit.reading import note
 
@@ -237,5 +237,5 @@ def _save(path: Path, found: Molecules) -> None:
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **{key: part.astype(kinds[key]) for key, part in vars(found).items()})
-    except DataError as problem:  # without a cache the molecules are parsed again next time
+    except OutputError as problem:  # without a cache the molecules are parsed again next time
         log.warning("%s", problem)

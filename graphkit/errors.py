@@ -24,6 +24,14 @@ class DataError(GraphkitError):
     exit_code = 3
 
 
+class OutputError(GraphkitError):
+    """A file or folder cannot be written: exit code 2 where its name or place is wrong, 1 where the machine fails, as a full disk does."""
+
+    def __init__(self, message: str, exit_code: int = 1):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class MissingExtraError(GraphkitError):
     """An optional dependency is not installed (exit code 1)."""
 

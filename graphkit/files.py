@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from graphkit.errors import DataError
+from graphkit.errors import DataError, GraphkitError, OutputError
+
+if TYPE_CHECKING:
+    import numpy
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, an exhausted quota or a limit of file size says
+# What the system says of a name or place that the user may choose otherwise.
+WRONG_PLACE = (
+    errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.EINVAL,
+    errno.EACCES, errno.EPERM, errno.EROFS,
+)  # fmt: skip
+PROBE = 1 << 20  # bytes: more than the blocks that a file system keeps for a file that has been refused more
 
 UNFINISHED: set[Path] = set()  # what stands half-written in its temporary place; removed where the process is ended from outside
 
@@ -20,29 +33,26 @@ UNFINISHED: set[Path] = set()  # what stands half-written in its temporary place
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends without error.
 
-    A device or pipe, such as /dev/null, is written to as it is. Raises :class:`DataError` where the folder cannot be made or
-    written to.
+    The file gets the mode that the umask gives, whatever its writer sets. A device or pipe, such as /dev/null, is written to as it is.
+    Raises :class:`OutputError` where the file or its folder cannot be written.
     """
     path = Path(path)
-    if path.exists() and not path.is_file() and not path.is_dir():
-        yield path
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be written: {problem.strerror or problem}") from None
-    os.close(handle)
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(name, 0o666 & ~umask)  # mkstemp makes files private; results are ordinary files
+    with writing_to(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            yield path
+            return
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        make_folder(path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{_short(path.name)}.", suffix=".part", dir=path.parent)
+        os.close(handle)
     temporary = Path(name)
     UNFINISHED.add(temporary)
     try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as problem:
-        raise DataError(f"{path}: cannot be written: {problem.strerror or problem}") from None
+        with writing_to(path, temporary):
+            yield temporary
+            os.chmod(temporary, 0o666 & ~current_umask())  # mkstemp and some writers make files private
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
         UNFINISHED.discard(temporary)
@@ -55,6 +65,85 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing_to(path: str | os.PathLike, temporary: Path | None = None) -> Iterator[None]:
+    """Within the block an :class:`OSError` becomes an :class:`OutputError` that names ``path``.
+
+    Some writers (torch, safetensors, DGL, Arrow) report a full disk by an error of their own: where ``temporary``, the file that
+    they write, cannot grow any more, any error is taken for that.
+    """
+    try:
+        yield
+    except OSError as problem:
+        raise output_error(path, problem) from None
+    except GraphkitError:
+        raise
+    except Exception:
+        if temporary is not None and (why := _why_full(temporary)) is not None:
+            raise output_error(path, why) from None
+        raise
+
+
+def output_error(path: str | os.PathLike, problem: OSError) -> OutputError:
+    """What is raised where a file cannot be written."""
+    shown = os.fspath(path)
+    shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
+    return OutputError(f"{shown}: cannot be written: {problem.strerror or problem}", 2 if problem.errno in WRONG_PLACE else 1)
+
+
+def make_folder(path: str | os.PathLike) -> None:
+    """Make a folder and those above it; raises :class:`OutputError`."""
+    with writing_to(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def reserved_memmap(path: str | os.PathLike, dtype: Any, shape: tuple[int, ...]) -> numpy.memmap:
+    """Make a .npy file of an array that is not empty and map it for writing, its room on the disk taken at once.
+
+    A full disk is an :class:`OSError` here; in a mapped file that the disk cannot hold, the first write ends the process.
+    """
+    import numpy as np
+
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    with open(path, "r+b") as stream:
+        reserve(stream.fileno(), os.path.getsize(path))
+    return out
+
+
+def reserve(handle: int, size: int) -> None:
+    """Take the room of ``size`` bytes for an open file that is going to be mapped."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, size)
+
+
+def _short(name: str) -> str:
+    # A temporary name may be too long where the file's own is not.
+    return name if len(os.fsencode(name)) <= 200 else name[:40]
+
+
+def _why_full(file: Path) -> OSError | None:
+    try:
+        with open(file, "ab") as stream:
+            stream.write(bytes(PROBE))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as problem:
+        return problem if problem.errno in FULL else None
+    return None
+
+
+def current_umask() -> int:
+    """The bits that new files do not get."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 of bytes, by which a run knows its files."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import platform
 import sys
@@ -18,24 +19,69 @@ KEPT = 32 * 2**20  # bytes, the most that glibc takes for its threshold
 PACKAGES = ("torch", "dgl", "numpy", "scipy", "numba", "scikit-learn", "ogb")
 
 
-def set_threads(threads: int | None) -> int:
-    """Limit torch, DGL, BLAS and numba to a number of threads; None means the cores this process may use.
+# A user's own number of threads, before set_threads writes the variable for the libraries that are still to be loaded.
+USERS_THREADS = os.environ.get("OMP_NUM_THREADS")
 
-    Also tells the allocator to keep what it has, see :func:`keep_memory`.
+
+def set_threads(threads: int | None) -> int:
+    """Limit torch, DGL, BLAS and numba to a number of threads; None means :func:`default_threads`.
+
+    Also tells the allocator to keep what it has, see :func:`keep_memory`, and torch, where it is loaded, to add in a fixed
+    order, see :func:`fixed_order`.
+    Raises :class:`UsageError` for more threads than this process has cores.
     """
+    if threads is not None and threads > available_cores():
+        cores = available_cores()
+        raise UsageError(f"--threads is {threads}, expected at most {cores}, the number of cores that this process may use")
     keep_memory()
-    count = threads or available_cores()
+    count = threads or default_threads()
     # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later. numba reads its own
     # again at every compilation, and refuses another value once its threads run.
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     for variable in variables[:-1] if "numba" in sys.modules else variables:
         os.environ[variable] = str(count)
+    if "numpy" in sys.modules and (count != available_cores() or "threadpoolctl" in sys.modules):  # its BLAS has read them already
+        import threadpoolctl
+
+        threadpoolctl.threadpool_limits(count, user_api="blas")
     if "torch" in sys.modules:  # else it reads the variable when it is loaded; a query on a stored graph never needs it
         torch.set_num_threads(count)
+        fixed_order()
+    if "dgl" in sys.modules:
+        sys.modules["dgl"].utils.set_num_threads(count)
     if "numba" in sys.modules:
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     return count
+
+
+def default_threads() -> int:
+    """The user's OMP_NUM_THREADS, at most the cores that this process may use, or all of these.
+
+    Of a list, which OpenMP reads as one number for each level of nesting, the first counts.
+    """
+    cores, word = available_cores(), (USERS_THREADS or "").partition(",")[0].strip()
+    if not word:
+        return cores
+    if not word.isdecimal() or int(word) == 0:
+        raise UsageError(f"OMP_NUM_THREADS is {USERS_THREADS!r}, expected a number of threads from 1")
+    if int(word) > cores:
+        text = "OMP_NUM_THREADS is %s, but this process may use %s: %s threads are used"
+        logging.getLogger("graphkit").warning(text, word, f"{cores} core{'' if cores == 1 else 's'}", cores)
+    return min(int(word), cores)
+
+
+def fixed_order() -> None:
+    """Have torch add in an order that does not depend on which thread comes first.
+
+    The gradient of ``x[index]`` adds the rows of equal index. Without this several threads do so at once, each sum in another order at
+    every run, so that the last digits of a training differ, and from some epoch on its figures.
+    """
+    import torch.utils.deterministic
+
+    # "warn only": CUDA has operations without such an order, which are better done in any order than refused.
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # writes every new tensor twice, for programs that read what nobody wrote
 
 
 def keep_memory() -> None:

@@ -2,28 +2,40 @@
 
 ``config.yaml`` everything resolved; ``metrics.jsonl`` a line per evaluation; ``result.json`` the final metrics;
 ``model.safetensors`` the model at the best validation epoch; ``checkpoint.pt`` while unfinished, for resume;
-``predictions.npz`` where asked. With several seeds the last three stand in ``seed-N/``, and ``partial.json`` keeps the
-seeds that are done until all are.
+``predictions.npz`` where asked; ``.lock`` while a process writes there. With several seeds model, checkpoint and predictions
+stand in ``seed-N/``, and ``partial.json`` keeps the seeds that are done until all are.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from graphkit.errors import DataError, UsageError
-from graphkit.files import atomic_path, read_json, write_json, write_text
+from graphkit.files import atomic_path, read_json, sha256, write_json, write_text, writing_to
+from graphkit.locks import locked
 
 
 def check_free(path: str | Path) -> None:
-    """Raise :class:`UsageError` where a folder holds a run already."""
-    if (Path(path) / "config.yaml").exists():
+    """Raise :class:`UsageError` where a folder holds a run already, which --resume would continue."""
+    if _holds_run(path):
         raise UsageError(f"--out {path}: already holds a run; add --resume to continue it or name another folder")
+
+
+def check_unused(path: str | Path) -> None:
+    """Raise :class:`UsageError` where a folder holds a run already, of a command that does not continue one."""
+    if _holds_run(path):
+        raise UsageError(f"--out {path}: already holds a run; name another folder")
+
+
+def _holds_run(path: str | Path) -> bool:
+    with writing_to(path):
+        return (Path(path) / "config.yaml").exists()
 
 
 class RunFolder:
@@ -35,6 +47,12 @@ class RunFolder:
     def seed_path(self, seed: int, name: str) -> Path:
         """Path of a file that belongs to one seed."""
         return self.path / name if len(self.seeds) == 1 else self.path / f"seed-{seed}" / name
+
+    @contextmanager
+    def hold(self, resume: bool) -> Iterator[None]:
+        """Keep other processes from writing the run meanwhile; raises :class:`UsageError` where one does."""
+        with locked(self.path, "--resume" if resume else "--out"):
+            yield
 
     def start(self, description: Mapping[str, Any], resume: bool) -> dict[str, Any]:
         """Write config.yaml, or check it against the one to resume; return the outcomes of finished seeds."""
@@ -56,8 +74,6 @@ class RunFolder:
             return
         for file in (self.path / "config.yaml", log):
             file.unlink(missing_ok=True)
-        with suppress(OSError):  # it holds other files, or is where the user stands
-            self.path.rmdir()
 
     def check_same(self, description: Mapping[str, Any]) -> None:
         """Raise :class:`UsageError` where config.yaml is of another run."""
@@ -75,7 +91,8 @@ class RunFolder:
     def log(self, event: Mapping[str, Any]) -> None:
         """Append an evaluation to metrics.jsonl."""
         line = {key: value for key, value in event.items() if key != "event"}
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as stream:
+        path = self.path / "metrics.jsonl"
+        with writing_to(path), open(path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(line) + "\n")
 
     def trim_log(self, seed: int, epoch: int) -> None:
@@ -91,14 +108,16 @@ class RunFolder:
                 kept.append(line + "\n")
         write_text(log, "".join(kept))
 
-    def save_model(self, seed: int, state: Mapping[str, Any]) -> None:
-        """Write model.safetensors; does nothing for a method that learns nothing."""
-        from safetensors.torch import save_file
+    def save_model(self, seed: int, state: Mapping[str, Any]) -> str | None:
+        """Write model.safetensors and return its SHA-256; None for a method that learns nothing."""
+        from safetensors.torch import save
 
         if not state:
-            return
+            return None
+        data = save({key: value.contiguous() for key, value in state.items()})
         with atomic_path(self.seed_path(seed, "model.safetensors")) as temporary:
-            save_file({key: value.contiguous() for key, value in state.items()}, str(temporary))
+            temporary.write_bytes(data)
+        return sha256(data)
 
     def finish_seed(self, seed: int, outcomes: Mapping[str, Any]) -> None:
         """Note that a seed is done; its checkpoint has served its purpose."""
@@ -109,6 +128,14 @@ class RunFolder:
         """Write result.json."""
         write_json(self.path / "result.json", result)
         (self.path / "partial.json").unlink(missing_ok=True)
+
+
+def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
+    """Raise :class:`DataError` where a tensor of a model's state holds a number that is not finite."""
+    for name, values in state.items():
+        wrong = values.numel() - int(values.isfinite().sum()) if values.is_floating_point() else 0
+        if wrong:
+            raise DataError(f"{path}: {wrong} of {values.numel()} numbers in {name} are not finite, expected the weights of a model")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

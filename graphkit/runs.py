@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shlex
 import subprocess
@@ -15,9 +16,10 @@ import numpy as np
 
 from graphkit import reading, registry
 from graphkit.errors import DataError, UsageError
-from graphkit.files import atomic_path
+from graphkit.files import atomic_path, sha256
+from graphkit.lazy import torch
 from graphkit.machine import peak_rss_mb, versions
-from graphkit.run_folder import RunFolder, read_result, read_yaml
+from graphkit.run_folder import RunFolder, check_finite, read_result, read_yaml
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
@@ -42,37 +44,31 @@ def execute(
     """Train a learner once per seed and return the content of ``result.json``.
 
     With ``out`` the run folder is written there. ``description`` adds to config.yaml what is needed to load the data set
-    again. A data set whose split is drawn from a seed is drawn anew for every seed.
+    again. A data set whose split is drawn from a seed is drawn anew for every seed. Raises :class:`UsageError` where another process
+    writes into ``out``.
     """
-    from graphkit.training.signals import StopRequest
-
     folder = None if out is None else RunFolder(Path(out), seeds)
     settings = {
         "method": name, "dataset": dataset.name, "split": dataset.split_name, "seeds": list(seeds), "device": device,
-        "checksum": dataset.for_seed(seeds[0]).checksum(), "config": config.to_dict(), **(description or {}),
+        "checksum": dataset.for_seed(seeds[0]).checksum(), "config": config.to_dict(), "threads": torch.get_num_threads(),
+        **(description or {}),
     }  # fmt: skip
     if folder is not None and resume and (folder.path / "result.json").exists():
         folder.check_same(settings)
         return read_result(folder.path / "result.json")
-    with reading.ledger() as notes:
+    with reading.ledger() as notes, contextlib.nullcontext() if folder is None else folder.hold(resume):
         _note_ignored(name, dataset)
         outcomes = {} if folder is None else folder.start(settings, resume)
         try:
-            with StopRequest() as stop:
-                for seed in seeds:
-                    if str(seed) not in outcomes:
-                        outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
-                                                        stop, save_predictions)  # fmt: skip
-                        if folder is not None:
-                            folder.finish_seed(seed, outcomes)
+            _run_seeds(name, dataset, config, seeds, device, folder, resume, report, outcomes, save_predictions)
         except (UsageError, DataError):
             if folder is not None:
                 folder.leave_if_unused()
             raise
-    result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"])
-    result["reading"] = list(dict.fromkeys([*dataset.reading, *notes.lines]))
-    if folder is not None:
-        folder.finish(result)
+        result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"])
+        result["reading"] = list(dict.fromkeys([*dataset.reading, *notes.lines]))
+        if folder is not None:
+            folder.finish(result)
     return result
 
 
@@ -82,6 +78,19 @@ def _note_ignored(name: str, dataset) -> None:
     for has, word, what in ((dataset.weighted, "weighted", "edge weights"), (dataset.directed, "directed", "edge directions")):
         if has and not takes.get(word):
             reading.note(dataset.name, f"has {what}, which {name} ignores")
+
+
+def _run_seeds(name, dataset, config, seeds, device, folder, resume, report, outcomes, save_predictions) -> None:
+    """Add the outcome of every seed that has none yet."""
+    from graphkit.training.signals import StopRequest
+
+    with StopRequest() as stop:
+        for seed in seeds:
+            if str(seed) not in outcomes:
+                outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
+                                                stop, save_predictions)  # fmt: skip
+                if folder is not None:
+                    folder.finish_seed(seed, outcomes)
 
 
 def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop, save_predictions) -> dict[str, Any]:
@@ -103,20 +112,18 @@ def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop,
     found = fit(
         learner, dataset, seed=seed, device=device, checkpoint_path=path, resume=resume, report=record, stop=stop
     )
-    if folder is not None:
-        folder.save_model(seed, found.state)
+    model = None if folder is None else folder.save_model(seed, found.state)
     if save_predictions and folder is not None:
         _save_predictions(folder.seed_path(seed, "predictions.npz"), learner, found.state)
     return {
         "best": found.best, "epochs": found.epochs, "seconds": found.seconds, "parameters": learner.parameter_count(),
+        "threads": torch.get_num_threads(), "model": model,
         **({"curve": found.curve} if folds.by_mean_curve(dataset) else {}),
         **({"report": said} if (said := learner.report(found.state)) else {}),
     }  # fmt: skip
 
 
 def _save_predictions(path: Path, learner, state) -> None:
-    import torch
-
     learner.load_state_dict(state)
     if learner.model is not None:
         learner.model.eval()
@@ -148,11 +155,18 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
         **({"always_one": ones} if (ones := ranking.always_one(dataset.split, metrics)) else {}),
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],
         "seconds": sum(run["seconds"] for run in runs), "peak_rss_mb": round(peak_rss_mb(), 1),
-        "parameters": runs[0]["parameters"], **_mean_report(runs), "config": config.to_dict(),
+        "parameters": runs[0]["parameters"], "threads": _threads(runs), "models": [run.get("model") for run in runs],
+        **_mean_report(runs), "config": config.to_dict(),
         "dataset_version": dataset.source.version, "dataset_checksum": checksum,
         "versions": versions(), "revision": revision(), "command": shlex.join(["graphkit", *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
+
+
+def _threads(runs: list[dict[str, Any]]) -> int | list[int]:
+    """The number of threads that every seed ran with, or one for each seed where a run went on with another number."""
+    counts = [run.get("threads", torch.get_num_threads()) for run in runs]
+    return counts[0] if len(set(counts)) == 1 else counts
 
 
 def _mean_report(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -218,12 +232,24 @@ class Run:
         learner.prepare(dataset, seed=seed, device=device)
         path = RunFolder(self.path, seeds).seed_path(seed, "model.safetensors")
         if learner.model is not None:
+            state = _read_model(path, self._checksum(seed))
             try:
-                learner.load_state_dict(_read_model(path))
+                learner.load_state_dict(state)
             except (RuntimeError, KeyError) as problem:  # other names or shapes of tensors
                 raise DataError(f"{path}: not the model of this run: {' '.join(str(problem).split())[:200]}") from None
             learner.model.eval()
         return learner, dataset
+
+    def _checksum(self, seed: int) -> str | None:
+        """SHA-256 of a seed's model as it was written; None where the run is from before runs kept it."""
+        models = self.result.get("models")
+        if models is None:
+            reading.note(str(self.path), "keeps no checksum of its model, which is taken as it is; expected in runs of today")
+            return None
+        place = self.settings["seeds"].index(seed)
+        if not isinstance(models, list) or len(models) != len(self.settings["seeds"]) or not isinstance(models[place], str):
+            raise DataError(f"{self.path / 'result.json'}: models holds no checksum for seed {seed}, expected one for each seed")
+        return models[place]
 
     def _dataset(self, seed: int):
         from graphkit import datasets
@@ -246,16 +272,24 @@ class Run:
         return dataset
 
 
-def _read_model(path: Path) -> dict[str, Any]:
+def _read_model(path: Path, checksum: str | None) -> dict[str, Any]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        return load_file(path)
+        data = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; the run's model is missing") from None
-    except (SafetensorError, OSError) as problem:
+    except OSError as problem:
+        raise DataError(f"{path}: cannot be read: {problem.strerror or problem}") from None
+    if checksum is not None and sha256(data) != checksum:
+        raise DataError(f"{path}: not the model that this run has written (its checksum differs); train again")
+    try:
+        state = load(data)
+    except SafetensorError as problem:
         raise DataError(f"{path}: not a safetensors file: {problem}") from None
+    check_finite(state, path)
+    return state
 
 
 def load_run(path: str | Path) -> Run:

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from graphkit.errors import DataError
 from graphkit.files import atomic_path
+from graphkit.run_folder import check_finite
 
 OUTPUTS = ("sigmoid", "tanh", "none")
 RECONSTRUCTIONS = ("bce", "squared")
@@ -104,11 +105,12 @@ def fitting_forms(x: torch.Tensor) -> tuple[str, str]:
 
 def save_generator(path: str | os.PathLike, model: CVAE, **about: Any) -> None:
     """Write a generator as safetensors, its sizes and ``about`` (plain values) as metadata; atomic."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     words = {"form": FORM, "model": json.dumps(model.about), "about": json.dumps(about)}
+    data = save({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, words)
     with atomic_path(path) as temporary:
-        save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, str(temporary), words)
+        temporary.write_bytes(data)
 
 
 def load_generator(path: str | os.PathLike) -> CVAE:
@@ -132,6 +134,7 @@ def load_generator(path: str | os.PathLike) -> CVAE:
         if found != claimed:  # before memory is taken for sizes that the file only claims
             raise ValueError(f"weights of the shapes {found}, expected {claimed}")
         model = CVAE(about.pop("features"), **about)
+        check_finite(state, path)
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError) as problem:
         raise DataError(f"{path}: a damaged generator: {' '.join(str(problem).split())[:200]}") from None

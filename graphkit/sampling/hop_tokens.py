@@ -19,8 +19,8 @@ import numpy as np
 import torch
 
 from graphkit.datasets.folders import cache_folder
-from graphkit.errors import DataError, UsageError
-from graphkit.files import atomic_path, read_json, write_json
+from graphkit.errors import DataError, OutputError, UsageError
+from graphkit.files import atomic_path, read_json, reserved_memmap, write_json
 from graphkit.kernels.adjacency import Adjacency, adjacency
 from graphkit.kernels.hop_features import hop_features
 from graphkit.kernels.hop_lists import hop_lists
@@ -89,7 +89,7 @@ def sample(graph, features: np.ndarray | None, folder: str | Path, recipe: Recip
     """Write a folder of lists and hop features; return what ``sample.json`` says.
 
     Each file is written whole or not at all, ``sample.json`` last. Raises :class:`UsageError` where the folder holds a sample
-    already or features do not fit into float16, :class:`DataError` where it cannot be written.
+    already or features do not fit into float16, :class:`OutputError` where it cannot be written.
     """
     folder, report = Path(folder), report or (lambda stage, done, total: None)
     if (folder / ABOUT).exists():
@@ -177,7 +177,7 @@ def _kept(path: Path, shape: tuple[int, ...], dtype, write: Callable[[Path], Non
             log.warning("%s; making it anew", problem)
     try:
         write(path)
-    except DataError as problem:
+    except OutputError as problem:
         log.warning("%s; keeping it in memory", problem)
         return None
     return _open(path, shape, (dtype,))
@@ -214,7 +214,7 @@ def _mapped(path: Path, shape: tuple[int, ...], dtype) -> Iterator[np.ndarray]:
     """An array to write into that becomes the .npy file ``path`` when the block ends without error."""
     with atomic_path(path) as temporary:
         if np.prod(shape):
-            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            out = reserved_memmap(temporary, dtype, shape)
             yield out
             out.flush()
         else:  # nothing can be mapped of an empty file

@@ -16,9 +16,13 @@ import torch
 
 from graphkit.errors import DataError, GraphkitError, Interrupted
 from graphkit.evaluation import metrics
+from graphkit.machine import fixed_order
+from graphkit.run_folder import check_finite
 from graphkit.stopping import Stopped
 from graphkit.training import checkpoint
 from graphkit.training.signals import StopRequest
+
+SAVING_SHARE = 50  # a save for every fifty times its cost: 2 % of the time at most
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -71,11 +75,13 @@ def fit(
 ) -> FitResult:
     """Train a learner on a data set and select by validation.
 
-    ``report`` receives ``{"event": "step" | "evaluation", ...}``. With ``checkpoint_path`` the state is saved after an epoch
-    or step whenever ``checkpoint_seconds`` have passed, and when a signal is noted in ``stop``, which then raises
-    :class:`Interrupted`. With ``resume`` an existing checkpoint is continued; the result equals that of an unbroken run.
+    ``report`` receives ``{"event": "step" | "evaluation", ...}``. With ``checkpoint_path`` the state is saved after the first epoch;
+    from then on after an epoch or step whenever :data:`SAVING_SHARE` times what the last save took has passed since, or
+    ``checkpoint_seconds`` where that is less; and when a signal is noted in ``stop``, which then raises :class:`Interrupted`. With
+    ``resume`` an existing checkpoint is continued; the result equals that of an unbroken run.
     Raises :class:`GraphkitError` when the loss stops being finite.
     """
+    fixed_order()
     torch.manual_seed(seed)
     dgl.seed(seed)
     stop = stop or StopRequest()
@@ -106,6 +112,7 @@ class _Loop:
         self.progress = _Progress()
         self.pending_random: dict[str, Any] | None = None
         self.saved_at = self.started = time.monotonic()
+        self.saving_took: float | None = None  # seconds; None before the first save of this process
 
     def run(self) -> FitResult:
         config, progress = self.learner.config, self.progress
@@ -116,7 +123,7 @@ class _Loop:
             progress.epoch += 1
             if progress.epoch % config.eval_every == 0 or progress.epoch == config.epochs:
                 self._evaluate(progress.epoch, loss)
-            self._checkpoint_if_due()
+            self._checkpoint_if_due(after_epoch=progress.epoch < config.epochs and not progress.stopped)
         return FitResult(progress.best, progress.best_state, progress.epoch, self._seconds(), progress.curve)
 
     def _epoch(self, epoch: int) -> float:
@@ -212,20 +219,28 @@ class _Loop:
     def _seconds(self) -> float:
         return self.progress.seconds + time.monotonic() - self.started
 
-    def _checkpoint_if_due(self) -> None:
+    def _checkpoint_if_due(self, after_epoch: bool = False) -> None:
         asked = self.stop.name is not None
-        if self.path is not None and (asked or time.monotonic() - self.saved_at >= self.checkpoint_seconds):
+        if self.path is not None and (asked or self._due(after_epoch)):
             self.save()
         if asked:
             kept = f"the checkpoint is in {self.path}; continue with --resume" if self.path else "nothing was saved"
             raise Interrupted(f"stopped by {self.stop.name} in epoch {self.progress.epoch + 1}; {kept}", self.stop.exit_code)
 
+    def _due(self, after_epoch: bool) -> bool:
+        since = time.monotonic() - self.saved_at
+        if self.saving_took is None:
+            return after_epoch or since >= self.checkpoint_seconds
+        return since >= min(SAVING_SHARE * self.saving_took, self.checkpoint_seconds)
+
     def save(self) -> None:
+        started = time.monotonic()
         progress = copy.copy(self.progress)
         progress.seconds = self._seconds()
         values = {"seed": self.seed, "progress": vars(progress), "random": checkpoint.random_state()}
         checkpoint.save(self.path, {**values, "learner": self.learner.training_state()})
         self.saved_at = time.monotonic()
+        self.saving_took = self.saved_at - started
 
     def restore(self) -> None:
         values = checkpoint.load(self.path)
@@ -236,6 +251,8 @@ class _Loop:
             raise
         except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as problem:  # what torch raises for other shapes
             raise DataError(f"{self.path}: not a checkpoint of this run: {' '.join(str(problem).split())[:200]}") from None
+        if self.learner.model is not None:
+            check_finite(self.learner.model.state_dict(), self.path)
         # Restored just before the next step: drawing the skipped batches must not disturb it.
         self.pending_random = values["random"]
 

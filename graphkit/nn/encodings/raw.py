@@ -12,7 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
-from graphkit.errors import DataError
+from graphkit.errors import OutputError
 from graphkit.files import atomic_path
 from graphkit.machine import available_cores
 from graphkit.nn.encodings.electrostatic import electrostatic
@@ -117,7 +117,7 @@ def _store(path: Path, values: list[np.ndarray]) -> None:
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.save(stream, np.concatenate(values))
-    except DataError as problem:
+    except OutputError as problem:
         log.warning("the encoding is not stored: %s", problem)
 
 
