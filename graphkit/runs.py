@@ -282,12 +282,12 @@ def _read_model(path: Path, checksum: str | None) -> dict[str, Any]:
         raise DataError(f"{path}: no such file; the run's model is missing") from None
     except OSError as problem:
         raise DataError(f"{path}: cannot be read: {problem.strerror or problem}") from None
-    if checksum is not None and sha256(data) != checksum:
-        raise DataError(f"{path}: not the model that this run has written (its checksum differs); train again")
     try:
         state = load(data)
     except SafetensorError as problem:
         raise DataError(f"{path}: not a safetensors file: {problem}") from None
+    if checksum is not None and sha256(data) != checksum:
+        raise DataError(f"{path}: not the model that this run has written (its checksum differs); train again")
     check_finite(state, path)
     return state
 
