@@ -21,6 +21,7 @@ from graphkit.cli.options import (
     take_argument,
 )
 from graphkit.errors import UsageError
+from graphkit.files import writing_to
 from graphkit.locks import locked
 from graphkit.sparse_files import FORMATS
 
@@ -167,7 +168,9 @@ def _matrices(values: dict[str, Any]) -> None:
 
     wanted = keys_of(values["names"])
     folder = Path(values["output"])
-    if folder.exists() and not folder.is_dir():
+    with writing_to(folder):
+        taken = folder.exists() and not folder.is_dir()
+    if taken:
         raise UsageError(f"-o {folder}: found a file, expected a folder")
     with locked(folder, "-o"):
         _write_matrices(folder, wanted, values)

@@ -19,7 +19,7 @@ import numpy as np
 
 from graphkit import tables
 from graphkit.errors import DataError
-from graphkit.files import atomic_path
+from graphkit.files import atomic_path, writing_to
 
 FORMATS = {".npy": "npy", **tables.FORMATS, ".w2v": "word2vec", ".vec": "word2vec", ".txt": "word2vec"}
 # Values per piece of a .npy, which bounds the memory that writing takes.
@@ -34,16 +34,21 @@ def format_of(path: str | Path, option: str = "-o") -> str:
 def write(path: str | Path, vectors: np.ndarray, ids: np.ndarray | None = None) -> None:
     """Write (n, d) float32 vectors in the format of the file's ending; ``ids`` (n,), by default 0..n-1.
 
-    Raises :class:`UsageError` for an unknown ending, :class:`DataError` where the file cannot be written or an id
-    does not fit into the format.
+    Raises :class:`UsageError` for an unknown ending, :class:`OutputError` where the file cannot be written,
+    :class:`DataError` where an id does not fit into the format.
     """
     kind = format_of(path)
     if ids is not None and len(ids) != len(vectors):
         raise ValueError(f"{len(ids)} ids for {len(vectors)} vectors")
     numbers = np.arange(len(vectors)) if ids is None else np.asarray(ids)
-    if kind == "npy":
-        _write_ids(ids_path(path), ids)
-    with atomic_path(path) as temporary, tables.opened(temporary, tables.ending_of(path).endswith(".gz")) as stream:
+    with atomic_path(path) as temporary:
+        _write_to(temporary, path, kind, vectors, numbers)
+        if kind == "npy":  # while the vectors can still be given up
+            _write_ids(ids_path(path), ids)
+
+
+def _write_to(temporary: Path, path: str | Path, kind: str, vectors: np.ndarray, numbers: np.ndarray) -> None:
+    with tables.opened(temporary, tables.ending_of(path).endswith(".gz")) as stream:
         if kind == "npy":
             _write_npy(stream, vectors)
         elif kind == "npz":
@@ -156,7 +161,8 @@ def ids_path(path: str | Path) -> Path:
 
 def _write_ids(path: Path, ids: np.ndarray | None) -> None:
     if ids is None:
-        path.unlink(missing_ok=True)  # ids of an earlier embedding of the same name would be wrong
+        with writing_to(path):
+            path.unlink(missing_ok=True)  # ids of an earlier embedding of the same name would be wrong
         return
     tables.write(path, {"id": np.asarray(ids)})
 

@@ -96,7 +96,10 @@ def output_error(path: str | os.PathLike, problem: OSError) -> OutputError:
 def make_folder(path: str | os.PathLike) -> None:
     """Make a folder and those above it; raises :class:`OutputError`."""
     with writing_to(path):
-        Path(path).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 def reserved_memmap(path: str | os.PathLike, dtype: Any, shape: tuple[int, ...]) -> numpy.memmap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import resource
@@ -9,6 +10,10 @@ import subprocess
 import sys
 
 import pytest
+
+from graphkit import machine
+from graphkit.cli.main import main
+from graphkit.errors import UsageError
 
 CHURN = """
 import resource
@@ -51,3 +56,53 @@ def test_a_kernel_compiles_after_threads_were_set(before):
     given = {} if before is None else {"NUMBA_NUM_THREADS": before}
     done = subprocess.run([sys.executable, "-c", COMPILE], env={**clean, **given}, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "2 1\n"), done.stderr
+
+
+THREADS = """
+import os, sys
+import numpy  # as most commands do before they know of threads
+from graphkit import machine
+print(machine.set_threads(int(sys.argv[1]) or None))
+import torch, dgl, numba, threadpoolctl
+dgl.graph(([0], [1]))
+blas = {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+print(torch.get_num_threads(), dgl.utils.get_num_threads(), numba.get_num_threads(), *sorted(blas))
+"""
+
+
+@pytest.mark.skipif(machine.available_cores() < 2, reason="one core")
+@pytest.mark.parametrize("variable, option, expected",
+                         [(None, 0, "all"), ("1", 0, "1"), ("1,2", 0, "1"), ("1", 2, "2"), ("2", 1, "1"), (None, 1, "1")])  # fmt: skip
+def test_threads_of_the_user_stand_unless_the_option_says_otherwise(variable, option, expected):
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    environment = {key: value for key, value in os.environ.items() if key not in names}
+    environment.update({} if variable is None else {"OMP_NUM_THREADS": variable})
+    done = subprocess.run([sys.executable, "-c", THREADS, str(option)], env=environment, capture_output=True, text=True)
+    expected = str(machine.available_cores()) if expected == "all" else expected
+    assert done.returncode == 0 and set(done.stdout.split()) == {expected}, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [["train", "cn", "--dataset", "karate"], ["embed", "--method", "fastrp", "--dataset", "karate"],
+                                     ["encode", "--pe", "rwse:2", "--dataset", "karate"], ["count", "check", "karate"],
+                                     ["cluster", "local", "karate", "--seeds", "0"]], ids=lambda words: words[0])  # fmt: skip
+def test_more_threads_than_cores_are_wrong_usage(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--threads", "100000"])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and len(err.splitlines()) == 1 and f"at most {machine.available_cores()}" in err
+
+
+def test_a_variable_of_more_threads_than_cores_is_cut_to_them_with_a_line(monkeypatch, caplog):
+    monkeypatch.setattr(machine, "USERS_THREADS", "100000")
+    assert machine.default_threads() == machine.available_cores() and "OMP_NUM_THREADS is 100000" in caplog.text
+    monkeypatch.setattr(machine, "USERS_THREADS", "many")
+    with pytest.raises(UsageError, match="OMP_NUM_THREADS is 'many'"):
+        machine.default_threads()
+
+
+def test_result_says_how_many_threads(tmp_path, capsys):
+    for words in (["train", "cn"], ["embed", "--method", "fastrp", "--dim", "4"]):
+        out = tmp_path / words[0]
+        with pytest.raises(SystemExit):
+            main([*words, "--dataset", "karate", "--threads", "1", "--out", str(out)])
+        assert json.loads((out / "result.json").read_text())["threads"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 
 from graphkit.config import option
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
-from graphkit.errors import GraphkitError, Interrupted
+from graphkit.errors import DataError, GraphkitError, Interrupted
 from graphkit.methods.base import Learner, LearnerConfig
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
@@ -133,3 +134,60 @@ def test_interrupted_and_resumed_equals_unbroken(tmp_path, stop_after):
     assert found.best == expected.best
     for key in expected.state:
         assert torch.equal(found.state[key], expected.state[key])
+
+
+@pytest.mark.parametrize("cost, wait", [(0.01, 0.5), (0.1, 5.0), (0.5, 25.0), (3.0, 30.0)])
+def test_checkpoint_after_the_first_epoch_then_for_two_percent_of_the_time(tmp_path, monkeypatch, cost, wait):
+    """On a clock where an epoch takes a second and a save ``cost``: the next one comes fifty times the cost later, or 30 s."""
+    from graphkit.training import checkpoint
+
+    now, begun = [0.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def save(path, values):
+        begun.append(now[0])
+        now[0] += cost
+
+    monkeypatch.setattr(checkpoint, "save", save)
+    learner = Scripted(epochs=100, steps=1)
+    learner.on_step_end = lambda: now.__setitem__(0, now[0] + 1.0)
+    fit(learner, dataset(), checkpoint_path=tmp_path / "c.pt")
+    assert begun[0] == 1.0 and len(begun) >= 3
+    gaps = np.diff(begun) - cost
+    assert (gaps >= wait - 1e-6).all() and (gaps <= wait + 1.0 + 1e-6).all()  # the loop looks once an epoch here
+    if wait < 30:
+        assert cost * (len(begun) - 1) <= 0.02 * now[0]
+
+
+def test_checkpoint_of_weights_that_are_not_finite_is_refused(tmp_path):
+    path, stop = tmp_path / "c.pt", StopRequest()
+    stop.name = "SIGTERM"
+    with pytest.raises(Interrupted):
+        fit(Scripted(epochs=3), dataset(), checkpoint_path=path, stop=stop)
+    values = torch.load(path, weights_only=True)
+    values["learner"]["model"]["weight"][0, 0] = float("nan")
+    torch.save(values, path)
+    with pytest.raises(DataError, match=r"weight .*not finite|not finite"):
+        fit(Scripted(epochs=3), dataset(), checkpoint_path=path, resume=True)
+
+
+def test_gradient_of_rows_taken_several_times_is_the_same_every_time():
+    """Threads add to the same rows at once; after ``fit`` the order of the sums is fixed."""
+    fit(Scripted(epochs=1), dataset())
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        generator = torch.Generator().manual_seed(0)
+        index = torch.randint(300, (20_000,), generator=generator)
+        weight = torch.randn(20_000, 64, generator=generator)
+
+        def gradient():
+            x = torch.ones(300, 64, requires_grad=True)
+            (x[index] * weight).sum().backward()
+            return x.grad
+
+        first = gradient()
+        assert all(torch.equal(gradient(), first) for _ in range(20))
+        assert torch.allclose(first.double(), torch.zeros(300, 64, dtype=torch.double).index_add(0, index, weight.double()), atol=1e-3)
+    finally:
+        torch.set_num_threads(before)
