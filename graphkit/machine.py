@@ -40,7 +40,8 @@ def set_threads(threads: int | None) -> int:
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     for variable in variables[:-1] if "numba" in sys.modules else variables:
         os.environ[variable] = str(count)
-    if "numpy" in sys.modules and (count != available_cores() or "threadpoolctl" in sys.modules):  # its BLAS has read them already
+    unlike = USERS_THREADS or count != available_cores() or "threadpoolctl" in sys.modules
+    if "numpy" in sys.modules and unlike:  # its BLAS has read the variables already, and may have other threads
         import threadpoolctl
 
         threadpoolctl.threadpool_limits(count, user_api="blas")
