@@ -105,6 +105,8 @@ class Question:
             row["labelled_conductance"] = cluster.labelled_conductance if cluster.labelled_conductance < float("inf") else None
         if self.truth is not None:
             row.update(agreement(cluster.nodes, self.truth))
+        if cluster.status == "stopped":
+            row["residual"] = cluster.residual
         return {**row, "touched": cluster.touched, "pushes": cluster.pushes, "status": cluster.status, "ms": round(ms, 3)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from graphkit.config import Config, option
@@ -51,7 +51,8 @@ class LocalCluster:
     nodes: (k,) int64 by falling value; values: (k,) float64, x of a flow, p / d or heat / d of a walk, d the labelled degree.
     conductance, cut, volume: in the graph without labels; labelled_conductance: what the cut was chosen by.
     touched: nodes that the diffusion reached; pushes: times that a node passed on; mass: of a flow, in volumes.
-    status: ``converged``, ``stopped`` after the passes, or ``full`` where a component takes less than the mass.
+    status: ``converged``, ``stopped`` after the passes, or ``full`` where a component takes less than the mass. residual: of a flow, the
+    largest mass that a node keeps above its sink.
     """
 
     nodes: numpy.ndarray
@@ -64,6 +65,7 @@ class LocalCluster:
     pushes: int
     mass: float | None
     status: str
+    residual: float = 0.0
 
 
 class LocalClustering(Clusterer):
@@ -114,6 +116,7 @@ class LocalClustering(Clusterer):
 
     def _flow(self, graph: LocalGraph, seeds, volume: float, mass: float) -> LocalCluster:
         from graphkit.kernels import local_flow, local_work
+        from graphkit.methods.local import pnorm
 
         unit = self.config.sink == "unit"
         total = min(volume * mass, MOST * (graph.num_nodes if unit else graph.volume))
@@ -122,11 +125,28 @@ class LocalClustering(Clusterer):
         count, pushes, _, status = local_flow.flow_push(
             graph.arrays, work, seeds, source, unit, self.config.tol, self.config.passes, power
         )
-        touched, x = _take(work, count, local_work)
+        touched, x, mass_left = _take(work, count, local_work)
         word = ("converged", "stopped", "full")[status]
+        sinks = (lambda nodes: np.ones(len(nodes))) if unit else (lambda nodes: np.asarray(graph.degrees[nodes]))
+        residual = float((mass_left - sinks(touched)).max(initial=0.0))
+        if power != 1.0 and word != "full" and residual > self.config.tol:
+            # What is above 0 is so in the solution too; on these nodes and those that they flow over to it is found at once.
+            masses = {int(node): float(source[seeds == node].sum()) for node in np.unique(seeds)}
+            found = pnorm.solve(graph, np.union1d(touched[x > 0], seeds), masses, sinks, self.config.p, self.config.tol)
+            word = "stopped" if found is None else "converged"
+            if found is not None:
+                residual = self.config.tol
+                beyond = np.setdiff1d(found.nodes, touched)
+                touched = np.concatenate([touched, beyond])
+                x = np.zeros(len(touched))
+                order = np.argsort(touched)
+                x[order[np.searchsorted(touched[order], found.nodes)]] = found.x
+        if word == "stopped":
+            text = "stopped after %d passes with %.3g more than its sink takes at a node, --tol %g; --passes 0 goes on to the end"
+            log.warning(text, self.config.passes, residual, self.config.tol)
         # A component without room holds all of its nodes; its order by x would be that of an unfinished solution.
         x = np.ones(count) if word == "full" else x
-        return self._round(graph, touched, x, seeds, pushes, total / volume, word)
+        return replace(self._round(graph, touched, x, seeds, pushes, total / volume, word), residual=residual)
 
     def _walk(self, graph: LocalGraph, seeds, volume: float | None) -> LocalCluster:
         from graphkit.kernels import local_walks, local_work
@@ -205,9 +225,9 @@ def heat_series(temperature: float, eps: float) -> tuple[numpy.ndarray, numpy.nd
     return math.exp(temperature) * eps / (2 * terms * psi[:terms]), temperature / np.arange(1.0, terms + 1)
 
 
-def _take(work, count: int, local_work) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Touched nodes and their values, copied out before the workspace is cleared."""
+def _take(work, count: int, local_work) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
+    """Touched nodes, their values and masses, copied out before the workspace is cleared."""
     touched = work[5][:count].astype(np.int64)
-    values = work[0][touched].copy()
+    values, masses = work[0][touched].copy(), work[1][touched].copy()
     local_work.clear(work, count)
-    return touched, values
+    return touched, values, masses

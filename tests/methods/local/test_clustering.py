@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import networkx
 import numpy as np
 import pytest
 import scipy.sparse
@@ -304,3 +305,33 @@ def test_target_cluster_has_the_densities_asked_for():
     assert inside / (150 * 149) == pytest.approx(0.3, rel=0.05)
     assert across / (2 * 150 * 450) == pytest.approx(0.05, rel=0.05)
     assert beyond / (450 * 449) == pytest.approx(0.1, rel=0.05)
+
+
+def rings(cliques):
+    """A ring of cliques of ten nodes, each joined to the next by one edge."""
+    matrix = scipy.sparse.lil_array((10 * cliques, 10 * cliques))
+    for k in range(cliques):
+        for i in range(10):
+            for j in range(i):
+                matrix[10 * k + i, 10 * k + j] = matrix[10 * k + j, 10 * k + i] = 1
+        a, b = 10 * k + 9, 10 * ((k + 1) % cliques)
+        matrix[a, b] = matrix[b, a] = 1
+    return LocalGraph.of_matrix(matrix.tocsr(), weighted=False)
+
+
+@pytest.mark.parametrize("diffusion", ["flow", "ppr", "heat", "pnorm"])
+def test_what_is_reached_does_not_grow_with_the_graph(diffusion):
+    found = [LocalClustering(diffusion=diffusion, volume=200).cluster(rings(size), np.array([55])) for size in (60, 240)]
+    assert found[0].touched == found[1].touched < 600 and sorted(found[0].nodes) == sorted(found[1].nodes)
+
+
+def test_heat_stays_near_the_volume_where_there_is_no_cluster():
+    """A random graph of degree 8: the heat's work is bounded by 2 N (t + 1) / eps, and with its own eps it is a few volumes."""
+    drawn = networkx.random_regular_graph(8, 20_000, seed=1)
+    graph = LocalGraph.of_matrix(networkx.to_scipy_sparse_array(drawn, nodelist=range(20_000), weight=None), weighted=False)
+    volume, temperature = 2000, 5.0
+    found = LocalClustering(diffusion="heat", volume=volume).cluster(graph, np.array([0]))
+    eps = 2.0 / volume
+    terms = len(heat_series(temperature, eps)[0])
+    assert 8 * found.pushes <= 2 * terms * (temperature + 1) / eps
+    assert 8 * found.touched < 20 * volume
