@@ -46,6 +46,7 @@ def test_npz_of_one_graph_and_json(tmp_path):
     edges.write_text(EDGES)
     done = encode("--pe", "rwse:3,lappe:6", "--edges", edges, "-o", out, "--json")
     assert done.returncode == 0, done.stderr
+    assert "lappe has no value in 8 of 24 places, where a graph has fewer nodes than it asks for" in done.stderr
     about = json.loads(done.stdout)
     assert about["arrays"] == {"id": [4], "rwse": [4, 3], "lappe": [4, 6], "lappe_eigenvalue": [4, 6]} and about["file"] == str(out)
     with np.load(out, allow_pickle=False) as found:
