@@ -16,6 +16,8 @@ from graphkit.errors import DataError, Interrupted, UsageError
 from graphkit.evaluation.metrics import evaluate
 from graphkit.methods.node.largegt import LargeGT
 from graphkit.methods.node.largegt_checks import four_hops_from_two
+from graphkit.nn.largegt import LargeGT as Model
+from graphkit.nn.quantize import Codebook
 from graphkit.sampling.hop_tokens import Recipe, sample
 from graphkit.sampling.position_vectors import position_vectors
 from graphkit.training import fit
@@ -289,6 +291,35 @@ def accuracy_by_batch_statistics(learner):
     with torch.no_grad():
         found = torch.cat([model(*learner.batch_of(part)) for part in np.array_split(nodes, 4)])
     return float((found.argmax(1) == learner.dataset.labels[nodes]).float().mean())
+
+
+@pytest.mark.slow
+def test_faults_turn_the_verdict_on_the_global_branch(monkeypatch):
+    """A small copy of the sheet's claim: codebook >= local + .30 on nodes of one or two edges, and not with either planted fault."""
+    loaded = sparse_sbm(n=2000, k=5, low=0.5, degree=10, mix=0.1, features=7, seed=0)
+    dataset = loaded.dataset
+    dataset.split, dataset.task, dataset.metric = loaded.given["low"], "node", "accuracy"
+
+    def test_accuracy(mode):
+        learner = LargeGT(mode=mode, k=5, hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=8)
+        return fit(learner, dataset, seed=0).best["accuracy"]["test"]
+
+    local = test_accuracy("local")
+    assert test_accuracy("global") >= local + 0.30
+    with monkeypatch.context() as fault:  # the codebook's start as it was, with running statistics as they come
+        start = Codebook.__init__
+
+        def filled(self, *args, **options):
+            start(self, *args, **options)
+            self.counts.fill_(1)
+            self.sums.copy_(self.unit)
+
+        fault.setattr(Codebook, "__init__", filled)
+        fault.setattr(Model, "settle", lambda self, batches: None)
+        assert test_accuracy("global") < local + 0.30
+    with monkeypatch.context() as fault:  # positions that do not arrive
+        fault.setattr(LargeGT, "_positions_of", lambda self, nodes: torch.zeros(len(nodes), 16))
+        assert test_accuracy("global") < local + 0.30
 
 
 def test_a_resumed_or_restored_model_is_judged_with_the_same_statistics():
