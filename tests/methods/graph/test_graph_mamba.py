@@ -16,6 +16,7 @@ from graphkit.methods.graph.graph_mamba import GraphMamba, GraphMambaConfig
 from graphkit.nn.graph_mamba import Sequences
 from graphkit.sampling.node_order import pagerank, ranks
 from graphkit.training import fit
+from graphkit.training.signals import StopRequest
 
 SMALL = {"hidden_dim": 8, "d_state": 3, "expand": 1, "num_layers": 2, "walks": 2, "repeats": 2, "m": 2, "epochs": 2, "batch_size": 4,
          "warmup": 0, "dropout": 0.0}  # fmt: skip
@@ -308,8 +309,8 @@ def test_resumed_run_equals_an_unbroken_one(tmp_path, name, options):
     data = node_set(random_edges(60, 150), 60) if name == "nodes" else datasets.load(RING, task="node")
     options = {**SMALL, **options, "epochs": 3, "dropout": 0.2, "batch_size": 5}
 
-    class Stop:
-        name, exit_code, left = None, 130, 2
+    class Stop(StopRequest):
+        left = 2
 
         def after_steps(self, event):
             self.left -= event["event"] == "step"

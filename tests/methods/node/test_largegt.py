@@ -21,6 +21,7 @@ from graphkit.nn.quantize import Codebook
 from graphkit.sampling.hop_tokens import Recipe, sample
 from graphkit.sampling.position_vectors import position_vectors
 from graphkit.training import fit
+from graphkit.training.signals import StopRequest
 
 SMALL = {"k": 5, "hidden_dim": 8, "heads": 2, "global_dim": 4, "centroids": 6, "batch_size": 8, "eval_batch_size": 7, "epochs": 2}
 MODES = ("local", "global", "full")
@@ -116,8 +117,8 @@ def test_batches_hold_every_training_node_once(mode):
 def test_resumed_run_equals_an_unbroken_one(tmp_path, mode):
     dataset = random_graph()
 
-    class Stop:
-        name, exit_code, left = None, 130, 5
+    class Stop(StopRequest):
+        left = 5
 
         def after_steps(self, event):
             self.left -= event["event"] == "step"
