@@ -131,6 +131,10 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
                 if len(wrong):
                     question.log.warning("seed %s: its own noisy label is 0; the cluster may be another", question.ids_of(wrong[:1])[0])
             cluster = method.cluster(graph, seeds, volume=question.volume)
+            if cluster.status == "stopped":
+                text = "seed %s: stopped after %d passes, where a node keeps %.3g more than its sink takes, --tol %g; --passes 0 goes on"
+                first = question.ids_of(seeds[:1])[0]
+                question.log.warning(text, first, question.config.passes, cluster.residual, question.config.tol)
             found[at] = (question.summary(seeds, cluster, 1000 * (time.perf_counter() - started)), cluster)
             done[0] += 1
             report("seeds", done[0], len(groups))

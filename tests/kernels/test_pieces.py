@@ -183,3 +183,16 @@ def test_sigterm_in_the_pairs_of_a_star(star, tmp_path):
     error = stopped(process, 12)
     assert process.returncode == 143 and "stopped by SIGTERM" in error, error
     assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("2-1-1*"))
+
+
+@pytest.mark.slow
+def test_sigterm_in_common_neighbours_of_ten_million_edges(tmp_path):
+    import pyarrow
+    import pyarrow.csv
+
+    ends = np.random.default_rng(0).integers(0, 1_000_000, (2, 10_000_000))
+    ends[0, :2_000_000] = 7  # and a hub
+    pyarrow.csv.write_csv(pyarrow.table({"src": ends[0], "dst": ends[1]}), tmp_path / "many.csv")
+    process = graphkit_command("train", "cn", "--edges", tmp_path / "many.csv", "--threads", "1", "--out", tmp_path / "run", "-q")
+    error = stopped(process, 60)
+    assert process.returncode == 143 and "stopped by SIGTERM" in error, error

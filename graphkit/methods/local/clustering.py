@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from graphkit.methods.local.graph import LocalGraph
 
-log = logging.getLogger("graphkit")
 DIFFUSIONS = ("flow", "pnorm", "ppr", "heat")
 MOST = 0.9  # of all sinks: a flow whose source they cannot take has no solution, and one that they just take spreads to all
 # Of one over the volume: the residual of a walk that is not worth spreading. With 2 heat reaches about as far as the others, in a random
@@ -141,9 +139,6 @@ class LocalClustering(Clusterer):
                 x = np.zeros(len(touched))
                 order = np.argsort(touched)
                 x[order[np.searchsorted(touched[order], found.nodes)]] = found.x
-        if word == "stopped":
-            text = "stopped after %d passes with %.3g more than its sink takes at a node, --tol %g; --passes 0 goes on to the end"
-            log.warning(text, self.config.passes, residual, self.config.tol)
         # A component without room holds all of its nodes; its order by x would be that of an unfinished solution.
         x = np.ones(count) if word == "full" else x
         return replace(self._round(graph, touched, x, seeds, pushes, total / volume, word), residual=residual)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from graphkit.methods.local.clustering import LocalClustering
     from graphkit.methods.local.graph import LocalGraph
 
+log = logging.getLogger("graphkit")
 LABELS = "labels"  # the word for the labels themselves, as a method to compare with
 
 
@@ -76,6 +78,9 @@ def run(
             report(done[0], len(trials))
 
     in_threads(one, len(trials))
+    for name, found in rows.items():
+        if unfinished := int(sum(row.get("stopped", 0) for row in found)):
+            log.info("%s: %d of %d diffusions stopped after their passes, before every node was within --tol", name, unfinished, len(found))
     return rows
 
 
@@ -89,7 +94,8 @@ def _measure(graph, trial: Trial, method, labels) -> dict[str, float]:
         ready = graph.labelled(labels, config.epsilon) if config.weighted else graph
         cluster = method.cluster(ready, np.array([trial.seed]), volume=size_of(graph, trial.truth, config.sink))
         nodes = cluster.nodes
-        found = {"conductance": cluster.conductance, "nodes": len(nodes), "touched": cluster.touched}
+        found = {"conductance": cluster.conductance, "nodes": len(nodes), "touched": cluster.touched,
+                 "stopped": float(cluster.status == "stopped")}  # fmt: skip
     spent = 1000 * (time.perf_counter() - started)
     return {**agreement(nodes, trial.truth), **found, "ms": spent}
 
