@@ -1,0 +1,218 @@
+"""The same seed and threads give the same figures, bit for bit, for every method that learns or embeds, killed or not.
+
+A table of what is measured: pytest -m slow tests/test_determinism.py -rP; docs/determinism.md keeps one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graphkit import machine, registry
+
+# Starts a process for every command that it reads, from one that has imported what takes long, and waits for its end.
+SERVER = """
+import json, os, sys
+import dgl, numba, sklearn, torch
+import graphkit.cli.augment, graphkit.cli.embed, graphkit.cli.train, graphkit.runs, graphkit.training.fit
+from graphkit.cli.main import main
+for line in sys.stdin:
+    ask = json.loads(line)
+    if isinstance(ask, int):
+        print(os.waitstatus_to_exitcode(os.waitpid(ask, 0)[1]), flush=True)
+        continue
+    number = os.fork()
+    if not number:
+        code = 1
+        try:
+            os.dup2(os.open(ask[0], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+            os.dup2(2, 1)
+            main(ask[1:])
+        except SystemExit as stop:
+            code = stop.code
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+    print(number, flush=True)
+"""
+
+LINKS = ["--dataset", "python-imports", "--epochs", "3", "--hidden-dim", "64"]
+LABELS = ["--dataset", "digits", "--epochs", "4"]
+GRAPHS = ["--dataset", "pattern:train=8,valid=2,test=2", "--epochs", "3", "--batch-size", "4", "--num-layers", "2", "--hidden-dim", "32"]
+GENERATED = [*LABELS, "--generator-steps", "10", "--generator-hidden", "64", "--select", "heldout"]
+EVENTS = ["--dataset", "repeats:n=60,events=600", "--epochs", "3", "--patience", "0"]
+DIM = ["--dataset", "digits", "--dim", "32"]
+
+
+def rows(names: str, *words: str) -> dict[str, list[str]]:
+    """The same words for several names."""
+    return {name: list(words) for name in names.split()}
+
+
+# name of a row -> the words after it; what stands before a slash is the method
+LEARNERS = {
+    **rows("aa cn jaccard katz pa ppr ra", "--dataset", "python-imports"),
+    **rows("gae gae-cn ncn ncn-diff ncn2 ncnc", *LINKS),
+    "ncnc2": [*LINKS, "--batch-size", "512", "--split-size", "4096"],
+    "ncnc/reweighted": [*LINKS, "--reweight", "tc"],
+    **rows("gcn-link sage-link gat-link", *LINKS),
+    "sage-link/sampled": [*LINKS, "--sampler", "neighbor"],
+    **rows("gat gatedgcn gcn gcnii gin mlp sage", *LABELS),
+    **{f"sage/{name}": [*LABELS, "--sampler", name, "--parts", "10", "--batch-size", "200"]
+       for name in ("neighbor", "labor", "shadow", "cluster", "saint")},
+    **rows("gin/graphs gatedgcn/graphs", *GRAPHS),
+    "gine": GRAPHS,
+    "graphgps": [*GRAPHS, "--pe", "lappe:4:8,rwse:4:8"],
+    "graphgps/signnet": [*GRAPHS, "--pe", "signnet-ds:4", "--local", "gine", "--attn", "performer"],
+    "graphgps/bigbird": [*GRAPHS, "--pe", "elstatic:8,hkdiag:4:8", "--local", "gat", "--attn", "bigbird"],
+    "graph-mamba": [*GRAPHS, "--m", "2"],
+    "graph-mamba/nodes": ["--dataset", "digits", "--epochs", "2", "--m", "1", "--num-layers", "1", "--hidden-dim", "16"],
+    "largegt": [*LABELS, "--k", "10", "--hidden-dim", "32"],
+    **rows("lagat lagcn lagcnii lagnn lagrand lasage", *GENERATED),
+    **rows("edgebank jodie nat tgat tgn", *EVENTS),
+    "tgn/mean": [*EVENTS, "--aggregator", "mean", "--embedding", "sum", "--num-layers", "2"],
+    "nat/attention": [*EVENTS, "--pool", "attention"],
+}  # fmt: skip
+EMBEDDERS = {
+    **rows("cleora deepwalk fastrp node2vec randne spectral", *DIM),
+    **rows("gopmi orbit-adjacency", "--dataset", "digits", "--dim", "32"),
+    "rwpmi": [*DIM, "--window", "3"],
+}  # fmt: skip
+UNTRAINED = ("aa", "cn", "jaccard", "katz", "pa", "ppr", "ra", "edgebank")
+EXTRAS = {"deepwalk": "gensim", "node2vec": "gensim"}
+
+
+def test_every_method_has_a_row():
+    assert {name.partition("/")[0] for name in LEARNERS} == set(registry.names("learner"))
+    assert set(EMBEDDERS) == set(registry.names("embedder"))
+
+
+def test_the_page_has_every_row():
+    page = Path(__file__).parent.parent / "docs" / "determinism.md"
+    rows = {line.split("|")[1].strip(" `") for line in page.read_text().splitlines() if line.startswith("| `")}
+    assert rows == {*LEARNERS, *EMBEDDERS}
+
+
+class Server:
+    """Runs commands, each in a process of its own."""
+
+    def __init__(self, folder: Path):
+        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+        environment.update(XDG_CACHE_HOME=str(folder / "cache"), NUMBA_CACHE_DIR=os.environ.get("NUMBA_CACHE_DIR", ""))
+        if not environment["NUMBA_CACHE_DIR"]:
+            del environment["NUMBA_CACHE_DIR"]
+        self.log = folder / "log"
+        self.process = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=environment)  # fmt: skip
+
+    def ask(self, value) -> int:
+        self.process.stdin.write(json.dumps(value) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def start(self, *words) -> int:
+        self.log.write_text("")
+        return self.ask([str(self.log), *map(str, words)])
+
+    def run(self, *words) -> None:
+        code = self.ask(self.start(*words))
+        assert code == 0, self.log.read_text()[-2000:]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Two: their processes have other addresses and other seeds of Python's hashes."""
+    found = []
+    for number in range(2):
+        folder = tmp_path_factory.mktemp(f"server-{number}")
+        found.append(Server(folder))
+    yield found
+    for server in found:
+        server.process.stdin.close()
+        server.process.wait(60)
+
+
+def words_of(name: str, rest, out: Path, threads: int):
+    return ["train", name.partition("/")[0], *rest, "--threads", threads, "--out", out]
+
+
+def figures(out: Path):
+    """All that a run says and has learned, but for times; a line of the log each evaluation."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["seconds"]
+    result = json.loads((out / "result.json").read_text())
+    return result["metrics"], result["models"], result["best_epochs"], lines
+
+
+def difference(first, second) -> float:
+    """Largest difference of a metric on the test set."""
+    return max(abs(a - b) for name in first[0] for a, b in zip(first[0][name]["test"]["values"], second[0][name]["test"]["values"]))
+
+
+def kill_twice(server: Server, words, out: Path) -> list[str]:
+    """Kill a run with SIGKILL once it has a checkpoint, and what resumes it with SIGTERM; finish it. Returns the signals that hit it."""
+    hit, before = [], 0
+    for name, words_now in (("SIGKILL", words), ("SIGTERM", [*words, "--resume"])):
+        number = server.start(*words_now)
+        ended, path = False, out / "checkpoint.pt"
+        deadline = time.monotonic() + 900
+        while not ended and time.monotonic() < deadline:
+            with contextlib.suppress(FileNotFoundError):
+                stamp = path.stat().st_mtime_ns
+                if stamp != before:
+                    before = stamp
+                    break
+            ended = (out / "result.json").exists()
+            time.sleep(0.0005)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, getattr(signal, name))
+        code = server.ask(number)
+        if code:
+            assert code == (-signal.SIGKILL if name == "SIGKILL" else 143), server.log.read_text()[-2000:]
+            hit.append(name)
+    server.run(*words, "--resume")
+    return hit
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_gives_the_same_figures(tmp_path, servers, name, record_property):
+    rest, threads = LEARNERS[name], min(2, machine.available_cores())
+    for number, server in enumerate(servers):
+        server.run(*words_of(name, rest, tmp_path / f"run-{number}", threads))
+    first, second = (figures(tmp_path / f"run-{number}") for number in range(2))
+    assert first == second
+    hit = [] if name in UNTRAINED else kill_twice(servers[0], words_of(name, rest, tmp_path / "cut", threads), tmp_path / "cut")
+    if name not in UNTRAINED:
+        assert figures(tmp_path / "cut") == first
+    servers[0].run(*words_of(name, rest, tmp_path / "one", 1))
+    alone = figures(tmp_path / "one")
+    apart = "equal" if alone == first else f"{difference(alone, first):.2g}"
+    record_property("threads 1 against 2", apart)
+    print(f"| `{name}` | equal | {', '.join(hit) + ': equal' if hit else 'nothing is trained'} | {apart} |")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EMBEDDERS)
+def test_embedder_gives_the_same_vectors(tmp_path, servers, name, record_property):
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name])
+    threads, found = min(2, machine.available_cores()), []
+    for number, (server, count) in enumerate(((servers[0], threads), (servers[1], threads), (servers[0], 1))):
+        out = tmp_path / f"{number}.npy"
+        server.run("embed", "--method", name, *EMBEDDERS[name], "--threads", count, "-o", out)
+        found.append(np.load(out))
+    assert np.array_equal(found[0], found[1])
+    apart = "equal" if np.array_equal(found[0], found[2]) else f"{np.abs(found[0] - found[2]).max() / np.abs(found[0]).max():.2g}"
+    record_property("threads 1 against 2", apart)
+    print(f"| `{name}` | equal | - | {apart} |")
