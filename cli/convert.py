@@ -21,9 +21,10 @@ def command(source, target, **values):
 
     \b
     The suffix of OUT chooses the format: csv, tsv, txt (each also .gz), parquet, mtx, npz (SciPy sparse), graphml,
-    bin (DGL) and graph, which keep features and labels too. graph is a stored graph, a folder of arrays that commands map into
-    memory: cluster local reads only what it needs of it. - writes tsv to stdout. Node ids and edge weights are kept. With
-    --columns SRC,DST,TIME the rows are events: csv, tsv and parquet keep each with its time as it is written.
+    bin (DGL) and graph, which keep features and labels too. graph is a stored graph, a folder of arrays that commands
+    map into memory: cluster local reads only what it needs of it. - writes tsv to stdout. Node ids and edge weights
+    are kept. With --columns SRC,DST,TIME the rows are events: csv, tsv and parquet keep each with its time as it is
+    written.
 
     \b
     Examples:
