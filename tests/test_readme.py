@@ -39,7 +39,22 @@ def folder(tmp_path_factory):
     edges = "".join(f"{a},{b}\n" for a, b in networkx.les_miserables_graph().edges)
     (path / "my.csv").write_text("from,to\n" + edges)
     (path / "pairs.tsv").write_text("Valjean\tMarius\nMyriel\tGavroche\n")
+    own_files(path)
     return path
+
+
+def own_files(path: Path) -> None:
+    """Accounts in two groups that pay each other, with features, classes and parts; one account is in no payment."""
+    names = [f"acc-{k:02d}" for k in range(24)]
+    pairs = [(k, (k + step) % 12 + 12 * (k >= 12)) for k in range(24) for step in (1, 3)]
+    (path / "payments.csv").write_text("payer,payee\n" + "".join(f"{names[u]},{names[v]}\n" for u, v in pairs))
+    rows = [((20 + (k * 7) % 24) / 100, name, 0.25 if k < 12 else 4.5) for k, name in enumerate([*names, "acc-99"])]
+    lines = [",".join(map(str, row)) + "\n" for row in [rows[11], *rows[:11], *rows[12:]]]
+    (path / "features.csv").write_text("trust,account,amount\n" + "".join(lines))
+    classes = {name: "clean" if k < 12 else "fraud" for k, name in enumerate(names)}
+    (path / "class.csv").write_text("account,class\n" + "".join(f"{name},{label}\n" for name, label in classes.items()) + "acc-99,fraud\n")
+    parts = [("train", "train", "valid", "test")[k % 4] for k in range(24)]
+    (path / "part.csv").write_text("account,part\n" + "".join(f"{name},{part}\n" for name, part in zip(names, parts)) + "acc-99,test\n")
 
 
 def shape(text: str) -> str:
