@@ -80,8 +80,9 @@ def fixed_order() -> None:
     """
     import torch.utils.deterministic
 
-    # "warn only": CUDA has operations without such an order, which are better done in any order than refused.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # "warn": CUDA has operations without such an order, which are better done in any order than refused. The same as
+    # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing here needs.
+    torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # writes every new tensor twice, for programs that read what nobody wrote
 
 
