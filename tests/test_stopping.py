@@ -27,9 +27,14 @@ main.main([])
 """
 
 
+def hear_interrupts():
+    """A shell starts what runs in its background deaf to SIGINT, and so its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_until(script, *arguments):
     process = subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+                               stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts)  # fmt: skip
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
     time.sleep(0.5)  # into the call
     return process

@@ -50,6 +50,9 @@ def test_typo(words, code, message, capsys, tmp_path, monkeypatch):
     found = capsys.readouterr()
     assert stop.value.code == code, found.err
     assert found.out == ""
-    assert len(found.err.splitlines()) == 1 and found.err.startswith("graphkit: error: ")
-    assert message in found.err
+    lines = found.err.splitlines()
+    errors = [line for line in lines if line.startswith("graphkit: error: ")]
+    # What is called by its words alone prints its help, and then the error.
+    assert errors == lines[-1:] and (len(lines) == 1 or lines[0].startswith("Usage: "))
+    assert message in errors[0]
     assert list(tmp_path.iterdir()) == []
