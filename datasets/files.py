@@ -203,7 +203,10 @@ def read_edges(blob: Blob, options: ReadOptions):
     module, function, _ = FORMATS[format_of(blob)]
     if format_of(blob) in ("edge list", "GraphML"):
         from graphkit.datasets.not_edges import refuse_file
+        from graphkit.datasets.text import refuse_binary
 
+        if format_of(blob) == "edge list":
+            refuse_binary(blob, blob.data.removeprefix(b"\xef\xbb\xbf"))  # before its bytes are taken for words of any kind
         refuse_file(blob)
     if format_of(blob) == "edge list" and options.read_as != "edges":
         from graphkit.datasets import line_lists

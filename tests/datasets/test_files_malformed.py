@@ -85,6 +85,8 @@ GRAPHS = {
     "empty gzip": (".csv.gz", gzip.compress(b""), {}, "empty gzip"),
     "binary": (".csv", bytes(range(256)) * 9, {}, "binary data (a zero byte at offset 0)"),
     "zip called csv": (".csv", sparse(), {}, "binary data"),
+    # Bytes with blanks and line feeds, as a compressed member may have by chance: lines of 1, 2 and 5 words.
+    "binary with words": (".csv", b"PK\x03\x04\x14\0\na b\nc d e f g\nh\ni j k\n", {}, "binary data (a zero byte at offset 5)"),
     "utf-16": (".csv", "a,b\nc,d\n".encode("utf-16"), {}, "UTF-16 text, expected UTF-8"),
     "latin1": (".csv", b"a,b\nc,d\xe9\n", {}, "line 2: byte 0xe9 is not UTF-8"),
     "ragged": (".csv", b"a,b\nc,d\n\ne,f,g\n", {}, "line 4: found 3 columns, expected 2"),
