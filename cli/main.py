@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -128,6 +129,8 @@ def main(args: list[str] | None = None) -> None:
         code = _fail(f"out of memory{f': {problem}' if str(problem) else ''}", 1)
     except Exception as problem:
         code = _internal(problem, front)
+    if args is None:
+        gc.freeze()  # the process ends here: to look through torch's objects for garbage once more takes over a second
     sys.exit(code if isinstance(code, int) else 0)
 
 

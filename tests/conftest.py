@@ -8,6 +8,8 @@ from hypothesis import settings
 
 # A process started from the checkout must import the installed package, not the folder beside it.
 os.environ["PYTHONSAFEPATH"] = "1"
+# Several test processes share the cores: a thread that waits must not spin.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Examples are the same on every run, and a slow machine is no failure.
 settings.register_profile("graphkit", deadline=None, derandomize=True)

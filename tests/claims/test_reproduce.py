@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from served import graphkit
 
 from graphkit import machine
 from graphkit.claims import report, runner
@@ -203,13 +201,12 @@ def test_wrong_usage(reproduce, claim, with_claims, words, message):
     assert len(err.splitlines()) == 1 and message in err
 
 
-def test_for_real_and_again_from_the_folder(tmp_path):
+def test_for_real_and_again_from_the_folder(tmp_path, monkeypatch):
     """The heuristics' smoke claim on the karate club, in a process of its own."""
+    monkeypatch.chdir(tmp_path)
+
     def run(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "graphkit.cli.main", "reproduce", "cn", "--smoke", "--results", "kept", *words],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        return graphkit("reproduce", "cn", "--smoke", "--results", "kept", "--threads", 1, *words)
 
     first = run("--json")
     assert first.returncode == 0, first.stderr

@@ -6,15 +6,10 @@ import sys
 
 import numpy as np
 import pytest
+from served import graphkit
 
 EDGES = "src,dst\nann,bob\nbob,cy\ncy,ann\ncy,dan\n"
 OPTIONS = ["--method", "fastrp", "--dim", "4", "--weights", "0,1,1"]
-
-
-def graphkit(*words, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)], input=stdin, capture_output=True, text=True, timeout=300
-    )
 
 
 def test_pipe_in_tsv_out_with_the_users_ids():

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from served import graphkit
 
 EDGES = "src,dst\nann,bob\nbob,cy\ncy,ann\ncy,dan\n"
 
@@ -18,8 +19,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def encode(*words, stdin=None):
-    command = [sys.executable, "-m", "graphkit.cli.main", "encode", *map(str, words)]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300)
+    return graphkit("encode", *words, stdin=stdin)
 
 
 def expected_rwse(names):

@@ -11,13 +11,15 @@ import sys
 import time
 
 import pytest
+from served import graphkit
 
-COMMAND = [sys.executable, "-m", "graphkit.cli.main", "train", "ncn", "--dataset", "les-miserables", "--epochs", "60",
-           "--batch-size", "32", "--seeds", "2", "--threads", "1", "--hidden-dim", "64"]  # fmt: skip
+PROCESS = [sys.executable, "-m", "graphkit.cli.main"]
+WORDS = ["train", "ncn", "--dataset", "les-miserables", "--epochs", "60", "--batch-size", "32", "--seeds", "2", "--threads", "1",
+         "--hidden-dim", "64"]  # fmt: skip
 
 
 def run(out, *extra):
-    return subprocess.run([*COMMAND, "--out", str(out), *extra], capture_output=True, text=True)
+    return graphkit(*WORDS, "--out", out, *extra)
 
 
 def metrics_of(out):
@@ -35,7 +37,7 @@ def unbroken(tmp_path_factory):
 def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
     expected, duration = unbroken
     out = tmp_path / "run"
-    process = subprocess.Popen([*COMMAND, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PROCESS, *WORDS, "--out", str(out)], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 300
     log = out / "metrics.jsonl"
     while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
@@ -61,19 +63,19 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
 ])  # fmt: skip
 def test_a_learner_of_events_goes_on_inside_an_epoch(tmp_path, method, options):
     """The memory of past events is in the checkpoint: the rest of the epoch is scored with it."""
-    command = [sys.executable, "-m", "graphkit.cli.main", "train", method, "--dataset", "repeats:n=60,events=3000", "--epochs", "2",
-               "--patience", "0", "--batch-size", "10", "--threads", "1", *options, "--out"]  # fmt: skip
-    found = subprocess.run([*command, str(tmp_path / "whole")], capture_output=True, text=True)
+    words = ["train", method, "--dataset", "repeats:n=60,events=3000", "--epochs", "2", "--patience", "0", "--batch-size", "10",
+             "--threads", "1", *options, "--out"]  # fmt: skip
+    found = graphkit(*words, tmp_path / "whole")
     assert found.returncode == 0, found.stderr
     out = tmp_path / "cut"
-    process = subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PROCESS, *words, str(out)], stderr=subprocess.PIPE, text=True)
     deadline, log = time.monotonic() + 300, out / "metrics.jsonl"
     while time.monotonic() < deadline and not (log.exists() and log.stat().st_size):
         time.sleep(0.02)
     time.sleep(0.2)  # into the second epoch
     process.send_signal(signal.SIGTERM)
     assert "stopped by SIGTERM in epoch 2" in process.communicate(timeout=300)[1] and process.returncode == 143
-    finished = subprocess.run([*command, str(out), "--resume"], capture_output=True, text=True)
+    finished = graphkit(*words, out, "--resume")
     assert finished.returncode == 0, finished.stderr
     assert metrics_of(out) == metrics_of(tmp_path / "whole")
 

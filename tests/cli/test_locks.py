@@ -10,12 +10,13 @@ import sys
 import time
 
 import pytest
+from served import graphkit
 
-TRAIN = [sys.executable, "-m", "graphkit.cli.main", "train", "gcn", "--dataset", "karate", "--epochs", "400", "--threads", "1", "--out"]
+TRAIN = ["train", "gcn", "--dataset", "karate", "--epochs", "400", "--threads", "1", "--out"]
 
 
 def train(out, *more):
-    return subprocess.run([*TRAIN, str(out), *more], capture_output=True, text=True, timeout=300)
+    return graphkit(*TRAIN, out, *more)
 
 
 def wait_for(condition, seconds=300):
@@ -29,7 +30,8 @@ def wait_for(condition, seconds=300):
 def running(tmp_path):
     """A training that has begun and stands still."""
     out = tmp_path / "run"
-    process = subprocess.Popen([*TRAIN, str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "graphkit.cli.main", *TRAIN, str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     log = out / "metrics.jsonl"
     wait_for(lambda: process.poll() is not None or (log.exists() and log.stat().st_size))
     process.send_signal(signal.SIGSTOP)

@@ -6,25 +6,18 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
+from served import graphkit
 
 from graphkit import predict
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
 
 GRAPH = nx.relabel_nodes(nx.karate_club_graph(), lambda node: f"member {node}")
-
-
-def graphkit(*words, stdin=None):
-    return subprocess.run(
-        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)], input=stdin, capture_output=True, text=True, timeout=600
-    )
 
 
 def tsv(text):

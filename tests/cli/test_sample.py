@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+import served
 
 from graphkit import machine
 from graphkit.cli.main import main
 
 SPEC = "sparse-sbm:n=300,k=3,features=6"
 TRAIN = ["--epochs", 1, "--hidden-dim", 8, "--mode", "local", "--k", 9, "--seed", 0, "--json"]
-
-
-def process(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)], capture_output=True, text=True, timeout=300
-    )
 
 
 @pytest.fixture
@@ -44,7 +37,7 @@ def graphkit(capsys, monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("sample") / "lists"
-    done = process("sample", "largegt", "--dataset", SPEC, "--k", 9, "--seed", 4, "--out", out, "--threads", 1, "--json")
+    done = served.graphkit("sample", "largegt", "--dataset", SPEC, "--k", 9, "--seed", 4, "--out", out, "--threads", 1, "--json")
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import networkx as nx
 import numpy as np
 import pandas
 import pytest
+from served import graphkit
 
 NAMES = [f'v,{k}' if k % 3 == 0 else f'"v{k}"' if k % 3 == 1 else f"v {k}" for k in range(34)]
 EDGES = [(NAMES[a], NAMES[b]) for a, b in nx.karate_club_graph().edges]
@@ -129,7 +128,7 @@ def test_a_full_disk_is_one_line_and_exit_code_1(words, tmp_path):
     for ending in (".csv", ".tsv.gz", ".parquet", ".npz"):
         full = tmp_path / f"full{ending}"
         full.symlink_to("/dev/full")
-        done = subprocess.run([sys.executable, "-m", "graphkit.cli.main", *words, "-o", full], capture_output=True, text=True)
+        done = graphkit(*words, "-o", full)
         assert done.returncode == 1, (ending, done.stderr)
         assert done.stderr.splitlines()[-1].endswith("No space left on device"), done.stderr
         assert sum("error" in line for line in done.stderr.splitlines()) == 1 and "internal" not in done.stderr

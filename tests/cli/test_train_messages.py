@@ -10,23 +10,20 @@ import sys
 import time
 
 import pytest
+from served import graphkit
 
-GRAPHKIT = [sys.executable, "-m", "graphkit.cli.main"]
-
-
-def graphkit(*words, **options):
-    return subprocess.run([*GRAPHKIT, *map(str, words)], stderr=subprocess.PIPE, text=True, timeout=300, **options)
+PROCESS = [sys.executable, "-m", "graphkit.cli.main"]
 
 
 def train(tmp_path, *words, dataset="karate", method="cn"):
-    return graphkit("train", method, "--dataset", dataset, "--out", tmp_path / "run", *words, stdout=subprocess.PIPE)
+    return graphkit("train", method, "--dataset", dataset, "--out", tmp_path / "run", *words)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_a_signal_while_the_data_load_ends_in_one_line(tmp_path, name):
     pipe = tmp_path / "edges.csv"
     os.mkfifo(pipe)  # a file that never ends: the command waits in the middle of loading
-    process = subprocess.Popen([*GRAPHKIT, "train", "cn", "--edges", str(pipe)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PROCESS, "train", "cn", "--edges", str(pipe)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     writer = None
     while writer is None and time.monotonic() < deadline and process.poll() is None:
@@ -60,7 +57,7 @@ def test_leaderboard_is_part_of_the_json(tmp_path):
 
 def test_no_room_on_stdout_is_one_line():
     with open("/dev/full", "w") as full:
-        done = graphkit("methods", "--json", stdout=full)
+        done = subprocess.run([*PROCESS, "methods", "--json"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1 and "No space left" in done.stderr and "internal error" not in done.stderr
 
@@ -75,9 +72,8 @@ def test_hits_among_fewer_negatives_are_marked(tmp_path):
         assert rows[name].count("*") == len(parts) and all(result["metrics"][name][part]["mean"] == 1 for part in parts)
     assert all("*" not in line for name, line in rows.items() if name not in (*result["always_one"], "*"))
     assert "* 1 whatever the scores, by OGB's rule: fewer than k negatives" in done.stdout.splitlines()
-    shown = subprocess.run([*GRAPHKIT, "runs", "show", str(tmp_path / "run")], capture_output=True, text=True, timeout=100).stdout
+    shown = graphkit("runs", "show", tmp_path / "run").stdout
     assert rows["hits@100"] in shown
-    words = ["runs", "compare", str(tmp_path / "run"), str(tmp_path / "run")]
-    compared = subprocess.run([*GRAPHKIT, *words], capture_output=True, text=True, timeout=100).stdout.splitlines()
+    compared = graphkit("runs", "compare", tmp_path / "run", tmp_path / "run").stdout.splitlines()
     assert any(line.startswith("hits@100 *") for line in compared) and any(line.startswith("hits@1 ") for line in compared)
     assert compared[-1].startswith("* 1 whatever the scores")
