@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 def write(dataset: GraphDataset, path: str | Path) -> None:
     """Write a data set's graph as a stored graph; the folder appears whole or not at all, in place of one that was there.
 
-    Raises :class:`UsageError` where something else is there, :class:`DataError` where it cannot be written.
+    Raises :class:`UsageError` where something else is there, :class:`OutputError` where it cannot be written.
     """
     path = Path(path)
-    if path.exists() and not is_stored(str(path)):
+    with files.writing_to(path):
+        there = path.exists()
+    if there and not is_stored(str(path)):
         raise UsageError(f"{path}: is there and is no stored graph, which would be replaced")
     if dataset.num_nodes >= 2**31:
         raise DataError(f"{dataset.name}: has {dataset.num_nodes} nodes, a stored graph holds fewer than 2^31")
@@ -38,10 +40,11 @@ def write(dataset: GraphDataset, path: str | Path) -> None:
         temporary.chmod(0o777 & ~umask)
         files.UNFINISHED.add(temporary)
     except OSError as problem:
-        raise DataError(f"{path}: cannot be written: {problem.strerror or problem}") from None
+        raise files.output_error(path, problem) from None
     try:
         for name, array in arrays.items():
-            with open(temporary / f"{name}.npy", "wb") as stream:
+            file = temporary / f"{name}.npy"
+            with files.writing_to(path, file), open(file, "wb") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
         about = {name: {"dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()}
         manifest = {
@@ -52,7 +55,7 @@ def write(dataset: GraphDataset, path: str | Path) -> None:
         files.write_json(temporary / MANIFEST, manifest)
         _take_place(temporary, path)
     except OSError as problem:
-        raise DataError(f"{path}: cannot be written: {problem.strerror or problem}") from None
+        raise files.output_error(path, problem) from None
     finally:
         files.remove(temporary)
         files.UNFINISHED.discard(temporary)

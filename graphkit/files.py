@@ -38,9 +38,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     with writing_to(path):
-        if path.exists() and not path.is_file() and not path.is_dir():
+        device = path.exists() and not path.is_file() and not path.is_dir()
+    if device:
+        with writing_to(path, path if path.is_char_device() else None):
             yield path
-            return
+        return
+    with writing_to(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         make_folder(path.parent)
@@ -71,13 +74,14 @@ def remove(path: Path) -> None:
 def writing_to(path: str | os.PathLike, temporary: Path | None = None) -> Iterator[None]:
     """Within the block an :class:`OSError` becomes an :class:`OutputError` that names ``path``.
 
-    Some writers (torch, safetensors, DGL, Arrow) report a full disk by an error of their own: where ``temporary``, the file that
-    they write, cannot grow any more, any error is taken for that.
+    Some writers (torch, safetensors, DGL, Arrow) report a full disk by an error of their own, NumPy by one without a number: where
+    ``temporary``, the file that they write, cannot grow any more, any such error is taken for that.
     """
     try:
         yield
     except OSError as problem:
-        raise output_error(path, problem) from None
+        full = _why_full(temporary) if temporary is not None and problem.errno is None else None
+        raise output_error(path, full or problem) from None
     except GraphkitError:
         raise
     except Exception:

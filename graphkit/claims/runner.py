@@ -18,7 +18,7 @@ from graphkit import registry
 from graphkit._version import __version__
 from graphkit.claims import expressions, sheets
 from graphkit.errors import DataError, MissingExtraError
-from graphkit.files import read_json, write_json
+from graphkit.files import output_error, read_json, write_json
 from graphkit.machine import describe as describe_machine
 from graphkit.machine import versions
 
@@ -151,7 +151,7 @@ def _locked(path: Path, report: Callable):
             path.parent.mkdir(parents=True, exist_ok=True)
             stream = held.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
         except OSError as problem:
-            raise DataError(f"{path.parent}: cannot be written: {problem.strerror or problem}") from None
+            raise output_error(path.parent, problem) from None
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,7 +14,7 @@ LONG = "x" * 300
 WRITERS = [
     *[(*EMBED, "-o", f"OUT.{ending}") for ending in ("npy", "npz", "parquet", "tsv", "txt")],
     (*EMBED, "--out", "OUT"),
-    *[("data", "convert", "digits", f"OUT.{ending}") for ending in ("csv", "mtx", "npz", "graphml", "bin", "parquet", "csv.gz")],
+    *[("data", "convert", "digits", f"OUT.{ending}") for ending in ("csv", "mtx", "npz", "graphml", "bin", "parquet", "csv.gz", "graph")],
     *[("encode", "--pe", "rwse:16", "--dataset", "digits", "-o", f"OUT.{ending}") for ending in ("npz", "tsv")],
     *[("count", "orbits", "--dataset", "digits", "-o", f"OUT.{ending}") for ending in ("tsv", "csv", "parquet")],
     *[("count", "orbit-adjacency", "--dataset", "digits", "--orbits", "1:4-5", "--format", kind, "-o", "OUT")
@@ -72,6 +72,14 @@ def test_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path, command
     unfinished = {"out/partial.json"} if words[0] == "train" else set()  # what --resume goes on from
     assert set(left) - unfinished <= set(expected) - set(large), left
     assert all((cut / name).stat().st_size <= LIMIT for name in left)
+
+
+@pytest.mark.parametrize("ending", ["csv", "mtx", "npz", "graphml", "bin", "parquet", "csv.gz"])
+def test_full_device_is_one_line(tmp_path, command, ending):
+    """DGL's writer says so by an error of its own, and the device is no file that has a temporary one beside it."""
+    (tmp_path / f"full.{ending}").symlink_to("/dev/full")
+    code, out, err = command("data", "convert", "karate", tmp_path / f"full.{ending}")
+    assert (code, out) == (1, "") and len(err.splitlines()) == 1 and err.endswith("cannot be written: No space left on device\n"), err
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=name_of)
