@@ -9,41 +9,14 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from served import Server
 
 from graphkit import machine, registry
-
-# Starts a process for every command that it reads, from one that has imported what takes long, and waits for its end.
-SERVER = """
-import json, os, sys
-import dgl, numba, sklearn, torch
-import graphkit.cli.augment, graphkit.cli.embed, graphkit.cli.train, graphkit.runs, graphkit.training.fit
-from graphkit.cli.main import main
-for line in sys.stdin:
-    ask = json.loads(line)
-    if isinstance(ask, int):
-        print(os.waitstatus_to_exitcode(os.waitpid(ask, 0)[1]), flush=True)
-        continue
-    number = os.fork()
-    if not number:
-        code = 1
-        try:
-            os.dup2(os.open(ask[0], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-            os.dup2(2, 1)
-            main(ask[1:])
-        except SystemExit as stop:
-            code = stop.code
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    print(number, flush=True)
-"""
 
 LINKS = ["--dataset", "python-imports", "--epochs", "3", "--hidden-dim", "64"]
 LABELS = ["--dataset", "digits", "--epochs", "4"]
@@ -102,43 +75,31 @@ def test_the_page_has_every_row():
     assert rows == {*LEARNERS, *EMBEDDERS}
 
 
-class Server:
+class Commands:
     """Runs commands, each in a process of its own."""
 
     def __init__(self, folder: Path):
-        environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-        environment.update(XDG_CACHE_HOME=str(folder / "cache"), NUMBA_CACHE_DIR=os.environ.get("NUMBA_CACHE_DIR", ""))
-        if not environment["NUMBA_CACHE_DIR"]:
-            del environment["NUMBA_CACHE_DIR"]
+        self.environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+        self.environment["XDG_CACHE_HOME"] = str(folder / "cache")
         self.log = folder / "log"
-        self.process = subprocess.Popen([sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=environment)  # fmt: skip
-
-    def ask(self, value) -> int:
-        self.process.stdin.write(json.dumps(value) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        self.server = Server()
 
     def start(self, *words) -> int:
         self.log.write_text("")
-        return self.ask([str(self.log), *map(str, words)])
+        return self.server.start(*words, environment=self.environment, streams=(os.devnull, self.log, self.log))
 
     def run(self, *words) -> None:
-        code = self.ask(self.start(*words))
+        code = self.server.wait(self.start(*words))
         assert code == 0, self.log.read_text()[-2000:]
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     """Two: their processes have other addresses and other seeds of Python's hashes."""
-    found = []
-    for number in range(2):
-        folder = tmp_path_factory.mktemp(f"server-{number}")
-        found.append(Server(folder))
+    found = [Commands(tmp_path_factory.mktemp(f"server-{number}")) for number in range(2)]
     yield found
-    for server in found:
-        server.process.stdin.close()
-        server.process.wait(60)
+    for commands in found:
+        commands.server.close()
 
 
 def words_of(name: str, rest, out: Path, threads: int):
@@ -159,11 +120,11 @@ def difference(first, second) -> float:
     return max(abs(a - b) for name in first[0] for a, b in zip(first[0][name]["test"]["values"], second[0][name]["test"]["values"]))
 
 
-def kill_twice(server: Server, words, out: Path) -> list[str]:
+def kill_twice(commands: Commands, words, out: Path) -> list[str]:
     """Kill a run with SIGKILL once it has a checkpoint, and what resumes it with SIGTERM; finish it. Returns the signals that hit it."""
     hit, before = [], 0
     for name, words_now in (("SIGKILL", words), ("SIGTERM", [*words, "--resume"])):
-        number = server.start(*words_now)
+        number = commands.start(*words_now)
         ended, path = False, out / "checkpoint.pt"
         deadline = time.monotonic() + 900
         while not ended and time.monotonic() < deadline:
@@ -176,11 +137,11 @@ def kill_twice(server: Server, words, out: Path) -> list[str]:
             time.sleep(0.0005)
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, getattr(signal, name))
-        code = server.ask(number)
+        code = commands.server.wait(number)
         if code:
-            assert code == (-signal.SIGKILL if name == "SIGKILL" else 143), server.log.read_text()[-2000:]
+            assert code == (-signal.SIGKILL if name == "SIGKILL" else 143), commands.log.read_text()[-2000:]
             hit.append(name)
-    server.run(*words, "--resume")
+    commands.run(*words, "--resume")
     return hit
 
 
