@@ -45,14 +45,14 @@ def set_threads(threads: int | None) -> int:
         import threadpoolctl
 
         threadpoolctl.threadpool_limits(count, user_api="blas")
+    if "numba" in sys.modules:  # first: it begins its threads here, and sets OpenMP's number for torch and DGL too while it does
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     if "torch" in sys.modules:  # else it reads the variable when it is loaded; a query on a stored graph never needs it
         torch.set_num_threads(count)
         fixed_order()
     if "dgl" in sys.modules:
         sys.modules["dgl"].utils.set_num_threads(count)
-    if "numba" in sys.modules:
-        numba = sys.modules["numba"]
-        numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     return count
 
 
@@ -84,6 +84,20 @@ def fixed_order() -> None:
     # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing here needs.
     torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = False  # writes every new tensor twice, for programs that read what nobody wrote
+
+
+def seed_dgl(seed: int) -> None:
+    """Seed the generators that DGL samples with, one for each of its threads.
+
+    DGL adds to the seed a number that a thread gets when it first draws, so that of several threads, which begin together, each run
+    would number others first, and draw other neighbours. Here they begin one after the other.
+    """
+    import dgl
+
+    threads = dgl.utils.get_num_threads()
+    for count in range(1, threads + 1):
+        dgl.utils.set_num_threads(count)
+        dgl.seed(seed)
 
 
 def keep_memory() -> None:

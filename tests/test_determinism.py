@@ -26,6 +26,12 @@ EVENTS = ["--dataset", "repeats:n=60,events=600", "--epochs", "3", "--patience",
 DIM = ["--dataset", "digits", "--dim", "32"]
 
 
+SAMPLERS = {
+    **{name: ("--batch-size", "200") for name in ("neighbor", "labor", "shadow")},
+    "cluster": ("--parts", "10"), "saint": ("--batch-size", "200"),
+}  # fmt: skip
+
+
 def rows(names: str, *words: str) -> dict[str, list[str]]:
     """The same words for several names."""
     return {name: list(words) for name in names.split()}
@@ -40,8 +46,7 @@ LEARNERS = {
     **rows("gcn-link sage-link gat-link", *LINKS),
     "sage-link/sampled": [*LINKS, "--sampler", "neighbor"],
     **rows("gat gatedgcn gcn gcnii gin mlp sage", *LABELS),
-    **{f"sage/{name}": [*LABELS, "--sampler", name, "--parts", "10", "--batch-size", "200"]
-       for name in ("neighbor", "labor", "shadow", "cluster", "saint")},
+    **{f"sage/{name}": [*LABELS, "--sampler", name, *words] for name, words in SAMPLERS.items()},
     **rows("gin/graphs gatedgcn/graphs", *GRAPHS),
     "gine": GRAPHS,
     "graphgps": [*GRAPHS, "--pe", "lappe:4:8,rwse:4:8"],
@@ -51,7 +56,8 @@ LEARNERS = {
     "graph-mamba/nodes": ["--dataset", "digits", "--epochs", "2", "--m", "1", "--num-layers", "1", "--hidden-dim", "16"],
     "largegt": [*LABELS, "--k", "10", "--hidden-dim", "32"],
     **rows("lagat lagcn lagcnii lagnn lagrand lasage", *GENERATED),
-    **rows("edgebank jodie nat tgat tgn", *EVENTS),
+    "edgebank": EVENTS[:2],
+    **rows("jodie nat tgat tgn", *EVENTS),
     "tgn/mean": [*EVENTS, "--aggregator", "mean", "--embedding", "sum", "--num-layers", "2"],
     "nat/attention": [*EVENTS, "--pool", "attention"],
 }  # fmt: skip

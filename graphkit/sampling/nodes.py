@@ -62,8 +62,9 @@ class NodeSampler(torch.utils.data.Dataset):
             order, size = generator.permutation(self.train), self.batch_size
         groups = [order[at : at + size] for at in range(0, len(order), size)]
         self.jobs = [(group, int(generator.integers(2**31))) for group in groups]
-        # Each piece comes from a seed of its own, so that it is the same whichever process draws it.
-        pieces = torch.utils.data.DataLoader(self, batch_size=None, num_workers=self.workers)
+        # Each piece comes from a seed of its own, so that it is the same whichever process draws it. The loader draws a number as well,
+        # which must not come from the generator that dropout takes its own from: a resumed epoch is drawn twice.
+        pieces = torch.utils.data.DataLoader(self, batch_size=None, num_workers=self.workers, generator=torch.Generator())
         yield from (piece for piece in pieces if len(piece.rows))
 
     def __len__(self) -> int:

@@ -15,6 +15,7 @@ import torch
 from dgl import dataloading
 
 from graphkit.errors import UsageError
+from graphkit.machine import seed_dgl
 
 SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
 
@@ -83,7 +84,7 @@ def count_parts(parts: int, num_nodes: int) -> int:
 class seeded:
     """Runs DGL's samplers, some of which draw from torch, from a seed, and leaves torch's generator as it was.
 
-    DGL samples in one thread meanwhile: with several the same seed gives other neighbours each time.
+    DGL samples in one thread meanwhile, so that what it draws does not depend on their number.
     """
 
     def __init__(self, seed: int):
@@ -91,9 +92,9 @@ class seeded:
 
     def __enter__(self) -> None:
         self.state, self.threads = torch.get_rng_state(), dgl.utils.get_num_threads()
+        seed_dgl(self.seed)
         dgl.utils.set_num_threads(1)
         torch.manual_seed(self.seed)
-        dgl.seed(self.seed)
 
     def __exit__(self, *error) -> None:
         torch.set_rng_state(self.state)

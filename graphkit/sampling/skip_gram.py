@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from graphkit.errors import MissingExtraError
+from graphkit.machine import seed_dgl
 
 
 def random_walks(
@@ -25,7 +26,7 @@ def random_walks(
             raise ValueError("found a weight below 0, expected numbers of 0 or more")
         if bool((weights == 0).any()):
             graph = dgl.edge_subgraph(graph, weights > 0, relabel_nodes=False)
-    dgl.seed(seed)
+    seed_dgl(seed)
     starts = torch.nonzero(graph.out_degrees()).reshape(-1)
     generator = np.random.default_rng(seed)
     found: list[list[int]] = []

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dgl
 import numpy as np
 import torch
 
 from graphkit.errors import DataError, GraphkitError, Interrupted
 from graphkit.evaluation import metrics
-from graphkit.machine import fixed_order
+from graphkit.machine import fixed_order, seed_dgl
 from graphkit.run_folder import check_finite
 from graphkit.stopping import Stopped
 from graphkit.training import checkpoint
@@ -83,7 +82,7 @@ def fit(
     """
     fixed_order()
     torch.manual_seed(seed)
-    dgl.seed(seed)
+    seed_dgl(seed)
     stop = stop or StopRequest()
     with _broken_off(stop, "before training; nothing was saved"), stop.soon():
         learner.prepare(dataset, seed=seed, device=device)
@@ -129,10 +128,11 @@ class _Loop:
     def _epoch(self, epoch: int) -> float:
         learner, progress = self.learner, self.progress
         if progress.step == 0:
+            self._restore_random()  # of a checkpoint between two epochs
             learner.on_epoch_start(epoch)
             progress.loss_sum = 0.0
         # Batches depend on seed and epoch alone, so a resumed epoch draws the finished ones again and skips them.
-        dgl.seed(hash((self.seed, epoch)) % 2**31)
+        seed_dgl(hash((self.seed, epoch)) % 2**31)
         done = progress.step
         for index, batch in enumerate(learner.batches(epoch, np.random.default_rng([self.seed, epoch]))):
             if index < done:

@@ -108,6 +108,14 @@ def test_pieces_follow_from_the_generator_alone_whoever_draws_them(data, name):
                         for b in sampler_of(data, name).batches(np.random.default_rng(6))]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_an_epoch_leaves_the_generator_of_dropout_alone(data, name):
+    """A resumed epoch is drawn again, which must not move the generator that its checkpoint has brought back."""
+    before = torch.get_rng_state()
+    assert list(sampler_of(data, name).batches(np.random.default_rng(5)))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def learner_of(data, **options):
     learner = GNN(**{"hidden_dim": 8, "dropout": 0.0, "norm": "batch", **OPTIONS, **options})
     torch.manual_seed(0)
