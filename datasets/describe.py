@@ -44,8 +44,10 @@ def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
 
 def _format(name: str, read: ReadOptions | None) -> str:
     """What a user's file or folder was found to be."""
-    from graphkit.datasets import files, forms
+    from graphkit.datasets import files, forms, stored
 
+    if stored.is_stored(name):
+        return "a stored graph"
     form = forms.find(name, read)
     if form is not None:
         return form.says

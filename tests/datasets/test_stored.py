@@ -233,3 +233,13 @@ def test_what_a_query_does_not_touch_is_not_read(tmp_path):
     assert set(LocalClustering(volume=10).cluster(graph, np.array([7])).nodes.tolist()) <= set(range(50))
     with pytest.raises(DataError, match="expected a sound row"):
         LocalClustering(volume=10).cluster(graph, np.array([70]))
+
+
+def test_a_stored_graph_is_described(tmp_path):
+    from graphkit import datasets
+    from graphkit.datasets import describe, writers
+
+    path = tmp_path / "karate.graph"
+    writers.write_graph(datasets.load("karate"), path)
+    found = describe.describe(str(path))
+    assert (found["nodes"], found["edges"], found["format"]) == (34, 78, "a stored graph") and str(path) in found["use"]
