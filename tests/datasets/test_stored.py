@@ -16,7 +16,7 @@ from graphkit.cli.main import main
 from graphkit.datasets import stored, stored_writer
 from graphkit.datasets.files import ReadOptions
 from graphkit.datasets.writers import write_graph
-from graphkit.errors import DataError, UsageError
+from graphkit.errors import DataError, OutputError, UsageError
 from graphkit.methods.local.clustering import LocalClustering
 from graphkit.methods.local.graph import LocalGraph
 
@@ -131,7 +131,7 @@ def test_it_is_written_whole_or_not(people, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(stored_writer, "_digest", full)
-        with pytest.raises(DataError, match=r"people\.graph: cannot be written: No space left"):
+        with pytest.raises(OutputError, match=r"people\.graph: cannot be written: No space left"):
             stored_writer.write(dataset, people / "people.graph")
     assert sorted(people.iterdir()) == before
     for _ in range(2):  # the second replaces the first
