@@ -26,36 +26,30 @@ def write(dataset: GraphDataset, path: str | Path) -> None:
     """
     path = Path(path)
     with files.writing_to(path):
-        there = path.exists()
-    if there and not is_stored(str(path)):
-        raise UsageError(f"{path}: is there and is no stored graph, which would be replaced")
+        if path.exists() and not is_stored(str(path)):
+            raise UsageError(f"{path}: is there and is no stored graph, which would be replaced")
     if dataset.num_nodes >= 2**31:
         raise DataError(f"{dataset.name}: has {dataset.num_nodes} nodes, a stored graph holds fewer than 2^31")
     arrays, simple, volume = _arrays_of(dataset)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    files.make_folder(path.parent)
+    with files.writing_to(path):
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
         files.UNFINISHED.add(temporary)
-    except OSError as problem:
-        raise files.output_error(path, problem) from None
+        temporary.chmod(0o777 & ~files.current_umask())
     try:
         for name, array in arrays.items():
             file = temporary / f"{name}.npy"
             with files.writing_to(path, file), open(file, "wb") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
         about = {name: {"dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()}
-        manifest = {
-            "format": FORMAT, "version": VERSION, "name": dataset.name, "nodes": dataset.num_nodes, "entries": len(arrays["indices"]),
-            "directed": dataset.directed, "simple": simple, "volume": volume, "class_names": dataset.class_names, "arrays": about,
-            "checksum": _digest(temporary, sorted(arrays)),
-        }  # fmt: skip
-        files.write_json(temporary / MANIFEST, manifest)
-        _take_place(temporary, path)
-    except OSError as problem:
-        raise files.output_error(path, problem) from None
+        with files.writing_to(path):
+            manifest = {
+                "format": FORMAT, "version": VERSION, "name": dataset.name, "nodes": dataset.num_nodes, "entries": len(arrays["indices"]),
+                "directed": dataset.directed, "simple": simple, "volume": volume, "class_names": dataset.class_names, "arrays": about,
+                "checksum": _digest(temporary, sorted(arrays)),
+            }  # fmt: skip
+            files.write_json(temporary / MANIFEST, manifest)
+            _take_place(temporary, path)
     finally:
         files.remove(temporary)
         files.UNFINISHED.discard(temporary)

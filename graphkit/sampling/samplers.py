@@ -15,7 +15,6 @@ import torch
 from dgl import dataloading
 
 from graphkit.errors import UsageError
-from graphkit.machine import seed_dgl
 
 SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
 
@@ -92,9 +91,9 @@ class seeded:
 
     def __enter__(self) -> None:
         self.state, self.threads = torch.get_rng_state(), dgl.utils.get_num_threads()
-        seed_dgl(self.seed)
         dgl.utils.set_num_threads(1)
         torch.manual_seed(self.seed)
+        dgl.seed(self.seed)
 
     def __exit__(self, *error) -> None:
         torch.set_rng_state(self.state)
