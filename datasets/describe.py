@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphkit import datasets
-from graphkit.datasets import catalogue, splits, synthetic
+from graphkit.datasets import budget, catalogue, files, forms, splits, stored, synthetic
 from graphkit.datasets.base import EdgeSet, Events, GraphDataset
 from graphkit.errors import DataError
 from graphkit.lazy import np
@@ -17,16 +17,19 @@ from graphkit.reading import Reinterpreted
 if TYPE_CHECKING:
     import dgl
 
-    from graphkit.datasets.files import ReadOptions
+    from graphkit.datasets.files import Blob, ReadOptions
 
 
 def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     """Describe the whole graph, and the default split and metric of each task."""
     entry = catalogue.entries().get(name)
     loaded = datasets._loaded(name, read)  # loaded once: the splits of all tasks are made from it
+    blob = _blob(name, read) if loaded is None and not stored.is_stored(name) else None  # read once, as stdin can only be
 
     def make(task: str | None) -> GraphDataset:
-        return datasets.load(name, task=task, read=read) if loaded is None else splits.finish(loaded, task, None, 0)
+        if loaded is not None:
+            return splits.finish(loaded, task, None, 0)
+        return datasets.load(name, task=task, read=read) if blob is None else files.read_graph(blob, read, task)
 
     whole = make(None)
     report = facts(whole)
@@ -38,22 +41,23 @@ def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     report.update(paper=source.paper, licence=source.licence, url=source.url, version=source.version)
     report["checksum"] = whole.checksum()
     if datasets.is_own(name):
-        report["format"], report["use"] = _format(name, read), _use(name, read, whole)
+        report["format"], report["use"] = _format(name, read, blob), _use(name, read, whole)
     return report
 
 
-def _format(name: str, read: ReadOptions | None) -> str:
-    """What a user's file or folder was found to be."""
-    from graphkit.datasets import files, forms, stored
+def _blob(name: str, read: ReadOptions | None) -> Blob:
+    with budget.scope(None if read is None else read.read_limit):
+        return files.read_blob(name)
 
+
+def _format(name: str, read: ReadOptions | None, blob: Blob | None) -> str:
+    """What a user's file or folder was found to be."""
     if stored.is_stored(name):
         return "a stored graph"
     form = forms.find(name, read)
     if form is not None:
         return form.says
-    if name == files.STDIN:
-        return "a graph from stdin"
-    kind = files.format_of(files.read_blob(name))
+    kind = files.format_of(blob)
     article = "an" if kind[0] in "aeiou" or kind == "npz" else "a"
     return f"{article} {kind}" if kind == "edge list" else f"{article} {kind} file"
 

@@ -131,7 +131,7 @@ class Blob:
 
 def read_graph(path, options: ReadOptions | None = None, task: str | None = None, split: str | None = None,
                seed: int = 0, many: bool = False) -> GraphDataset:
-    """Read a user's graph, or set of graphs, from a file, or from stdin for ``"-"``.
+    """Read a user's graph, or set of graphs, from a file, from stdin for ``"-"``, or from what :func:`read_blob` gave.
 
     Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
     ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a time. Splits
@@ -267,8 +267,11 @@ class one_line:
 def read_blob(path, what: str = "a graph") -> Blob:
     """Read a file or stdin whole, and unpack gzip whatever the suffix; raises :class:`DataError`.
 
+    path: of the file, ``"-"``, or what was read of it before, as stdin can be read only once.
     what: the content that the message about an empty file expects.
     """
+    if isinstance(path, Blob):
+        return path
     if str(path) == STDIN:
         return Blob("<stdin>", contents.read(sys.stdin.buffer, "<stdin>", what, text=True))
     path, name = Path(path), str(path)

@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from graphkit import npy_files
 from graphkit.datasets.base import GraphDataset
 from graphkit.errors import DataError, UsageError
 from graphkit.lazy import dgl, np, torch
@@ -332,7 +333,7 @@ def _mapped(path: str, name: str, about: Any) -> numpy.ndarray:
     if not os.path.isfile(place):
         raise DataError(f"{place}: no such file, which the manifest lists")
     try:
-        array = np.load(place, mmap_mode="r", allow_pickle=False) if _size(about) else np.load(place, allow_pickle=False)
+        array = npy_files.load(place, "r" if _size(about) else None)
     except (OSError, ValueError, TypeError, SyntaxError, EOFError, OverflowError, MemoryError, RecursionError) as problem:
         raise DataError(f"{place}: cannot be read as npy: {' '.join(str(problem).split())[:200]}") from None
     array = np.asarray(array)  # a plain view of the map, which kernels take

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from graphkit import tables
+from graphkit import npy_files, tables
 from graphkit.errors import DataError
 from graphkit.files import atomic_path, writing_to
 
@@ -170,7 +170,7 @@ def _write_ids(path: Path, ids: np.ndarray | None) -> None:
 def _read_npy(path: Path):
     ids = ids_path(path)
     names = _text_table(ids, "\t").column(0).to_numpy() if ids.is_file() else None
-    return np.load(path, mmap_mode="r", allow_pickle=False), names
+    return npy_files.load(path, "r"), names
 
 
 def _read_npz(path: Path):

@@ -68,6 +68,7 @@ def test_new_file_does_not_inherit_the_ids_of_an_old_one(tmp_path):
 
 @pytest.mark.parametrize("name, content, message", [
     ("a.npy", b"", "not a readable npy embedding"),
+    ("a.npy", b"rubbish" * 90, "is not in npy format"),
     ("a.npy", b"\x93NUMPY\x01\x00rubbish", "not a readable npy embedding"),
     ("a.npz", b"PK\x03\x04 cut", "not a readable npz embedding"),
     ("a.npz", b"rubbish", "not a readable npz embedding: no zip archive"),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from graphkit import npy_files
 from graphkit.datasets.folders import cache_folder
 from graphkit.errors import DataError, OutputError, UsageError
 from graphkit.files import atomic_path, read_json, reserved_memmap, write_json
@@ -186,7 +187,7 @@ def _kept(path: Path, shape: tuple[int, ...], dtype, write: Callable[[Path], Non
 def _open(path: Path, shape: tuple[int, ...], dtypes: tuple) -> np.ndarray:
     try:
         # Copy on write: torch wants arrays that may be written to, and the file stays as it is.
-        found = np.load(path, mmap_mode="c" if np.prod(shape) else None, allow_pickle=False)
+        found = npy_files.load(path, "c" if np.prod(shape) else None)
     except (OSError, ValueError, EOFError) as problem:
         raise DataError(f"{path}: cannot be read: {' '.join(str(problem).split())}") from None
     if found.shape != shape or found.dtype not in dtypes:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import served
 
 from graphkit import datasets
 from graphkit.cli import main
@@ -131,3 +132,17 @@ def test_help_shows_examples(run):
     for verb in ("list", "info", "fetch", "split"):
         code, out, _ = run(verb, "--help")
         assert code == 0 and f"graphkit data {verb}" in out.split("Example")[1]
+
+
+@pytest.mark.parametrize("header, more", [("src,dst", []), ("src,dst,time", ["--columns", "src,dst,time"])], ids=["edges", "events"])
+def test_info_of_stdin_says_what_it_says_of_the_file(tmp_path, header, more):
+    """Every task's split is described, though stdin can be read only once."""
+    rows = [(k % 13, 13 + (k * 7 + k // 13) % 17, k) for k in range(120)]
+    text = "\n".join([header, *(",".join(map(str, row[: header.count(",") + 1])) for row in rows)]) + "\n"
+    (tmp_path / "stdin.csv").write_text(text)
+    piped, read = (served.graphkit("data", "info", name, *more, "--json", stdin=given)
+                   for name, given in (("-", text), (tmp_path / "stdin.csv", None)))  # fmt: skip
+    assert piped.returncode == read.returncode == 0, piped.stderr
+    found, expected = json.loads(piped.stdout), json.loads(read.stdout)
+    assert found.pop("use") == expected.pop("use").replace(str(tmp_path / "stdin.csv"), "-") and found == expected
+    assert all(task["split"] for task in found["tasks"].values()), found["tasks"]

@@ -250,6 +250,7 @@ def main(first: int, count: int, folder: Path) -> None:
 
     from graphkit.datasets import budget
     from graphkit.errors import DataError, UsageError
+    from graphkit.machine import peak_rss_mb
 
     logging.getLogger("graphkit").addHandler(logging.NullHandler())
     logging.getLogger("graphkit").propagate = False
@@ -264,7 +265,7 @@ def main(first: int, count: int, folder: Path) -> None:
     with open("/proc/self/statm", encoding="ascii") as stream:
         most = int(stream.read().split()[0]) * resource.getpagesize() + ADDRESSES
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    before, read_whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0
+    before, read_whole = peak_rss_mb(), 0
     for number in range(first, first + count):
         title, content, read = every[number % len(every)]
         (folder / "case").write_text(f"{number} {title}", encoding="utf-8")
@@ -283,11 +284,11 @@ def main(first: int, count: int, folder: Path) -> None:
             where = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}"
             print(f"{number} {title}: {type(problem).__name__} {str(problem)[:200]!r} at {where}")
         faulthandler.cancel_dump_traceback_later()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if (peak - before) * 1024 > 2 * LIMIT:
-            print(f"{number} {title}: memory {(peak - before) >> 10} MiB")
+        peak = peak_rss_mb()
+        if (peak - before) * 2**20 > 2 * LIMIT:
+            print(f"{number} {title}: memory {peak - before:.0f} MiB")
             before = peak
-    print(json.dumps({"read": read_whole, "of": count, "readers": len(every), "memory_mib": (peak - before) >> 10}))
+    print(json.dumps({"read": read_whole, "of": count, "readers": len(every), "memory_mib": int(peak - before)}))
     (folder / "case").write_text("done", encoding="utf-8")
 
 

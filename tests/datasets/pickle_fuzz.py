@@ -564,7 +564,9 @@ def walk(value, left: int = 100_000) -> int:
 
 def peak() -> int:
     """Highest resident memory of this process, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    from graphkit.machine import peak_rss_mb
+
+    return int(peak_rss_mb() * 2**20)
 
 
 def main(first: int, count: int, folder: Path) -> None:

@@ -88,15 +88,16 @@ def test_favourites_are_distinct_and_all_alike(monkeypatch):
 
 
 MEASURE = """
-import resource, sys
+import sys
 import dgl, sklearn.model_selection, scipy.sparse
 from graphkit.datasets import synthetic
 from graphkit.datasets.generator_memory import estimate
+from graphkit.machine import peak_rss_mb
 word, small = sys.argv[1:]
 synthetic.generate(small)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_rss_mb()
 synthetic.generate(word)
-taken = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+taken = int((peak_rss_mb() - before) * 2**20)
 print(taken, estimate(*synthetic.parse(word)))
 """
 LARGE = {

@@ -185,14 +185,31 @@ def test_sigterm_in_the_pairs_of_a_star(star, tmp_path):
     assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("2-1-1*"))
 
 
+SAYS_WHEN = """
+import sys
+from graphkit.cli.main import main
+from graphkit.kernels import neighbour_sets
+inner = neighbour_sets.common_weight
+def begun(*arguments):
+    print("the kernel begins", file=sys.stderr, flush=True)
+    return inner(*arguments)
+neighbour_sets.common_weight = begun
+main()
+"""
+
+
 @pytest.mark.slow
 def test_sigterm_in_common_neighbours_of_ten_million_edges(tmp_path):
+    """The signal comes while the kernel runs, which takes seconds for each part of the split."""
     import pyarrow
     import pyarrow.csv
 
     ends = np.random.default_rng(0).integers(0, 1_000_000, (2, 10_000_000))
     ends[0, :2_000_000] = 7  # and a hub
     pyarrow.csv.write_csv(pyarrow.table({"src": ends[0], "dst": ends[1]}), tmp_path / "many.csv")
-    process = graphkit_command("train", "cn", "--edges", tmp_path / "many.csv", "--threads", "1", "--out", tmp_path / "run", "-q")
-    error = stopped(process, 60)
+    words = ["train", "cn", "--edges", tmp_path / "many.csv", "--threads", "1", "--out", tmp_path / "run", "-q"]
+    command = [sys.executable, "-c", SAYS_WHEN, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "the kernel begins" in process.stderr.readline()
+    error = stopped(process, 0.2)
     assert process.returncode == 143 and "stopped by SIGTERM" in error, error

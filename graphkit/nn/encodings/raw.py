@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 
+from graphkit import npy_files
 from graphkit.errors import OutputError
 from graphkit.files import atomic_path
 from graphkit.machine import available_cores
@@ -100,7 +101,7 @@ def _name(raw: str, digests: list[bytes]) -> str:
 
 def _stored(path: Path, given: list[Structure]) -> list[np.ndarray] | None:
     try:
-        values = np.load(path, allow_pickle=False)
+        values = npy_files.load(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as problem:
