@@ -37,11 +37,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
-    parser.add_argument("--limit-gb", type=float, default=10.0, help="leave out a contender that would need more memory, and say so")
+    parser.add_argument(
+        "--limit-gb", type=float, default=10.0, help="leave out a contender that would need more memory, and say so"
+    )
     parser.add_argument("--cleora", metavar="PYTHON", help="Python of an environment with pycleora.")
     parser.add_argument("--worker", nargs=3, metavar=("NAME", "GRAPH", "DIM"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"):
+    for variable in (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "RAYON_NUM_THREADS",
+    ):
         os.environ[variable] = str(options.threads)
     os.environ["OMP_WAIT_POLICY"] = "passive"  # a thread that waits by spinning would count as busy
     if options.worker:
@@ -49,7 +57,9 @@ def main() -> None:
         print(json.dumps(measure(name, Path(graph), int(dim), options.repeats, options.threads)))
         return
     print(f"{options.threads} threads, best of {options.repeats} (median) in seconds.\n")
-    print("| graph | nodes | edges | d | method | seconds | processor s | time over graphkit's (processor) | peak MB | notes |")
+    print(
+        "| graph | nodes | edges | d | method | seconds | processor s | time over graphkit's (processor) | peak MB | notes |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for spec in options.graphs.split():
@@ -78,7 +88,9 @@ def compare(spec: str, path: Path, dim: int, options) -> None:
     for name in options.contenders.split(","):
         python = options.cleora if name == "cleora" else sys.executable
         # Up to four sparse matrices that are full, in float64 with int32 columns, or five dense ones.
-        needed = {"official": 4 * 12 * n * dim, "official-dense": 5 * 8 * n * dim, "scipy32": 5 * 4 * n * dim}.get(name, 0) / 1e9
+        needed = {"official": 4 * 12 * n * dim, "official-dense": 5 * 8 * n * dim, "scipy32": 5 * 4 * n * dim}.get(
+            name, 0
+        ) / 1e9
         row = f"| {spec} | {n:,} | {m // 2:,} | {dim} | {name} |"
         if python is None or needed > options.limit_gb:
             why = "no --cleora" if python is None else f"left out: would need about {needed:.0f} GB"
@@ -94,7 +106,9 @@ def compare(spec: str, path: Path, dim: int, options) -> None:
         found = json.loads(done.stdout.splitlines()[-1])
         best = min(found["seconds"])
         own = (best, found["processor"]) if name == "graphkit" else own
-        ratio = "-" if name == "graphkit" or own is None else f"{best / own[0]:.1f}x ({found['processor'] / own[1]:.1f}x)"
+        ratio = (
+            "-" if name == "graphkit" or own is None else f"{best / own[0]:.1f}x ({found['processor'] / own[1]:.1f}x)"
+        )
         median = statistics.median(found["seconds"])
         print(
             f"{row} {best:.2f} ({median:.2f}) | {found['processor']:.2f} | {ratio} | {found['peak_mb']:.0f} | {found['notes']} |",
@@ -106,7 +120,10 @@ def measure(name: str, path: Path, dim: int, repeats: int, threads: int) -> dict
     """Time one contender in this process."""
     with np.load(path) as graph:
         indptr, indices = graph["indptr"], graph["indices"]
-    makers = {"official-dense": functools.partial(official, fill=1 / 3), "dgl": functools.partial(graphkit, backend="dgl")}
+    makers = {
+        "official-dense": functools.partial(official, fill=1 / 3),
+        "dgl": functools.partial(graphkit, backend="dgl"),
+    }
     run, notes = makers.get(name, globals().get(name))(indptr, indices, dim, threads)
     seconds: list[float] = []
     processor: list[float] = []
@@ -175,9 +192,19 @@ def bandwidth(indptr, indices, dim) -> str:
     big = np.ones((max(2**28 // dim, 1), dim), np.float32)
     other = np.zeros_like(big)
     arguments = (
-        indptr, indices, matrix.weights, np.ones(n, np.float32), source, target, propagation.STORE_PRODUCT,
-        np.empty((0, 0), np.float32), 0.0, propagation.PLAIN, np.empty(0), matrix.row_chunks(),
-    )  # fmt: skip
+        indptr,
+        indices,
+        matrix.weights,
+        np.ones(n, np.float32),
+        source,
+        target,
+        propagation.STORE_PRODUCT,
+        np.empty((0, 0), np.float32),
+        0.0,
+        propagation.PLAIN,
+        np.empty(0),
+        matrix.row_chunks(),
+    )
     product = fastest(lambda: propagation.propagate(*arguments))
     rate = (len(indices) + n) * dim * 4 / product / 1e9
     copied = 2 * big.nbytes / fastest(lambda: copy(big, other)) / 1e9
@@ -210,8 +237,14 @@ def official(indptr, indices, dim, threads, fill=1.0):
         safe = np.where(degree > 0, degree, 1)
         transition = sp.diags(1 / safe) @ adjacency
         density = 1 / np.sqrt(n)
-        random = sp.random(n, dim, density, format="csr", random_state=0, data_rvs=lambda k: np.random.default_rng(1).choice(
-            [-1.0, 1.0], k))  # fmt: skip
+        random = sp.random(
+            n,
+            dim,
+            density,
+            format="csr",
+            random_state=0,
+            data_rvs=lambda k: np.random.default_rng(1).choice([-1.0, 1.0], k),
+        )
         power = sp.diags(safe**STRENGTH) @ random
         total = np.zeros((n, dim))
         for weight in WEIGHTS:

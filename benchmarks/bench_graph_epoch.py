@@ -22,11 +22,31 @@ import peers
 
 ATOM, BOND = (119, 5, 12, 12, 10, 6, 6, 2, 2), (5, 6, 2)  # categories of OGB's columns
 OPTIONS = {
-    "gin": {"hidden_dim": 300, "num_layers": 5, "dropout": 0.5, "norm": "batch", "last_act": False, "mlp_factor": 2, "learn_eps": True,
-            "edge_features": True, "lr": 0.001},
-    "graphgps": {"local": "gine", "attn": "transformer", "hidden_dim": 64, "num_layers": 5, "heads": 4, "dropout": 0.05,
-                 "attn_dropout": 0.5, "norm": "batch", "pe": "none", "pool": "mean", "lr": 0.001},
-}  # fmt: skip
+    "gin": {
+        "hidden_dim": 300,
+        "num_layers": 5,
+        "dropout": 0.5,
+        "norm": "batch",
+        "last_act": False,
+        "mlp_factor": 2,
+        "learn_eps": True,
+        "edge_features": True,
+        "lr": 0.001,
+    },
+    "graphgps": {
+        "local": "gine",
+        "attn": "transformer",
+        "hidden_dim": 64,
+        "num_layers": 5,
+        "heads": 4,
+        "dropout": 0.05,
+        "attn_dropout": 0.5,
+        "norm": "batch",
+        "pe": "none",
+        "pool": "mean",
+        "lr": 0.001,
+    },
+}
 
 
 def write_problem(dataset: str | None, count: int, options: dict, folder: Path) -> None:
@@ -48,10 +68,19 @@ def _molecules(name: str, count: int):
     graphs = [data.graphs[k] for k in chosen]
     ends = [graph.edges(order="eid") for graph in graphs]
     src, dst = (np.concatenate([pair[k].numpy() for pair in ends]) for k in (0, 1))
-    x, e = (np.concatenate([frame["feat"].numpy() for frame in frames]) for frames in (
-        [graph.ndata for graph in graphs], [graph.edata for graph in graphs]))  # fmt: skip
+    x, e = (
+        np.concatenate([frame["feat"].numpy() for frame in frames])
+        for frames in ([graph.ndata for graph in graphs], [graph.edata for graph in graphs])
+    )
     sizes = ([graph.num_nodes() for graph in graphs], [graph.num_edges() for graph in graphs])
-    return *(np.array(size) for size in sizes), src, dst, x, e, np.asarray(data.graph_labels)[chosen].reshape(-1, 1).astype(np.float32)
+    return (
+        *(np.array(size) for size in sizes),
+        src,
+        dst,
+        x,
+        e,
+        np.asarray(data.graph_labels)[chosen].reshape(-1, 1).astype(np.float32),
+    )
 
 
 def _drawn(count: int):
@@ -91,11 +120,20 @@ def ours(model: str, folder: Path, batch_size: int):
     for k in range(len(data["nodes"])):
         a, b = edges[k], edges[k + 1]
         graph = dgl.graph((data["src"][a:b], data["dst"][a:b]), num_nodes=int(data["nodes"][k]))
-        graph.ndata["feat"], graph.edata["feat"] = torch.from_numpy(data["x"][nodes[k] : nodes[k + 1]]), torch.from_numpy(data["e"][a:b])
+        graph.ndata["feat"], graph.edata["feat"] = (
+            torch.from_numpy(data["x"][nodes[k] : nodes[k + 1]]),
+            torch.from_numpy(data["e"][a:b]),
+        )
         graphs.append(graph)
     everything = np.arange(len(graphs))
-    dataset = GraphDataset("molecules", graphs=graphs, graph_labels=torch.from_numpy(data["y"]), task="graph", metric="rocauc",
-                           split=GraphSplit(everything, everything[:1], everything[:1]))  # fmt: skip
+    dataset = GraphDataset(
+        "molecules",
+        graphs=graphs,
+        graph_labels=torch.from_numpy(data["y"]),
+        task="graph",
+        metric="rocauc",
+        split=GraphSplit(everything, everything[:1], everything[:1]),
+    )
     options = {**json.loads((folder / "options.json").read_text()), "batch_size": batch_size, "epochs": 10**6}
     torch.manual_seed(0)
     learner = registry.method(model)(registry.resolve_config(model, overrides=options, preset=None))
@@ -168,7 +206,9 @@ def _peer_gin(o, atoms, bonds):
 
     def conv():
         inner = o["mlp_factor"] * d
-        return GINEConv(nn.Sequential(nn.Linear(d, inner), nn.BatchNorm1d(inner), nn.ReLU(), nn.Linear(inner, d)), train_eps=True)
+        return GINEConv(
+            nn.Sequential(nn.Linear(d, inner), nn.BatchNorm1d(inner), nn.ReLU(), nn.Linear(inner, d)), train_eps=True
+        )
 
     class GIN(nn.Module):
         def __init__(self):
@@ -182,7 +222,9 @@ def _peer_gin(o, atoms, bonds):
             h = self.atoms(batch.x)
             for k, (bonds, conv, norm) in enumerate(zip(self.bonds, self.convs, self.norms)):
                 h = norm(conv(h, batch.edge_index, bonds(batch.edge_attr)))
-                h = functional.dropout(functional.relu(h) if k < len(self.convs) - 1 else h, o["dropout"], training=self.training)
+                h = functional.dropout(
+                    functional.relu(h) if k < len(self.convs) - 1 else h, o["dropout"], training=self.training
+                )
             return self.head(global_mean_pool(h, batch.batch))
 
     return GIN()
@@ -227,7 +269,9 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(given.threads)
-        parameters, epoch = {"graphkit": ours, "peer": peer}[given.side](given.model, Path(given.folder), given.batch_size)
+        parameters, epoch = {"graphkit": ours, "peer": peer}[given.side](
+            given.model, Path(given.folder), given.batch_size
+        )
         peers.measure(epoch, given.epochs, parameters=parameters)
         return
     if given.peer_python is None:

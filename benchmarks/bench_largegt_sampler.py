@@ -66,8 +66,24 @@ def lists(spec: str, options) -> None:
 
 def sample(spec: str, cap: int, folder: Path, options) -> dict:
     """Run the command line and return what it prints."""
-    words = [sys.executable, "-m", "graphkit.cli.main", "sample", "largegt", "--dataset", spec, "--k", options.k, "--hub-cap", cap,
-             "--threads", options.threads, "--out", folder, "--json"]  # fmt: skip
+    words = [
+        sys.executable,
+        "-m",
+        "graphkit.cli.main",
+        "sample",
+        "largegt",
+        "--dataset",
+        spec,
+        "--k",
+        options.k,
+        "--hub-cap",
+        cap,
+        "--threads",
+        options.threads,
+        "--out",
+        folder,
+        "--json",
+    ]
     done = subprocess.run([*map(str, words)], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
@@ -76,7 +92,17 @@ def sample(spec: str, cap: int, folder: Path, options) -> dict:
 
 def work(name: str, argument: str, options) -> dict:
     """Run a function of this file in a process of its own."""
-    words = [sys.executable, __file__, "--worker", name, argument, "--k", str(options.k), "--threads", str(options.threads)]
+    words = [
+        sys.executable,
+        __file__,
+        "--worker",
+        name,
+        argument,
+        "--k",
+        str(options.k),
+        "--threads",
+        str(options.threads),
+    ]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
@@ -114,7 +140,9 @@ def scipy_lists(spec: str, k: int) -> dict:
 
 def training(scales, options) -> None:
     """Print the table of the training's memory."""
-    print("\nTraining, local, 3 steps of 256 nodes, F = 64, hidden 64, 2 heads.\n\n| nodes | MB of features on disk | MB in memory |")
+    print(
+        "\nTraining, local, 3 steps of 256 nodes, F = 64, hidden 64, 2 heads.\n\n| nodes | MB of features on disk | MB in memory |"
+    )
     print("|---|---|---|", flush=True)
     for scale in scales:
         found = work("train_steps", str(scale), options)

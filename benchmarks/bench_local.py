@@ -34,7 +34,9 @@ def graphkit_side(indptr, indices, alpha: float, eps: float):
     torch.set_num_threads(1)
     degrees = np.diff(indptr).astype(np.float64)
     volume = float(degrees.sum())
-    graph = LocalGraph(indptr, indices.astype(np.int32), np.empty(0), degrees, volume, np.empty(0, np.int8), 1.0, volume)
+    graph = LocalGraph(
+        indptr, indices.astype(np.int32), np.empty(0), degrees, volume, np.empty(0, np.int8), 1.0, volume
+    )
     method = LocalClustering(diffusion="ppr", alpha=alpha, eps=eps)
     return lambda seed: method.cluster(graph, np.array([seed])).nodes
 
@@ -62,7 +64,9 @@ def lgc_side(indptr, indices, alpha: float, eps: float):
     import scipy.sparse
 
     n = len(indptr) - 1
-    graph = lgc.GraphLocal.from_sparse_adjacency(scipy.sparse.csr_matrix((np.ones(len(indices)), indices, indptr), shape=(n, n)))
+    graph = lgc.GraphLocal.from_sparse_adjacency(
+        scipy.sparse.csr_matrix((np.ones(len(indices)), indices, indptr), shape=(n, n))
+    )
 
     def cluster(seed: int):
         ids, values = lgc.approximate_PageRank(graph, [seed], alpha=alpha, rho=eps, method="acl")
@@ -77,7 +81,9 @@ def work(side: str, path: str, alpha: float, eps: float) -> None:
 
     stored = np.load(path)
     indptr, indices, seeds = stored["indptr"], stored["indices"], stored["seeds"].tolist()
-    cluster = {"graphkit": graphkit_side, "networkit": networkit_side, "lgc": lgc_side}[side](indptr, indices, alpha, eps)
+    cluster = {"graphkit": graphkit_side, "networkit": networkit_side, "lgc": lgc_side}[side](
+        indptr, indices, alpha, eps
+    )
     cluster(seeds[0])
     spent, conductances = [], []
     for seed in seeds:
@@ -114,7 +120,17 @@ def side_by_side(name: str, pythons: dict[str, str], options) -> None:
         np.savez(path, indptr=graph.indptr, indices=graph.indices.astype(np.int64), seeds=seeds)
         for _ in range(options.rounds):
             for side, python in pythons.items():
-                command = [python, __file__, "--worker", side, str(path), "--alpha", str(options.alpha), "--eps", str(options.eps)]
+                command = [
+                    python,
+                    __file__,
+                    "--worker",
+                    side,
+                    str(path),
+                    "--alpha",
+                    str(options.alpha),
+                    "--eps",
+                    str(options.eps),
+                ]
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
                 found[side].append(json.loads(done.stdout.splitlines()[-1]))
     best = {side: [min(values) for values in zip(*(run["seconds"] for run in runs))] for side, runs in found.items()}
@@ -122,7 +138,10 @@ def side_by_side(name: str, pythons: dict[str, str], options) -> None:
     for side, values in best.items():
         median, mean = statistics.median(values), statistics.mean(values)
         quality = statistics.mean(found[side][0]["conductances"])
-        print(f"| {name} | {side} | {1000 * median:.2f} | {1000 * mean:.2f} | {median / own:.2f} | {quality:.4f} |", flush=True)
+        print(
+            f"| {name} | {side} | {1000 * median:.2f} | {1000 * mean:.2f} | {median / own:.2f} | {quality:.4f} |",
+            flush=True,
+        )
 
 
 def locality(options) -> None:
@@ -169,7 +188,10 @@ def thousand(name: str, threads: int) -> None:
         method.cluster(graph, seeds[:1])
         started = time.perf_counter()
         in_threads(lambda k, method=method: method.cluster(graph, seeds[k : k + 1]), 1000)
-        print(f"1,000 seeds on {name}, {word}, a tenth of the volume, {threads} threads: {time.perf_counter() - started:.1f} s", flush=True)
+        print(
+            f"1,000 seeds on {name}, {word}, a tenth of the volume, {threads} threads: {time.perf_counter() - started:.1f} s",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -177,7 +199,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--graphs", default=",".join(GRAPHS))
     parser.add_argument("--networkit", metavar="PYTHON", help="Python of an environment with networkit")
-    parser.add_argument("--lgc", metavar="PYTHON", help="Python of an environment with LocalGraphClustering, its library built with -O3")
+    parser.add_argument(
+        "--lgc", metavar="PYTHON", help="Python of an environment with LocalGraphClustering, its library built with -O3"
+    )
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--eps", type=float, default=1e-6)
     parser.add_argument("--seeds", type=int, default=50)

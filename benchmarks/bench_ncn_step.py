@@ -20,9 +20,17 @@ from pathlib import Path
 import peers
 
 OPTIONS = (
-    "hidden_dim", "feature_dropout", "hidden_dropout", "propagation_dropout", "predictor_dropout", "predictor_edge_dropout",
-    "lr", "predictor_lr", "batch_size", "two_layer_lin",
-)  # fmt: skip
+    "hidden_dim",
+    "feature_dropout",
+    "hidden_dropout",
+    "propagation_dropout",
+    "predictor_dropout",
+    "predictor_edge_dropout",
+    "lr",
+    "predictor_lr",
+    "batch_size",
+    "two_layer_lin",
+)
 
 
 def write_problem(dataset_name: str, folder: Path) -> None:
@@ -53,7 +61,10 @@ def ours(folder: Path):
     learner = registry.method("ncn")(registry.resolve_config("ncn", name))
     learner.prepare(datasets.load(name, task="link"), seed=0, device="cpu")
     learner.model.train()
-    step, stream = peers.train_step(learner), _endless(lambda epoch: learner.batches(epoch, np.random.default_rng(epoch)))
+    step, stream = (
+        peers.train_step(learner),
+        _endless(lambda epoch: learner.batches(epoch, np.random.default_rng(epoch))),
+    )
     return learner.parameter_count(), lambda: step(next(stream))
 
 
@@ -154,4 +165,6 @@ if __name__ == "__main__":
         parser.error("--peer-python is missing; see the example above")
     else:
         title = f"NCN training step on {given.dataset}, {given.steps} steps a round"
-        peers.compare(__file__, title, partial(write_problem, given.dataset), ["--steps", given.steps], given, (1, "steps"))
+        peers.compare(
+            __file__, title, partial(write_problem, given.dataset), ["--steps", given.steps], given, (1, "steps")
+        )

@@ -26,8 +26,10 @@ from pathlib import Path
 
 import numpy as np
 
-KEYS = ("1:0-0,1:1-2,1:3-3,1:4-5,1:5-5,1:6-7,1:8-8,1:9-11,1:10-10,1:10-11,1:12-13,1:13-13,1:14-14,2:1-1,2:12-12,2:9-10,2:8-8,2:4-5,"
-        "2:6-6,3:4-4,1:2-1,1:5-4,1:7-6,1:11-9,1:11-10,1:13-12,2:10-9,2:5-4")  # fmt: skip
+KEYS = (
+    "1:0-0,1:1-2,1:3-3,1:4-5,1:5-5,1:6-7,1:8-8,1:9-11,1:10-10,1:10-11,1:12-13,1:13-13,1:14-14,2:1-1,2:12-12,2:9-10,2:8-8,2:4-5,"
+    "2:6-6,3:4-4,1:2-1,1:5-4,1:7-6,1:11-9,1:11-10,1:13-12,2:10-9,2:5-4"
+)
 
 
 def main() -> None:
@@ -46,7 +48,9 @@ def main() -> None:
     if options.worker:
         print(json.dumps(WORKERS[options.worker[0]](Path(options.worker[1]))))
         return
-    print("| graph | nodes | edges | what | side | threads | seconds | processor s | peak MB | time over graphkit's (processor) | notes |")
+    print(
+        "| graph | nodes | edges | what | side | threads | seconds | processor s | peak MB | time over graphkit's (processor) | notes |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for part in options.parts.split(","):
@@ -79,13 +83,18 @@ def row(side: tuple[str, int], runs: dict[tuple[str, int], list[dict]], own: tup
     good = [run for run in runs[side] if "seconds" in run]
     if not good:
         return f"- | - | - | - | {runs[side][0]['failed']}"
-    best = {key: (max if key == "peak_mb" else min)(run[key] for run in good) for key in ("seconds", "processor", "peak_mb")}
+    best = {
+        key: (max if key == "peak_mb" else min)(run[key] for run in good) for key in ("seconds", "processor", "peak_mb")
+    }
     cells = f"{best['seconds']:.2f} | {best['processor']:.2f} | {best['peak_mb']:.0f}"
     reference = [run for run in runs[own] if "seconds" in run]
     if side[0] == "graphkit" or not reference:
         return f"{cells} | - | {good[0].get('notes', '')}"
-    ratios = [f"{best['seconds'] / min(run['seconds'] for run in theirs):.2f}x with {threads}"
-              for (name, threads), theirs in runs.items() if name == "graphkit" and all("seconds" in run for run in theirs)]  # fmt: skip
+    ratios = [
+        f"{best['seconds'] / min(run['seconds'] for run in theirs):.2f}x with {threads}"
+        for (name, threads), theirs in runs.items()
+        if name == "graphkit" and all("seconds" in run for run in theirs)
+    ]
     processor = best["processor"] / min(run["processor"] for run in reference)
     same = "equal results" if good[0]["result"] == reference[0]["result"] else "DIFFERENT RESULTS"
     return f"{cells} | {', '.join(ratios)} ({processor:.2f}x) | {same}"
@@ -100,7 +109,9 @@ def save_edges(graph: str, folder: Path) -> Path:
     if not path.exists():
         matrix = simple_matrix(datasets.load(graph)).tocoo()
         upper = matrix.row < matrix.col
-        np.savez(path, n=matrix.shape[0], edges=np.stack([matrix.row[upper], matrix.col[upper]], axis=1).astype(np.int32))
+        np.savez(
+            path, n=matrix.shape[0], edges=np.stack([matrix.row[upper], matrix.col[upper]], axis=1).astype(np.int32)
+        )
     return path
 
 
@@ -121,7 +132,19 @@ def worker(python: str, name: str, path: Path, threads: int, timeout: float) -> 
 
 def whole_command(graph: str, folder: Path, threads: int) -> dict:
     """``graphkit count orbit-adjacency`` from its start to its end."""
-    command = [sys.executable, "-m", "graphkit.cli.main", "-q", "count", "orbit-adjacency", graph, "--orbits", KEYS, "-o", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "graphkit.cli.main",
+        "-q",
+        "count",
+        "orbit-adjacency",
+        graph,
+        "--orbits",
+        KEYS,
+        "-o",
+        str(folder),
+    ]
     started = time.perf_counter()
     running = subprocess.Popen([*command, "--threads", str(threads)], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(running.pid, 0)
@@ -254,8 +277,11 @@ def matrices_gradco(path: Path) -> dict:
 
 
 WORKERS = {
-    "nodes-graphkit": nodes_graphkit, "nodes-orca": nodes_orca, "matrices-graphkit": matrices_graphkit, "matrices-gradco": matrices_gradco,
-}  # fmt: skip
+    "nodes-graphkit": nodes_graphkit,
+    "nodes-orca": nodes_orca,
+    "matrices-graphkit": matrices_graphkit,
+    "matrices-gradco": matrices_gradco,
+}
 
 if __name__ == "__main__":
     main()

@@ -109,8 +109,13 @@ def run(options, *words) -> dict:
     """Call this file in a process of its own."""
     threads = str(options.threads)
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "NUMBA_NUM_THREADS": threads}
-    done = subprocess.run([sys.executable, __file__, "--worker", *map(str, words)], env=environment, check=True, stdout=subprocess.PIPE,
-                          text=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, __file__, "--worker", *map(str, words)],
+        env=environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -135,7 +140,9 @@ def main() -> None:
         return walks(sizes[0]) if form == "walks" else measure(form, *map(int, sizes))
     shapes = [(1, int(length)) for length in options.lengths.split(",")] + [SHORT]
     print(f"Scan, {CHANNELS} channels, {STATES} states, float32, {options.threads} threads, best of {options.rounds}\n")
-    print("| sequences x steps | form | forward s | backward s | time / kernel's | memory MB |\n|---|---|---|---|---|---|")
+    print(
+        "| sequences x steps | form | forward s | backward s | time / kernel's | memory MB |\n|---|---|---|---|---|---|"
+    )
     for batch, length in shapes:
         chosen = [form for form in FORMS if form != "naive" or (batch == 1 and length <= options.naive)]
         rounds: dict[str, list] = {form: [] for form in chosen if needed_gb(form, batch, length) <= options.limit_gb}
@@ -148,12 +155,21 @@ def main() -> None:
             if form not in best:
                 print(f"| {batch} x {length:,} | {form} | would need more than {options.limit_gb:g} GB | | | |")
                 continue
-            forth, back, growth = best[form]["forward"], best[form]["backward"], max(found["growth"] for found in rounds[form])
-            print(f"| {batch} x {length:,} | {form} | {forth:.3f} | {back:.3f} | {(forth + back) / base:.1f} | {growth:.0f} |", flush=True)
+            forth, back, growth = (
+                best[form]["forward"],
+                best[form]["backward"],
+                max(found["growth"] for found in rounds[form]),
+            )
+            print(
+                f"| {batch} x {length:,} | {form} | {forth:.3f} | {back:.3f} | {(forth + back) / base:.1f} | {growth:.0f} |",
+                flush=True,
+            )
     found = run(options, "walks", options.graph)
     mine, peer, tokens = (found[key] / 1e6 for key in ("graphkit", "dgl", "tokens"))
-    print(f"\nWalks on {options.graph}, {found['nodes']:,} nodes, {found['edges']:,} edges: {mine:.1f} million steps/s, DGL's {peer:.1f}, "
-          f"ratio {mine / peer:.2f}; their subgraphs: {tokens:.2f} million tokens/s")  # fmt: skip
+    print(
+        f"\nWalks on {options.graph}, {found['nodes']:,} nodes, {found['edges']:,} edges: {mine:.1f} million steps/s, DGL's {peer:.1f}, "
+        f"ratio {mine / peer:.2f}; their subgraphs: {tokens:.2f} million tokens/s"
+    )
 
 
 if __name__ == "__main__":

@@ -19,12 +19,33 @@ import time
 METHODS = ("nat", "tgn", "tgat", "tgat recent", "jodie", "edgebank")
 CACHES = ((8, 4), (16, 8), (32, 16), (64, 32), (128, 64))
 # Stage -> the calls of a learner that are its; what none of them covers is "other".
-NAT_STAGES = {"update vectors": ["_own_vectors"], "update slots": ["_slots"], "join, pool": ["_pool"], "score": ["model.score"],
-              "take in": ["_take_in"]}  # fmt: skip
-VECTOR_STAGES = {"find neighbours": ["_hops"], "read memory": ["_present"], "attend": ["_embed"], "score": ["model.score"],
-                 "take in": ["held.take_in", "finder.take_in"]}  # fmt: skip
-ALL_STAGES = ("find neighbours", "read memory", "update vectors", "update slots", "join, pool", "attend", "score", "take in", "backward",
-              "optimiser", "other")  # fmt: skip
+NAT_STAGES = {
+    "update vectors": ["_own_vectors"],
+    "update slots": ["_slots"],
+    "join, pool": ["_pool"],
+    "score": ["model.score"],
+    "take in": ["_take_in"],
+}
+VECTOR_STAGES = {
+    "find neighbours": ["_hops"],
+    "read memory": ["_present"],
+    "attend": ["_embed"],
+    "score": ["model.score"],
+    "take in": ["held.take_in", "finder.take_in"],
+}
+ALL_STAGES = (
+    "find neighbours",
+    "read memory",
+    "update vectors",
+    "update slots",
+    "join, pool",
+    "attend",
+    "score",
+    "take in",
+    "backward",
+    "optimiser",
+    "other",
+)
 CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
 
 
@@ -149,11 +170,23 @@ def shares(name: str, dataset, clock, batch: int) -> list[float | None]:
 def show(title: str, head: list[str], rows: list[list]) -> None:
     """Print a table with a column of words and columns of numbers."""
     print(f"\n{title}")
-    cells = [head, *([one if isinstance(one, str) else "-" if one is None else f"{one:,.2f}" if one < 10 else f"{one:,.0f}" for one in row]
-                     for row in rows)]  # fmt: skip
+    cells = [
+        head,
+        *(
+            [
+                one if isinstance(one, str) else "-" if one is None else f"{one:,.2f}" if one < 10 else f"{one:,.0f}"
+                for one in row
+            ]
+            for row in rows
+        ),
+    ]
     widths = [max(len(row[k]) for row in cells) for k in range(len(head))]
     for row in cells:
-        print("  ".join(cell.ljust(width) if k == 0 else cell.rjust(width) for k, (cell, width) in enumerate(zip(row, widths))).rstrip())
+        print(
+            "  ".join(
+                cell.ljust(width) if k == 0 else cell.rjust(width) for k, (cell, width) in enumerate(zip(row, widths))
+            ).rstrip()
+        )
 
 
 def main(given) -> None:
@@ -163,8 +196,10 @@ def main(given) -> None:
     set_threads(given.threads)
     clock, dataset, batch = CLOCKS[given.clock], load(given.dataset, given.events), given.batch_size
     split, unit = dataset.split, "events/s"
-    print(f"{given.dataset}: {len(split.train):,} events train, {len(split.valid):,} are judged, batches of {batch}, "
-          f"{given.threads} threads, {given.clock} time")  # fmt: skip
+    print(
+        f"{given.dataset}: {len(split.train):,} events train, {len(split.valid):,} are judged, batches of {batch}, "
+        f"{given.threads} threads, {given.clock} time"
+    )
     rows = [[name, *of_an_epoch(name, dataset, clock, batch)] for name in given.methods]
     show("An epoch", ["method", f"train {unit}", f"judge {unit}", "state MiB"], rows)
     if given.lengths:
@@ -176,10 +211,19 @@ def main(given) -> None:
             for costs in zip(*(of_the_last(name, stream, given.window, clock, batch) for stream in streams)):
                 rows[-1] += [*costs, costs[-1] / costs[0]]
         lengths = [f"{length:,}" for length in given.lengths]
-        head = ["method", *(f"train at {one}" for one in lengths), "ratio", *(f"judge at {one}" for one in lengths), "ratio"]
+        head = [
+            "method",
+            *(f"train at {one}" for one in lengths),
+            "ratio",
+            *(f"judge at {one}" for one in lengths),
+            "ratio",
+        ]
         show(f"Microseconds an event, the last {given.window:,} of a stream of {given.nodes:,} nodes", head, rows)
     if given.caches:
-        rows = [[f"nat {first} {second}", *of_an_epoch("nat", dataset, clock, batch, cache=(first, second))] for first, second in CACHES]
+        rows = [
+            [f"nat {first} {second}", *of_an_epoch("nat", dataset, clock, batch, cache=(first, second))]
+            for first, second in CACHES
+        ]
         show("NAT by the slots of its tables", ["slots", f"train {unit}", f"judge {unit}", "state MiB"], rows)
     if given.profile:
         rows = [[name, *shares(name, dataset, clock, batch)] for name in given.methods if name != "edgebank"]
@@ -192,7 +236,9 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=6000, help="look at the first so many events of it")
     parser.add_argument("--methods", type=lambda text: text.split(","), default=list(METHODS))
     parser.add_argument("--batch-size", type=int, default=200)
-    parser.add_argument("--lengths", type=lambda text: [int(one) for one in text.split(",") if one], default=[10000, 80000])
+    parser.add_argument(
+        "--lengths", type=lambda text: [int(one) for one in text.split(",") if one], default=[10000, 80000]
+    )
     parser.add_argument("--nodes", type=int, default=200, help="nodes of the streams of those lengths")
     parser.add_argument("--window", type=int, default=2000)
     parser.add_argument("--no-caches", dest="caches", action="store_false", help="leave the third table out")

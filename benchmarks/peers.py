@@ -49,11 +49,19 @@ def measure(function: Callable[[], float], repeats: int, **more) -> None:
         seconds.append(time.perf_counter() - started)
     first, *seconds = seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"best": min(seconds), "median": statistics.median(seconds), "first": first, "peak_rss_mb": peak, "loss": loss}
+    figures = {
+        "best": min(seconds),
+        "median": statistics.median(seconds),
+        "first": first,
+        "peak_rss_mb": peak,
+        "loss": loss,
+    }
     print(json.dumps({**figures, **more}))
 
 
-def compare(script: str, title: str, problem: Callable[[Path], None], words: list, options, per_second: tuple[int, str]) -> None:
+def compare(
+    script: str, title: str, problem: Callable[[Path], None], words: list, options, per_second: tuple[int, str]
+) -> None:
     """Run both sides of a script on the files of ``problem`` in turn; print their figures and ratios.
 
     ``per_second`` is how many of what one timed call handles.
@@ -79,4 +87,6 @@ def compare(script: str, title: str, problem: Callable[[Path], None], words: lis
             f"{per_second[0] / best[side]:9.0f} {per_second[1]}/s  first {first:6.2f} s  peak {peak:6.0f} MB  "
             f"{runs[0]['parameters']:,} parameters"
         )
-    print(f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median {median['peer'] / median['graphkit']:.2f}")
+    print(
+        f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median {median['peer'] / median['graphkit']:.2f}"
+    )

@@ -55,17 +55,42 @@ def command():
 @click.argument("run", required=False)
 @data_options
 @click.option("--split", metavar="NAME", help="Split of the links, e.g. random-0.7/0.1/0.2.  [default: the data set's]")
-@click.option("--part", type=click.Choice(["valid", "test"]), default="test", show_default=True, help="Part that the run is judged on.")
-@click.option("--outcome", metavar="NAME@K", default="recall@10", show_default=True,
-              help="What of the run is held against the measures: "
-                   "recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr.")  # fmt: skip
+@click.option(
+    "--part",
+    type=click.Choice(["valid", "test"]),
+    default="test",
+    show_default=True,
+    help="Part that the run is judged on.",
+)
+@click.option(
+    "--outcome",
+    metavar="NAME@K",
+    default="recall@10",
+    show_default=True,
+    help="What of the run is held against the measures: "
+    "recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr.",
+)
 @click.option("--nodes", type=click.IntRange(min=1), help="Rank for this many random nodes only.  [default: all]")
 @click.option("--repeats", is_flag=True, help="Rank known links too, for graphs where links come again.")
-@click.option("--bins", type=click.IntRange(min=1), default=10, show_default=True, help="Bins of each measure, of equally many nodes.")
-@click.option("--plot", metavar="FILE", help="Also draw the outcome over the measures' bins: .png, .pdf or .svg (extra plot).")
-@click.option("-o", "output", metavar="FILE|-",
-              help=f"Table of nodes: {tables.SHOWN}; - is tsv on stdout, the summary then on stderr.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), help="Seed of the split and the estimate; of a run, which of its seeds.")
+@click.option(
+    "--bins",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Bins of each measure, of equally many nodes.",
+)
+@click.option(
+    "--plot", metavar="FILE", help="Also draw the outcome over the measures' bins: .png, .pdf or .svg (extra plot)."
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE|-",
+    help=f"Table of nodes: {tables.SHOWN}; - is tsv on stdout, the summary then on stderr.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of the split and the estimate; of a run, which of its seeds."
+)
 @machine_options
 @output_options
 def topo(**values):
@@ -101,17 +126,27 @@ def _topo(values: dict[str, Any]) -> None:
     ranking = None
     if learner is not None:
         with progress.stages() as report:
-            ranking = judge(learner, dataset, values["part"], values["nodes"], values["repeats"], values["seed"] or 0, report)
+            ranking = judge(
+                learner, dataset, values["part"], values["nodes"], values["repeats"], values["seed"] or 0, report
+            )
         if not depends_on_scores(values["outcome"], dataset.num_nodes):
             text = "%s of %d nodes is the same whatever the scores; expected a smaller number after the @"
             logging.getLogger("graphkit").warning(text, values["outcome"], dataset.num_nodes)
         columns = {**columns, **ranking}
-    found = {"method": "topo", "dataset": dataset.name, "split": dataset.split_name, "run": values["run"], "config": config.to_dict()}
+    found = {
+        "method": "topo",
+        "dataset": dataset.name,
+        "split": dataset.split_name,
+        "run": values["run"],
+        "config": config.to_dict(),
+    }
     found.update(summarize(columns, values["part"] if ranking else None, values["outcome"], values["bins"]))
     found.update(
-        seconds=time.perf_counter() - started, peak_rss_mb=round(peak_rss_mb(), 1), versions=versions(),
+        seconds=time.perf_counter() - started,
+        peak_rss_mb=round(peak_rss_mb(), 1),
+        versions=versions(),
         command=shlex.join(["graphkit", *sys.argv[1:]]),
-    )  # fmt: skip
+    )
     rows = {"id": dataset.ids(), **columns}
     if values["plot"]:
         from graphkit.methods.structure.topo_report import plot
@@ -129,9 +164,13 @@ def _check(values: dict[str, Any]) -> None:
 
     run = values["run"]
     if run is not None:
-        given_too = [f"--{key}" for key in ("dataset", "edges", "split") if values[key] is not None] + read_flags(values)
+        given_too = [f"--{key}" for key in ("dataset", "edges", "split") if values[key] is not None] + read_flags(
+            values
+        )
         if given_too:
-            raise UsageError(f"{', '.join(given_too)}: found with RUN {run}, which is analysed on its own data and split")
+            raise UsageError(
+                f"{', '.join(given_too)}: found with RUN {run}, which is analysed on its own data and split"
+            )
     else:
         for key in ("nodes", "plot"):
             if values[key] is not None:
@@ -159,7 +198,9 @@ def _load(values: dict[str, Any], device: str):
         values.pop(key, None)
     learner, dataset = load_run(values["run"]).restore(values["seed"], device=device)
     if not isinstance(learner, LinkLearner):
-        raise UsageError(f"{values['run']}: a run of a method that scores no links; expected a link method such as gcn-link")
+        raise UsageError(
+            f"{values['run']}: a run of a method that scores no links; expected a link method such as gcn-link"
+        )
     return learner, dataset
 
 
@@ -177,8 +218,14 @@ def _show(found: dict[str, Any], rows, values: dict[str, Any]) -> None:
     means = [(name, mean["nodes"], mean["mean"], mean["low"], mean["high"]) for name, mean in found["means"].items()]
     click.echo(table(means, ("measure", "nodes", "mean", "low", "high")), err=to_stderr)
     if found["correlations"]:
-        click.echo(f"\n{found['outcome']} of {values['run']}, {found['part']}: {found['ranked']:,} nodes, mean {found['outcome_mean']:.4f}",
-                   err=to_stderr)  # fmt: skip
-        body = [(name, one["nodes"], *(one[kind][end] for kind in ("pearson", "spearman") for end in ("r", "low", "high")))
-                for name, one in found["correlations"].items()]  # fmt: skip
-        click.echo(table(body, ("measure", "nodes", "pearson", "low", "high", "spearman", "low", "high")), err=to_stderr)
+        click.echo(
+            f"\n{found['outcome']} of {values['run']}, {found['part']}: {found['ranked']:,} nodes, mean {found['outcome_mean']:.4f}",
+            err=to_stderr,
+        )
+        body = [
+            (name, one["nodes"], *(one[kind][end] for kind in ("pearson", "spearman") for end in ("r", "low", "high")))
+            for name, one in found["correlations"].items()
+        ]
+        click.echo(
+            table(body, ("measure", "nodes", "pearson", "low", "high", "spearman", "low", "high")), err=to_stderr
+        )

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from graphkit.cli.options import data_options, echo_json, load_dataset, machine_options, output_options, prepare_machine, table
+from graphkit.cli.options import (
+    data_options,
+    echo_json,
+    load_dataset,
+    machine_options,
+    output_options,
+    prepare_machine,
+    table,
+)
 from graphkit.errors import DataError
 
 
@@ -51,15 +59,22 @@ def _measure(dataset, members) -> dict[str, Any]:
     graph, size = LocalGraph.of(dataset), len(members)
     cut, volume = graph.cut_and_volume(members)
     conductance, counts = graph.conductance(members), np.diff(graph.indptr)[members]
-    pattern = scipy.sparse.csr_array((np.ones(len(graph.indices), np.int8), graph.indices, graph.indptr), shape=(graph.num_nodes,) * 2)
+    pattern = scipy.sparse.csr_array(
+        (np.ones(len(graph.indices), np.int8), graph.indices, graph.indptr), shape=(graph.num_nodes,) * 2
+    )
     inner = pattern[members][:, members]
     return {
-        "nodes": size, "share": size / graph.num_nodes, "volume": volume, "cut": cut,
+        "nodes": size,
+        "share": size / graph.num_nodes,
+        "volume": volume,
+        "cut": cut,
         "conductance": conductance if np.isfinite(conductance) else None,
-        "edges": int(inner.nnz // 2), "density": inner.nnz / (size * (size - 1)) if size > 1 else None,
+        "edges": int(inner.nnz // 2),
+        "density": inner.nnz / (size * (size - 1)) if size > 1 else None,
         "parts": int(connected_components(inner, directed=False)[0]),
-        "mean_degree": float(counts.mean()), "median_degree": float(np.median(counts)),
-    }  # fmt: skip
+        "mean_degree": float(counts.mean()),
+        "median_degree": float(np.median(counts)),
+    }
 
 
 def _classes(dataset, members) -> list[dict[str, Any]]:
@@ -75,6 +90,12 @@ def _classes(dataset, members) -> list[dict[str, Any]]:
     names = dataset.class_names or [str(number) for number in range(len(inside))]
     order = np.lexsort((np.arange(len(inside)), -inside))
     return [
-        {"class": names[k], "nodes": int(inside[k]), "share": inside[k] / len(members), "recall": inside[k] / everywhere[k]}
-        for k in order.tolist() if inside[k]
-    ]  # fmt: skip
+        {
+            "class": names[k],
+            "nodes": int(inside[k]),
+            "share": inside[k] / len(members),
+            "recall": inside[k] / everywhere[k],
+        }
+        for k in order.tolist()
+        if inside[k]
+    ]

@@ -51,13 +51,29 @@ def command():
 
 @command.command("lagnn")
 @data_options
-@click.option("--split", metavar="NAME", help="Split whose training nodes judge the generator.  [default: the data set's]")
-@click.option("--preset", default="paper", show_default=True, help="Published options, as for graphkit train lagnn; or none.")
-@click.option("--config", "config_file", metavar="FILE", help="YAML file of options of lagnn; the command line wins over it.")
+@click.option(
+    "--split", metavar="NAME", help="Split whose training nodes judge the generator.  [default: the data set's]"
+)
+@click.option(
+    "--preset", default="paper", show_default=True, help="Published options, as for graphkit train lagnn; or none."
+)
+@click.option(
+    "--config", "config_file", metavar="FILE", help="YAML file of options of lagnn; the command line wins over it."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random choices.")
-@click.option("--tune", type=click.IntRange(min=1), metavar="N", help="Try N sets of the generator's options and keep the best one.")
-@click.option("--tune-runs", type=click.IntRange(min=1), default=100, show_default=True,
-              help="GCNs on generated features alone that score a set of options.")  # fmt: skip
+@click.option(
+    "--tune",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Try N sets of the generator's options and keep the best one.",
+)
+@click.option(
+    "--tune-runs",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="GCNs on generated features alone that score a set of options.",
+)
 @click.option("--out", metavar="FILE", required=True, help="File for the generator, safetensors; - is not taken.")
 @machine_options
 @output_options
@@ -117,15 +133,28 @@ def _train(config: GeneratorConfig, device: str, values: dict[str, Any]) -> None
         with progress.stages() as report:
             stage.run(values["seed"], lambda done, total, loss: report("generator", done, total, f"loss {loss:.4f}"))
     save_generator(out, stage.model, dataset=dataset.name, seed=values["seed"], options=stage.config.to_dict())
-    _show({
-        "method": "lagnn", "dataset": dataset.name, "pairs": len(stage.pairs), "held_out_pairs": len(stage.pairs.held),
-        "steps": stage.step, "select": stage.config.select, "kept_step": stage.kept_step, "score": stage.best,
-        "held_out_loss": stage.held_loss() if len(stage.pairs.held) else None,
-        "held_out_curve": [list(point) for point in stage.curve], "tuning_accuracy": score,
-        "parameters": sum(p.numel() for p in stage.model.parameters()), "config": stage.config.to_dict(),
-        "seconds": time.perf_counter() - started, "peak_rss_mb": round(peak_rss_mb(), 1), "out": str(Path(out)),
-        "command": shlex.join(["graphkit", *sys.argv[1:]]),
-    }, values["as_json"])  # fmt: skip
+    _show(
+        {
+            "method": "lagnn",
+            "dataset": dataset.name,
+            "pairs": len(stage.pairs),
+            "held_out_pairs": len(stage.pairs.held),
+            "steps": stage.step,
+            "select": stage.config.select,
+            "kept_step": stage.kept_step,
+            "score": stage.best,
+            "held_out_loss": stage.held_loss() if len(stage.pairs.held) else None,
+            "held_out_curve": [list(point) for point in stage.curve],
+            "tuning_accuracy": score,
+            "parameters": sum(p.numel() for p in stage.model.parameters()),
+            "config": stage.config.to_dict(),
+            "seconds": time.perf_counter() - started,
+            "peak_rss_mb": round(peak_rss_mb(), 1),
+            "out": str(Path(out)),
+            "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        },
+        values["as_json"],
+    )
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

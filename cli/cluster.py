@@ -22,7 +22,16 @@ from graphkit.cli.cluster_options import (
     write_ids,
 )
 from graphkit.cli.cluster_sets import classes, improve, ncp
-from graphkit.cli.options import compose, data_options, echo_json, machine_options, mean_std, output_options, prepare_machine, table
+from graphkit.cli.options import (
+    compose,
+    data_options,
+    echo_json,
+    machine_options,
+    mean_std,
+    output_options,
+    prepare_machine,
+    table,
+)
 from graphkit.errors import UsageError
 
 SHOWN = ("f1", "precision", "recall", "conductance", "nodes", "touched", "ms")
@@ -48,11 +57,22 @@ def command():
 @_shared
 @cluster_options
 @click.option("--each", is_flag=True, help="A cluster around each seed: a JSON object a line.")
-@click.option("--all-seeds", type=click.IntRange(min=1), metavar="N", help="N random nodes of the target, a cluster each: averages.")
+@click.option(
+    "--all-seeds",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N random nodes of the target, a cluster each: averages.",
+)
 @method_options
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seeds, samples and labels.")
-@click.option("-o", "output", metavar="FILE",
-              help=f"Ids to .txt, ids and values to a table: {tables.SHOWN}.  [default: ids on stdout]")  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seeds, samples and labels."
+)
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE",
+    help=f"Ids to .txt, ids and values to a table: {tables.SHOWN}.  [default: ids on stdout]",
+)
 @machine_options
 @output_options
 def local(**values):
@@ -80,7 +100,11 @@ def local(**values):
         import json
 
         for row, cluster in found:
-            click.echo(json.dumps({**row, "members": question.ids_of(cluster.nodes).tolist(), "values": cluster.values.tolist()}))
+            click.echo(
+                json.dumps(
+                    {**row, "members": question.ids_of(cluster.nodes).tolist(), "values": cluster.values.tolist()}
+                )
+            )
         question.log.info("%d clusters, %.1f s", len(found), time.perf_counter() - started)
         return
     row, cluster = found[0]
@@ -90,7 +114,11 @@ def local(**values):
     if values["as_json"]:
         echo_json({**row, "members": members.tolist(), "values": cluster.values.tolist()})
         return
-    shown = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items() if key != "seeds")
+    shown = (
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in row.items()
+        if key != "seeds"
+    )
     question.log.info("%s: %s", question.method, ", ".join(shown))
     if not values["output"]:
         click.echo("".join(f"{member}\n" for member in members.tolist()), nl=False)
@@ -129,7 +157,9 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
                 graph = graph.labelled(labels, question.config.epsilon)
                 wrong = seeds[labels[seeds] == 0]
                 if len(wrong):
-                    question.log.warning("seed %s: its own noisy label is 0; the cluster may be another", question.ids_of(wrong[:1])[0])
+                    question.log.warning(
+                        "seed %s: its own noisy label is 0; the cluster may be another", question.ids_of(wrong[:1])[0]
+                    )
             cluster = method.cluster(graph, seeds, volume=question.volume)
             if cluster.status == "stopped":
                 text = "seed %s: stopped after %d passes, where a node keeps %.3g more than its sink takes, --tol %g; --passes 0 goes on"
@@ -152,7 +182,9 @@ def _averages(question: Question, values: dict[str, Any]) -> None:
     if question.truth is None:
         raise UsageError("--all-seeds needs --target or --target-file, whose nodes are the seeds")
     drawn = trials.draw([question.truth], values["all_seeds"], np.random.default_rng(question.seed))
-    rows = _trials(question, drawn, {question.method: registry.method(question.method)(question.config)})[question.method]
+    rows = _trials(question, drawn, {question.method: registry.method(question.method)(question.config)})[
+        question.method
+    ]
     if values["as_json"]:
         seeds = question.ids_of([trial.seed for trial in drawn]).tolist()
         result = {"method": question.method, "dataset": question.dataset.name, "target": question.target}
@@ -169,18 +201,30 @@ def _trials(question: Question, drawn, methods) -> dict[str, list]:
     label = labeller(question, always=True)
     with progress.stages() as report:
         return trials.run(
-            question.graph, drawn, methods, label and (lambda trial: label(trial.seed, trial.number, trial.truth)),
+            question.graph,
+            drawn,
+            methods,
+            label and (lambda trial: label(trial.seed, trial.number, trial.truth)),
             lambda done, total: report("seeds", done, total),
-        )  # fmt: skip
+        )
 
 
 @command.command("evaluate")
 @_shared
-@click.option("--methods", metavar="WORD,..", default="flow,weighted-flow,ppr-push,weighted-ppr-push,labels", show_default=True,
-              help="Methods, and labels: the noisy labels themselves.")  # fmt: skip
-@click.option("--trials", type=click.IntRange(min=1), default=5, show_default=True, help="Random seed nodes of each true cluster.")
+@click.option(
+    "--methods",
+    metavar="WORD,..",
+    default="flow,weighted-flow,ppr-push,weighted-ppr-push,labels",
+    show_default=True,
+    help="Methods, and labels: the noisy labels themselves.",
+)
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=5, show_default=True, help="Random seed nodes of each true cluster."
+)
 @method_options
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the seed nodes, samples and labels.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the seed nodes, samples and labels."
+)
 @machine_options
 @output_options
 def evaluate(**values):
@@ -209,8 +253,15 @@ def evaluate(**values):
     rows = _trials(question, drawn, methods)
     means = {word: trials.average(found) for word, found in rows.items()}
     if values["as_json"]:
-        echo_json({"dataset": question.dataset.name, "clusters": [name for name, _ in truths], "trials": len(drawn),
-                   "labels": question.source, "methods": means})  # fmt: skip
+        echo_json(
+            {
+                "dataset": question.dataset.name,
+                "clusters": [name for name, _ in truths],
+                "trials": len(drawn),
+                "labels": question.source,
+                "methods": means,
+            }
+        )
         return
     click.echo(table([(word, *(mean[key] for key in SHOWN)) for word, mean in means.items()], ("method", *SHOWN)))
 
@@ -223,7 +274,9 @@ def _words(text: str) -> list[str]:
     words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for word in words:
         if word not in known:
-            raise UsageError(f"--methods {text}: unknown method {word!r}{did_you_mean(word, known) or f'; expected {chr(44).join(known)}'}")
+            raise UsageError(
+                f"--methods {text}: unknown method {word!r}{did_you_mean(word, known) or f'; expected {chr(44).join(known)}'}"
+            )
     if not words:
         raise UsageError(f"--methods: found none, expected some of {', '.join(known)}")
     return words
@@ -235,12 +288,31 @@ def _method(word: str, given: dict[str, Any]):
 
 @command.command("noise")
 @click.argument("model", metavar="[MODEL]", default="target-cluster:n=2000,k=200,p=0.05,q=0.01")
-@click.option("--accuracies", metavar="A,..", default="0.5,0.6,0.7,0.8,0.9,1.0", show_default=True,
-              help="Shares of right labels, inside and outside of the cluster.")  # fmt: skip
+@click.option(
+    "--accuracies",
+    metavar="A,..",
+    default="0.5,0.6,0.7,0.8,0.9,1.0",
+    show_default=True,
+    help="Shares of right labels, inside and outside of the cluster.",
+)
 @click.option("--grid", is_flag=True, help="Every pair of them, not only equal ones.")
-@click.option("--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Random seed nodes of the cluster.")
-@click.option("--epsilon", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Weight of an edge between unlike labels.")
-@click.option("--mass", type=click.FloatRange(min=0, min_open=True), default=2.0, show_default=True, help="Source mass, in cluster sizes.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Random seed nodes of the cluster."
+)
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Weight of an edge between unlike labels.",
+)
+@click.option(
+    "--mass",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Source mass, in cluster sizes.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the seed nodes and labels.")
 @machine_options
 @output_options
@@ -262,12 +334,22 @@ def noise(**values):
     shares = accuracies(values["accuracies"])
     pairs = [(a, b) for a in shares for b in shares] if values["grid"] else [(a, a) for a in shares]
     with progress.stages() as report:
-        rows = sweep(values["model"], pairs, values["trials"], values["epsilon"], values["mass"], values["seed"],
-                     lambda done, total: report("accuracies", done, total))  # fmt: skip
+        rows = sweep(
+            values["model"],
+            pairs,
+            values["trials"],
+            values["epsilon"],
+            values["mass"],
+            values["seed"],
+            lambda done, total: report("accuracies", done, total),
+        )
     if values["as_json"]:
         echo_json({"model": values["model"], "trials": values["trials"], "rows": rows})
     else:
-        cells = [tuple("yes" if value is True else "no" if value is False else value for value in row.values()) for row in rows]
+        cells = [
+            tuple("yes" if value is True else "no" if value is False else value for value in row.values())
+            for row in rows
+        ]
         click.echo(table(cells, tuple(rows[0])))
 
 

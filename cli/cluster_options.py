@@ -30,14 +30,25 @@ target_options = compose(
 
 label_options = compose(
     click.option("--noisy", metavar="FILE|-", help="Noisy labels: the ids labelled 1; all others are 0."),
-    click.option("--positives", metavar="FILE", help="Noisy labels by logistic regression on the features of these ids, and"),
+    click.option(
+        "--positives", metavar="FILE", help="Noisy labels by logistic regression on the features of these ids, and"
+    ),
     click.option("--negatives", metavar="FILE", help="of these, which are known to be outside."),
-    click.option("--samples", type=click.IntRange(min=1), metavar="N", help="The same with N random nodes in- and N outside the target."),
-    click.option("--accuracy", metavar="A1,A0", help="Random labels, right for these shares in- and outside the target."),
+    click.option(
+        "--samples",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="The same with N random nodes in- and N outside the target.",
+    ),
+    click.option(
+        "--accuracy", metavar="A1,A0", help="Random labels, right for these shares in- and outside the target."
+    ),
 )
 
 cluster_options = compose(
-    click.option("--method", default="flow", show_default=True, metavar="WORD", help="See: graphkit methods --kind clusterer."),
+    click.option(
+        "--method", default="flow", show_default=True, metavar="WORD", help="See: graphkit methods --kind clusterer."
+    ),
     click.option("--seeds", metavar="ID,..", help="Nodes of the cluster, by id."),
     click.option("--seed-file", metavar="FILE|-", help="The same, one id a line; - reads stdin."),
 )
@@ -99,22 +110,37 @@ class Question:
         """What a cluster is like, as printed; ms: of the diffusion, the cut and its measures, labels given and kernels loaded."""
         from graphkit.methods.local.trials import agreement
 
-        row = {"seeds": self.ids_of(seeds).tolist(), "nodes": len(cluster.nodes), "volume": cluster.volume, "cut": cluster.cut,
-               "conductance": cluster.conductance if cluster.conductance < float("inf") else None}  # fmt: skip
+        row = {
+            "seeds": self.ids_of(seeds).tolist(),
+            "nodes": len(cluster.nodes),
+            "volume": cluster.volume,
+            "cut": cluster.cut,
+            "conductance": cluster.conductance if cluster.conductance < float("inf") else None,
+        }
         if self.config.weighted:
-            row["labelled_conductance"] = cluster.labelled_conductance if cluster.labelled_conductance < float("inf") else None
+            row["labelled_conductance"] = (
+                cluster.labelled_conductance if cluster.labelled_conductance < float("inf") else None
+            )
         if self.truth is not None:
             row.update(agreement(cluster.nodes, self.truth))
         if cluster.status == "stopped":
             row["residual"] = cluster.residual
-        return {**row, "touched": cluster.touched, "pushes": cluster.pushes, "status": cluster.status, "ms": round(ms, 3)}
+        return {
+            **row,
+            "touched": cluster.touched,
+            "pushes": cluster.pushes,
+            "status": cluster.status,
+            "ms": round(ms, 3),
+        }
 
 
 def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
     """(word, Config, the options that were given) of a command; raises :class:`UsageError` for an unknown word."""
     word, known = values.pop("method"), registry.names("clusterer")
     if word not in known:
-        raise UsageError(f"--method: unknown clusterer {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}")
+        raise UsageError(
+            f"--method: unknown clusterer {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}"
+        )
     own = given(registry.method(word).Config, values)
     config = registry.resolve_config(word, overrides=own)
     registry.method(word)(config)  # refuses options that do not go together
@@ -191,7 +217,9 @@ def _check(values: dict[str, Any], config, needs_seeds: bool) -> None:
         if values[key] is not None and not (values["target"] or values["target_file"]):
             raise UsageError(f"--{key} needs --target or --target-file, which it draws from")
     if config.weighted and not sources:
-        raise UsageError(f"weighted methods need noisy labels: expected one of {', '.join(f'--{key}' for key in SOURCES)}")
+        raise UsageError(
+            f"weighted methods need noisy labels: expected one of {', '.join(f'--{key}' for key in SOURCES)}"
+        )
     if sources and not config.weighted:
         raise UsageError(f"--{sources[0]}: found with a method that reads no labels, expected a weighted-... method")
 
@@ -218,13 +246,19 @@ def _seeds(values: dict[str, Any], dataset):
 
 def _source(values: dict[str, Any], dataset, truth, read_ids) -> tuple[str, Any] | None:
     if values["noisy"] is not None:
-        return "noisy", _mask(read_ids(values["noisy"], dataset, "--noisy", values["id_column"]), dataset.num_nodes).astype("int8")
+        return "noisy", _mask(
+            read_ids(values["noisy"], dataset, "--noisy", values["id_column"]), dataset.num_nodes
+        ).astype("int8")
     if values["positives"] is not None:
-        known = tuple(read_ids(values[key], dataset, f"--{key}", values["id_column"]) for key in ("positives", "negatives"))
+        known = tuple(
+            read_ids(values[key], dataset, f"--{key}", values["id_column"]) for key in ("positives", "negatives")
+        )
         both = set(known[0].tolist()) & set(known[1].tolist())
         if both or not len(known[0]) or not len(known[1]):
             what = f"id {dataset.ids()[min(both)]} in both" if both else "an empty file"
-            raise DataError(f"--positives and --negatives: found {what}, expected nodes that are either inside or outside")
+            raise DataError(
+                f"--positives and --negatives: found {what}, expected nodes that are either inside or outside"
+            )
         return "positives", known
     if values["samples"] is not None:
         return "samples", values["samples"]

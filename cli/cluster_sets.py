@@ -19,12 +19,21 @@ SCALES = 8
 @data_argument
 @data_options
 @click.option("--nodes", metavar="FILE|-", required=True, help="The set, as ids, one a line; - reads stdin.")
-@click.option("--method", type=click.Choice(["mqi", "flow-improve", "simple-local"]), default="mqi", show_default=True,
-              help="Least conductance inside of the set; least quotient around it; the same, and near it.")  # fmt: skip
-@click.option("--delta", type=click.FloatRange(min=0), default=0.1, show_default=True,
-              help="simple-local: what a volume outside of the set costs on top of its share.")  # fmt: skip
-@click.option("-o", "output", metavar="FILE",
-              help=f"Ids to .txt or a table: {tables.SHOWN}.  [default: ids on stdout]")  # fmt: skip
+@click.option(
+    "--method",
+    type=click.Choice(["mqi", "flow-improve", "simple-local"]),
+    default="mqi",
+    show_default=True,
+    help="Least conductance inside of the set; least quotient around it; the same, and near it.",
+)
+@click.option(
+    "--delta",
+    type=click.FloatRange(min=0),
+    default=0.1,
+    show_default=True,
+    help="simple-local: what a volume outside of the set costs on top of its share.",
+)
+@click.option("-o", "output", metavar="FILE", help=f"Ids to .txt or a table: {tables.SHOWN}.  [default: ids on stdout]")
 @machine_options
 @output_options
 def improve(**values):
@@ -58,7 +67,9 @@ def improve(**values):
         echo_json({**about, "touched": found.touched, "members": ids.tolist()})
         return
     changes = ", ".join(f"{key} {before[key]:.4g} -> {after[key]:.4g}" for key in before)
-    logging.getLogger("graphkit").info("%s: %s, %d cuts, %d nodes touched", values["method"], changes, found.cuts, found.touched)
+    logging.getLogger("graphkit").info(
+        "%s: %s, %d cuts, %d nodes touched", values["method"], changes, found.cuts, found.touched
+    )
     if not values["output"]:
         click.echo("".join(f"{member}\n" for member in ids.tolist()), nl=False)
 
@@ -73,12 +84,19 @@ def _measure(graph, nodes) -> dict[str, float]:
 @data_options
 @click.option("--method", default="ppr-push", show_default=True, metavar="WORD", help="A method that reads no labels.")
 @click.option("--seed-count", type=click.IntRange(min=1), default=200, show_default=True, help="Random seed nodes.")
-@click.option("--scales", type=click.IntRange(min=1), default=SCALES, show_default=True, help="Volumes, in equal ratios, for each seed.")
+@click.option(
+    "--scales",
+    type=click.IntRange(min=1),
+    default=SCALES,
+    show_default=True,
+    help="Volumes, in equal ratios, for each seed.",
+)
 @click.option("--plot", metavar="FILE", help="Draw conductance over size: .png, .pdf or .svg (extra plot).")
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seed nodes.")
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
-              help=f"Table: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
+@click.option(
+    "-o", "output", metavar="FILE|-", default="-", show_default=True, help=f"Table: {tables.SHOWN}; - is tsv on stdout."
+)
 @machine_options
 @output_options
 def ncp(**values):
@@ -95,7 +113,9 @@ def ncp(**values):
 
     word, config, _ = pick_method(values)
     if config.weighted or config.diffusion == "heat" or config.volume is not None:
-        raise UsageError(f"--method {word}: expected one of flow, pnorm-flow, ppr-push, without --volume, which --scales sets")
+        raise UsageError(
+            f"--method {word}: expected one of flow, pnorm-flow, ppr-push, without --volume, which --scales sets"
+        )
     tables.format_of(values["output"])
     if values["output"] == "-" and values["as_json"]:
         raise UsageError("--json and -o -: both write to stdout; name a file with -o")
@@ -106,8 +126,13 @@ def ncp(**values):
     dataset, graph = read_graph(values)
     seeds = profiles.draw_seeds(graph, values["seed_count"], np.random.default_rng(values["seed"]))
     with progress.stages() as report:
-        found = profiles.profile(graph, config, seeds, profiles.volumes(graph, values["scales"]),
-                                 lambda done, total: report("seeds", done, total))  # fmt: skip
+        found = profiles.profile(
+            graph,
+            config,
+            seeds,
+            profiles.volumes(graph, values["scales"]),
+            lambda done, total: report("seeds", done, total),
+        )
     found["seed"] = dataset.ids()[found["seed"]]
     if values["plot"]:
         from graphkit.plots import plot_profile
@@ -131,11 +156,14 @@ def ncp(**values):
 @data_options
 @click.option("--method", default="ppr-push", show_default=True, metavar="WORD", help="A method that reads no labels.")
 @click.option("--seed-file", metavar="FILE|-", help="Known nodes: id and class, one a line; - reads stdin.")
-@click.option("--per-class", type=click.IntRange(min=1), metavar="N", help="N random labelled nodes of each class are known.")
+@click.option(
+    "--per-class", type=click.IntRange(min=1), metavar="N", help="N random labelled nodes of each class are known."
+)
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random nodes.")
-@click.option("-o", "output", metavar="FILE|-",
-              help=f"Table of id, class and score: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
+@click.option(
+    "-o", "output", metavar="FILE|-", help=f"Table of id, class and score: {tables.SHOWN}; - is tsv on stdout."
+)
 @machine_options
 @output_options
 def classes(**values):
@@ -217,5 +245,3 @@ def _agreement(dataset, seeds, found, np) -> dict[str, float]:
     judged = truth != ""
     judged[np.concatenate(list(seeds.values()))] = False
     return {"judged": int(judged.sum()), "accuracy": float((found == truth)[judged].mean())} if judged.any() else {}
-
-

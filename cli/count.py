@@ -28,13 +28,20 @@ from graphkit.sparse_files import FORMATS
 _shared = compose(
     click.argument("data", metavar="[DATASET]", required=False),
     data_options,
-    click.option("--max-memory", type=click.FloatRange(min=0, min_open=True), default=8.0, show_default=True, metavar="GB",
-                 help="Refuse a result, in memory or in a file, or a list of triangles that takes more."),
+    click.option(
+        "--max-memory",
+        type=click.FloatRange(min=0, min_open=True),
+        default=8.0,
+        show_default=True,
+        metavar="GB",
+        help="Refuse a result, in memory or in a file, or a list of triangles that takes more.",
+    ),
     machine_options,
     output_options,
-)  # fmt: skip
-_table_output = click.option("-o", "output", metavar="FILE|-", required=True,
-                             help=f"Table: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
+)
+_table_output = click.option(
+    "-o", "output", metavar="FILE|-", required=True, help=f"Table: {tables.SHOWN}; - is tsv on stdout."
+)
 
 
 @click.group()
@@ -79,11 +86,21 @@ def edge_orbits(**values):
 
 @command.command("orbit-adjacency")
 @_shared
-@click.option("--orbits", "names", metavar="all|Gi|H:A-B,..", default="all", show_default=True,
-              help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes; G0 to G8: "
-              "those of a graphlet.")  # fmt: skip
-@click.option("--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices.")
-@click.option("-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json.")
+@click.option(
+    "--orbits",
+    "names",
+    metavar="all|Gi|H:A-B,..",
+    default="all",
+    show_default=True,
+    help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes; G0 to G8: "
+    "those of a graphlet.",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices."
+)
+@click.option(
+    "-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json."
+)
 def orbit_adjacency(**values):
     """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a file.
 

@@ -41,7 +41,9 @@ class DataGroup(click.Group):
     def resolve_command(self, ctx, args):
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
-            raise UsageError(f"unknown command {args[0]!r}{did_you_mean(args[0], known) or '; see: graphkit data --help'}")
+            raise UsageError(
+                f"unknown command {args[0]!r}{did_you_mean(args[0], known) or '; see: graphkit data --help'}"
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):
@@ -131,7 +133,9 @@ def info(name: str, as_json: bool, **values):
         elif key == "degree":
             rows.append((key, ", ".join(f"{word} {number:g}" for word, number in value.items())))
         elif key == "events":
-            rows.append((key, f"{value['count']:,} of {value['pairs']:,} pairs, from time {value['first']} to {value['last']}"))
+            rows.append(
+                (key, f"{value['count']:,} of {value['pairs']:,} pairs, from time {value['first']} to {value['last']}")
+            )
         elif value not in (None, ""):
             rows.append((key, {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value))
     width = max(len(key) for key, _ in rows)
@@ -184,15 +188,29 @@ def fetch(name: str, force: bool, as_json: bool):
 
 @command.command()
 @click.argument("name")
-@click.option("--task", type=click.Choice(["node", "link", "graph", "events", *LABEL_KINDS]),
-              help="Task, or for nodes what their labels are.  [default: the data set's first]")
+@click.option(
+    "--task",
+    type=click.Choice(["node", "link", "graph", "events", *LABEL_KINDS]),
+    help="Task, or for nodes what their labels are.  [default: the data set's first]",
+)
 @click.option("--split", "split_name", metavar="NAME", help="Name of the split.  [default: the data set's own]")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a drawn split.")
-@click.option("--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg).")
+@click.option(
+    "--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg)."
+)
 @click.option("-o", "--output", metavar="FILE|-", default="-", help=f"Table: {tables.SHOWN}.  [default: tsv on stdout]")
 @read_options
 @output_options
-def split(name: str, task: str | None, split_name: str | None, seed: int, negatives: bool, output: str, as_json: bool, **values):
+def split(
+    name: str,
+    task: str | None,
+    split_name: str | None,
+    seed: int,
+    negatives: bool,
+    output: str,
+    as_json: bool,
+    **values,
+):
     """Write a split: id and part for nodes and graphs, src, dst and part for links, also number and time for events.
 
     \b
@@ -211,8 +229,16 @@ def split(name: str, task: str | None, split_name: str | None, seed: int, negati
     dataset = datasets.load(name, task=task, split=split_name, seed=seed, read=reading(name, values))
     header, rows = _split_rows(dataset, task, negatives)
     if as_json:
-        echo_json({"name": name, "task": task, "split": dataset.split_name, "seed": seed, "columns": header,
-                   "rows": [list(row) for row in rows]})  # fmt: skip
+        echo_json(
+            {
+                "name": name,
+                "task": task,
+                "split": dataset.split_name,
+                "seed": seed,
+                "columns": header,
+                "rows": [list(row) for row in rows],
+            }
+        )
         return
     tables.write(output, tables.of_rows(header, rows))
 
@@ -250,14 +276,27 @@ def _event_rows(dataset: Any, parts: list, negatives: bool) -> tuple[list[str], 
     events, ids, rows = dataset.events, dataset.ids().tolist(), []
     split = dataset.split
     if split.hides:  # known before the test, but neither trained on nor judged
-        parts = [*parts[:2], ("hidden", np.setdiff1d(np.arange(split.before), np.concatenate([split.train, split.valid]))), parts[2]]
+        parts = [
+            *parts[:2],
+            ("hidden", np.setdiff1d(np.arange(split.before), np.concatenate([split.train, split.valid]))),
+            parts[2],
+        ]
     for part, members in parts:
         times, sources = events.times_of(members), events.src[members]
-        rows += [(k, ids[u], ids[v], time, part) for k, u, v, time in zip(members.tolist(), sources, events.dst[members], times)]
+        rows += [
+            (k, ids[u], ids[v], time, part)
+            for k, u, v, time in zip(members.tolist(), sources, events.dst[members], times)
+        ]
         if negatives and part in ("valid", "test"):
             given, others = split.negatives(part)
             given = given.reshape(len(members), -1)
-            others = np.broadcast_to(sources[:, None] if others is None else others.reshape(len(members), -1), given.shape)
-            rows += [(k, ids[u], ids[v], time, f"{part}_neg") for k, time, *several in zip(members.tolist(), times, others, given)
-                     for u, v in zip(*several) if v >= 0]  # fmt: skip
+            others = np.broadcast_to(
+                sources[:, None] if others is None else others.reshape(len(members), -1), given.shape
+            )
+            rows += [
+                (k, ids[u], ids[v], time, f"{part}_neg")
+                for k, time, *several in zip(members.tolist(), times, others, given)
+                for u, v in zip(*several)
+                if v >= 0
+            ]
     return ["event", "src", "dst", "time", "part"], rows

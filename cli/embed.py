@@ -37,7 +37,9 @@ class EmbedCommand(click.Command):
         if (name := _peek(args)) is not None:
             known = registry.names("embedder")
             if name not in known:
-                raise UsageError(f"unknown embedder {name!r}{did_you_mean(name, known) or '; expected ' + ', '.join(known)}")
+                raise UsageError(
+                    f"unknown embedder {name!r}{did_you_mean(name, known) or '; expected ' + ', '.join(known)}"
+                )
             ctx.meta[KEY] = name
         return super().parse_args(ctx, args)
 
@@ -77,11 +79,15 @@ def _peek(args: list[str]) -> str | None:
 @click.command(cls=EmbedCommand)
 @click.option("--method", metavar="NAME", required=True, help="Embedding method.")
 @data_options
-@click.option("-o", "output", metavar="FILE|-", help="Vectors: .npy .npz .parquet .tsv .txt (word2vec); - is tsv.  [default: -]")
+@click.option(
+    "-o", "output", metavar="FILE|-", help="Vectors: .npy .npz .parquet .tsv .txt (word2vec); - is tsv.  [default: -]"
+)
 @click.option("--preset", default="paper", show_default=True, help="Published options for the data set; or none.")
 @click.option("--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random choices.")
-@click.option("--out", metavar="DIR", help="Run folder: config.yaml, result.json, and embedding.npy unless -o names a file.")
+@click.option(
+    "--out", metavar="DIR", help="Run folder: config.yaml, result.json, and embedding.npy unless -o names a file."
+)
 @machine_options
 @output_options
 def command(**values):
@@ -143,11 +149,21 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
     from graphkit.machine import peak_rss_mb, versions
 
     result = {
-        "method": name, "dataset": dataset.name, "seeds": [seed], "nodes": vectors.shape[0], "dim": vectors.shape[1],
-        "edges": dataset.graph.num_edges(), "seconds": seconds, "peak_rss_mb": round(peak_rss_mb(), 1), "parameters": 0,
-        "threads": torch.get_num_threads(), "config": method.config.to_dict(), "reading": reading.lines(), "versions": versions(),
+        "method": name,
+        "dataset": dataset.name,
+        "seeds": [seed],
+        "nodes": vectors.shape[0],
+        "dim": vectors.shape[1],
+        "edges": dataset.graph.num_edges(),
+        "seconds": seconds,
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "parameters": 0,
+        "threads": torch.get_num_threads(),
+        "config": method.config.to_dict(),
+        "reading": reading.lines(),
+        "versions": versions(),
         "command": shlex.join(["graphkit", *sys.argv[1:]]),
-    }  # fmt: skip
+    }
     if getattr(method, "tuned", None):
         result["tuned"] = method.tuned
     return result
@@ -168,5 +184,8 @@ def _report(result: dict[str, Any], values: dict[str, Any], dataset) -> None:
         echo_json(result)
     elif not click.get_current_context().find_root().obj.get("quiet"):
         shape = f"{result['nodes']:,} nodes, {result['dim']} dimensions"
-        click.echo(f"{result['method']} on {result['dataset']}: {shape}, {result['seconds']:.2f} s, "
-                   f"peak {result['peak_rss_mb']:.0f} MB", err=True)  # fmt: skip
+        click.echo(
+            f"{result['method']} on {result['dataset']}: {shape}, {result['seconds']:.2f} s, "
+            f"peak {result['peak_rss_mb']:.0f} MB",
+            err=True,
+        )

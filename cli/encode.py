@@ -14,13 +14,26 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
 
 
 @click.command()
-@click.option("--pe", "pe", metavar="NAME[:K],...", required=True,
-              help="Encodings with columns: lappe, lappe-sym, lappe-mean, "
-                   "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.")  # fmt: skip
+@click.option(
+    "--pe",
+    "pe",
+    metavar="NAME[:K],...",
+    required=True,
+    help="Encodings with columns: lappe, lappe-sym, lappe-mean, "
+    "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.",
+)
 @data_options
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
-              help=f"Result: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
-@click.option("--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: OMP_NUM_THREADS, or all cores]")
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE|-",
+    default="-",
+    show_default=True,
+    help=f"Result: {tables.SHOWN}; - is tsv on stdout.",
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: OMP_NUM_THREADS, or all cores]"
+)
 @output_options
 def command(**values):
     """Compute encodings of the nodes of a graph, or of all graphs of a data set; nothing is learned.
@@ -58,11 +71,17 @@ def _encode(values: dict[str, Any]) -> None:
     seconds = time.perf_counter() - started
     tables.write(output, found)
     about = {
-        "dataset": dataset.name, "pe": ",".join(f"{encoding.name}:{encoding.k}" for encoding in encodings),
-        "file": output, "arrays": {name: list(array.shape) for name, array in found.items()},
-        "graphs": int(found["graph"].max()) + 1 if len(found.get("graph", ())) else 1, "nodes": len(found["id"]), "seconds": seconds,
-        "peak_rss_mb": round(peak_rss_mb(), 1), "versions": versions(), "command": shlex.join(["graphkit", *sys.argv[1:]]),
-    }  # fmt: skip
+        "dataset": dataset.name,
+        "pe": ",".join(f"{encoding.name}:{encoding.k}" for encoding in encodings),
+        "file": output,
+        "arrays": {name: list(array.shape) for name, array in found.items()},
+        "graphs": int(found["graph"].max()) + 1 if len(found.get("graph", ())) else 1,
+        "nodes": len(found["id"]),
+        "seconds": seconds,
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "versions": versions(),
+        "command": shlex.join(["graphkit", *sys.argv[1:]]),
+    }
     if values["as_json"]:
         echo_json(about)
     elif not click.get_current_context().find_root().obj.get("quiet"):

@@ -28,10 +28,15 @@ from graphkit.errors import DataError, UsageError
 OPERATORS = ["hadamard", "average", "l1", "l2", "dot", "all"]
 
 hide_option = click.option(
-    "--hide", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.5, show_default=True,
+    "--hide",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.5,
+    show_default=True,
     help="Share of the edges that is hidden.",
-)  # fmt: skip
-seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is drawn.")
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of what is drawn."
+)
 
 
 @click.group()
@@ -51,15 +56,27 @@ def command():
 @data_options
 @label_kind_option
 @click.option("--protocol", type=click.Choice(["node", "link", "clustering"]), default="node", show_default=True)
-@click.option("--train-ratio", default="0.1,0.5,0.9", show_default=True, metavar="R,R,..", help="node: shares that train.")
-@click.option("--folds", type=click.IntRange(min=2), help="node: cross-validation in this many folds, in place of --train-ratio.")
-@click.option("--shuffles", type=click.IntRange(min=1), default=10, show_default=True, help="node, clustering: repetitions.")
-@click.option("--C", "C", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Inverse L2 strength.")
-@click.option("--operator", type=click.Choice(OPERATORS), default="hadamard", show_default=True, help="link: feature of a pair.")
+@click.option(
+    "--train-ratio", default="0.1,0.5,0.9", show_default=True, metavar="R,R,..", help="node: shares that train."
+)
+@click.option(
+    "--folds", type=click.IntRange(min=2), help="node: cross-validation in this many folds, in place of --train-ratio."
+)
+@click.option(
+    "--shuffles", type=click.IntRange(min=1), default=10, show_default=True, help="node, clustering: repetitions."
+)
+@click.option(
+    "--C", "C", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Inverse L2 strength."
+)
+@click.option(
+    "--operator", type=click.Choice(OPERATORS), default="hadamard", show_default=True, help="link: feature of a pair."
+)
 @hide_option
 @click.option("--split", metavar="NAME", help="link: the data set's split of this name, in place of hidden edges.")
 @seed_option
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: OMP_NUM_THREADS, or all cores]")
+@click.option(
+    "--threads", type=click.IntRange(min=1), help="Threads of the solver.  [default: OMP_NUM_THREADS, or all cores]"
+)
 @table_option
 @output_options
 def embedding(files, output, as_json, threads, **values):
@@ -90,8 +107,11 @@ def embedding(files, output, as_json, threads, **values):
     settings, found, dataset = {"node": _node, "link": _link, "clustering": _clustering}[kind](list(files), values)
     chosen = found.pop("chosen", None)
     metrics = {name: summary(value if isinstance(value, list) else [value]) for name, value in found.items()}
-    write_rows(output, [(name, value["mean"], value["std"], len(value["values"])) for name, value in metrics.items()],
-               ("metric", "mean", "std", "repetitions"))  # fmt: skip
+    write_rows(
+        output,
+        [(name, value["mean"], value["std"], len(value["values"])) for name, value in metrics.items()],
+        ("metric", "mean", "std", "repetitions"),
+    )
     if as_json:
         rules = EMBEDDING["folds" if values["folds"] and kind == "node" else kind]
         rules = {"protocol": rules.id, "rules": rules.says}
@@ -108,7 +128,9 @@ def _node(files: list[str], values: dict[str, Any]):
     ratios, folds = _ratios(values["train_ratio"]), values["folds"] or 0
     settings = {key: values[key] for key in ("shuffles", "C", "seed")}
     if len(files) > 1 and not folds and len(ratios) > 1:
-        raise UsageError(f"--train-ratio {values['train_ratio']}: found {len(ratios)} shares, expected one, or --folds, with several files")
+        raise UsageError(
+            f"--train-ratio {values['train_ratio']}: found {len(ratios)} shares, expected one, or --folds, with several files"
+        )
     dataset = _with_labels(values)
     vectors, labels = {file: _vectors(file, dataset) for file in files}, dataset.labels.numpy()
     asked = {"folds": folds} if folds else {"train_ratio": ratios}
@@ -145,10 +167,16 @@ def _link(files: list[str], values: dict[str, Any]):
 
     settings = {key: values[key] for key in ("operator", "seed", "C")}
     given = values["split"] is not None or values["splits"] is not None
-    dataset = _one_graph(load_dataset(values, task="link" if given else None, split=values["split"], seed=values["seed"]))
+    dataset = _one_graph(
+        load_dataset(values, task="link" if given else None, split=values["split"], seed=values["seed"])
+    )
     if not given:
         dataset = hide_edges(dataset, values["hide"], values["seed"])
-    return {"split": dataset.split_name, **settings}, link_prediction(_vectors(files[0], dataset), dataset.split, **settings), dataset
+    return (
+        {"split": dataset.split_name, **settings},
+        link_prediction(_vectors(files[0], dataset), dataset.split, **settings),
+        dataset,
+    )
 
 
 def _vectors(file: str, dataset):
@@ -169,7 +197,9 @@ def _vectors(file: str, dataset):
 
 def _one_graph(dataset):
     if dataset.graph is None:
-        raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph with node vectors")
+        raise UsageError(
+            f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph with node vectors"
+        )
     return dataset
 
 
@@ -188,7 +218,9 @@ def _ratios(text: str) -> list[float]:
 @data_options
 @hide_option
 @seed_option
-@click.option("-o", "output", default="-", metavar="FILE|-", help=f"The remaining edges: {tables.SHOWN}; - is tsv.  [default: -]")
+@click.option(
+    "-o", "output", default="-", metavar="FILE|-", help=f"The remaining edges: {tables.SHOWN}; - is tsv.  [default: -]"
+)
 def hide(output, **values):
     """Write the edges that remain when a share is hidden at random while the graph stays connected.
 
@@ -200,6 +232,7 @@ def hide(output, **values):
       graphkit evaluate hide --dataset karate --hide 0.3 | graphkit embed --method fastrp --edges - -o vectors.npz
     """
     from graphkit.evaluation.hidden import hide_edges
+
     tables.format_of(output)
     share, seed = values.pop("hide"), values.pop("seed")
     dataset = hide_edges(_one_graph(load_dataset(values)), share, seed)
@@ -212,8 +245,11 @@ def hide(output, **values):
 @click.argument("file")
 @data_options
 @click.option("--split", "part", type=click.Choice(["valid", "test"]), default="test", show_default=True)
-@click.option("--task", type=click.Choice(["link", "node", "graph", "events", *LABEL_KINDS]),
-              help="Task of the predictions, or for nodes what their labels are.  [default: by their names]")
+@click.option(
+    "--task",
+    type=click.Choice(["link", "node", "graph", "events", *LABEL_KINDS]),
+    help="Task of the predictions, or for nodes what their labels are.  [default: by their names]",
+)
 @click.option("--protocol", metavar="NAME", help="Split protocol, where the data set has several.")
 @seed_option
 @table_option
@@ -241,11 +277,22 @@ def predictions(file, part, task, protocol, seed, output, as_json, **values):
         click.echo(table(list(found.items()), ("metric", part)))
         return
     rules = protocols.of_dataset(data)
-    echo_json({
-        "file": file, "dataset": data.name, "dataset_version": data.source.version, "dataset_checksum": data.checksum(),
-        "protocol": rules.id, "rules": rules.says, "split": data.split_name, "part": part, "seed": seed,
-        "negatives_sha256": _negatives(data, part), "metric": data.metric, "metrics": found,
-    })  # fmt: skip
+    echo_json(
+        {
+            "file": file,
+            "dataset": data.name,
+            "dataset_version": data.source.version,
+            "dataset_checksum": data.checksum(),
+            "protocol": rules.id,
+            "rules": rules.says,
+            "split": data.split_name,
+            "part": part,
+            "seed": seed,
+            "negatives_sha256": _negatives(data, part),
+            "metric": data.metric,
+            "metrics": found,
+        }
+    )
 
 
 def _task(dataset: str, arrays: dict[str, Any]) -> str:
@@ -262,7 +309,11 @@ def _negatives(dataset, part: str) -> str | None:
     if dataset.task not in ("link", "events"):
         return None
     edges, digest = getattr(dataset.split, part), hashlib.sha256()
-    own = [getattr(dataset.split, f"{part}_neg")] if dataset.task == "events" else [edges.neg, edges.neg_dst, edges.neg_src]
+    own = (
+        [getattr(dataset.split, f"{part}_neg")]
+        if dataset.task == "events"
+        else [edges.neg, edges.neg_dst, edges.neg_src]
+    )
     for pairs in own:
         if pairs is not None:
             digest.update(pairs.astype("<i8").tobytes())

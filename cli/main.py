@@ -51,7 +51,9 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx, args):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UsageError(f"unknown command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '; see: graphkit --help'}")
+            raise UsageError(
+                f"unknown command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '; see: graphkit --help'}"
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx, formatter):
@@ -63,7 +65,11 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="graphkit", message="%(prog)s %(version)s")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors on stderr.")
 @click.option("-v", "--verbose", is_flag=True, help="More on stderr: every evaluation, and tracebacks of failures.")
-@click.option("--strict", is_flag=True, help="Refuse data that would be read otherwise than they stand, instead of a line on stderr.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Refuse data that would be read otherwise than they stand, instead of a line on stderr.",
+)
 @click.pass_context
 def graphkit(ctx, quiet, verbose, strict):
     """Published graph-learning methods on your graph; each proves that it does what its paper says.

@@ -75,8 +75,11 @@ def compose(*decorators: Callable) -> Callable:
 
 _name_options = compose(
     click.option("--dataset", metavar="NAME|FILE", help="Data set of the catalogue, synthetic graph or file."),
-    click.option("--edges", "--graph", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."),
+    click.option(
+        "--edges", "--graph", metavar="FILE|-", help="Your own graph: an edge list or graph file; - reads stdin."
+    ),
 )
+
 
 def _set_read_limit(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
     from graphkit.datasets import budget
@@ -85,39 +88,64 @@ def _set_read_limit(context: click.Context, parameter: click.Parameter, value: s
 
 
 # It is set for the whole command, and no part of how a run was read.
-_limit_option = click.option("--read-limit", metavar="SIZE", expose_value=False, callback=_set_read_limit,
-                             help="Memory that the data may take when unpacked, e.g. 4GB.  [default: a quarter of what is available]")
+_limit_option = click.option(
+    "--read-limit",
+    metavar="SIZE",
+    expose_value=False,
+    callback=_set_read_limit,
+    help="Memory that the data may take when unpacked, e.g. 4GB.  [default: a quarter of what is available]",
+)
 
 _edge_options = compose(
-    click.option("--columns", metavar="SRC,DST[,WEIGHT]",
-                 help="Columns of the edge list, by name or number from 0; SRC,DST,TIME[,...] of events."),
+    click.option(
+        "--columns",
+        metavar="SRC,DST[,WEIGHT]",
+        help="Columns of the edge list, by name or number from 0; SRC,DST,TIME[,...] of events.",
+    ),
     click.option("--header/--no-header", default=None, help="Whether the edge list has a header.  [default: detect]"),
     click.option("--delimiter", metavar="CHAR", help="Column separator of the edge list.  [default: detect]"),
-    click.option("--read-as", type=click.Choice(["edges", "adjacency", "user-items"]),
-                 help="What a line of a text is: an edge, a node and its neighbours, or a user and items.  [default: edges]"),
+    click.option(
+        "--read-as",
+        type=click.Choice(["edges", "adjacency", "user-items"]),
+        help="What a line of a text is: an edge, a node and its neighbours, or a user and items.  [default: edges]",
+    ),
     click.option("--weight", metavar="COLUMN", help="Column with edge weights."),
-    click.option("--directed/--undirected", default=False, help="Whether edges have a direction.  [default: undirected]"),
+    click.option(
+        "--directed/--undirected", default=False, help="Whether edges have a direction.  [default: undirected]"
+    ),
     click.option("--self-loops", type=click.Choice(["drop", "keep"]), default="drop", show_default=True),
     click.option("--duplicates", type=click.Choice(["first", "sum", "keep"]), default="first", show_default=True),
     click.option("--features", metavar="FILE", help="Node features of your own graph: npy, npz, mat, csv or Parquet."),
-    click.option("--id-column", metavar="NAME|NUMBER", multiple=True,
-                 help="Column with the ids in files about nodes; repeat it for several files; none: rows go by order.  "
-                 "[default: detect]"),
-)  # fmt: skip
+    click.option(
+        "--id-column",
+        metavar="NAME|NUMBER",
+        multiple=True,
+        help="Column with the ids in files about nodes; repeat it for several files; none: rows go by order.  "
+        "[default: detect]",
+    ),
+)
 
 _label_option = compose(
-    click.option("--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns, npy, mat ..."),
-    click.option("--unlabelled", metavar="VALUE", multiple=True,
-                 help="Label that means no label; may be repeated.  [default: NA, nan, and -1 beside two other classes]"),
-)  # fmt: skip
+    click.option(
+        "--labels", metavar="FILE", help="Node labels of your own graph: csv with id and label columns, npy, mat ..."
+    ),
+    click.option(
+        "--unlabelled",
+        metavar="VALUE",
+        multiple=True,
+        help="Label that means no label; may be repeated.  [default: NA, nan, and -1 beside two other classes]",
+    ),
+)
 
 LABEL_KINDS = ("classification", "multilabel", "regression")
 
 # What the labels of a user's own nodes are; apart, as some commands have a --task with more choices.
 label_kind_option = click.option(
-    "--task", "label_kind", type=click.Choice(LABEL_KINDS),
+    "--task",
+    "label_kind",
+    type=click.Choice(LABEL_KINDS),
     help="What the labels of your own nodes are.  [default: one class a node, several where a node has more]",
-)  # fmt: skip
+)
 
 graph_options = compose(_name_options, _edge_options, _limit_option)
 
@@ -127,8 +155,11 @@ read_options = compose(_edge_options, _label_option, _limit_option)
 data_options = compose(
     graph_options,
     _label_option,
-    click.option("--splits", metavar="FILE",
-                 help="Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time, part)."),
+    click.option(
+        "--splits",
+        metavar="FILE",
+        help="Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time, part).",
+    ),
 )
 
 output_options = compose(
@@ -139,16 +170,31 @@ table_option = click.option("-o", "output", metavar="FILE", help=f"Also write th
 
 machine_options = compose(
     click.option("--device", default=None, help="cpu or cuda[:N].  [default: cuda where there is one]"),
-    click.option("--threads", type=click.IntRange(min=1),
-                 help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]"),
+    click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]",
+    ),
 )
 
 # Options that name a file with ids of nodes, one a line.
 ID_LISTS = ("nodes", "seed_file", "target_file", "noisy", "positives", "negatives")
 READ_FIELDS = [
-    "columns", "header", "delimiter", "read_as", "weight", "directed", "self_loops", "duplicates", "features", "labels", "splits",
-    "id_column", "unlabelled", "label_kind",
-]  # fmt: skip
+    "columns",
+    "header",
+    "delimiter",
+    "read_as",
+    "weight",
+    "directed",
+    "self_loops",
+    "duplicates",
+    "features",
+    "labels",
+    "splits",
+    "id_column",
+    "unlabelled",
+    "label_kind",
+]
 
 
 def split_task(values: dict[str, Any], task: str | None) -> str | None:
@@ -170,7 +216,9 @@ def take_argument(values: dict[str, Any]) -> None:
         values["dataset"] = argument
 
 
-def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0, many: bool = False):
+def load_dataset(
+    values: dict[str, Any], *, task: str | None = None, split: str | None = None, seed: int = 0, many: bool = False
+):
     """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
     from graphkit import datasets
     from graphkit.errors import UsageError
@@ -178,7 +226,9 @@ def load_dataset(values: dict[str, Any], *, task: str | None = None, split: str 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
     options = {key: values.pop(key) for key in READ_FIELDS if key in values}
     values["id_column"] = options.get("id_column", ())  # a list of nodes is read once the data are
-    options["id_column_elsewhere"] = values.pop("id_column_elsewhere", False) or any(values.get(key) is not None for key in ID_LISTS)
+    options["id_column_elsewhere"] = values.pop("id_column_elsewhere", False) or any(
+        values.get(key) is not None for key in ID_LISTS
+    )
     if (name is None) == (edges is None):
         found = "neither" if name is None else "both"
         raise UsageError(f"--dataset and --edges: found {found}, expected one of them; see: graphkit data list")
@@ -194,7 +244,9 @@ def reading(name: str, options: dict[str, Any]):
 
     read = ReadOptions(**options)
     if read.id_column and not (read.features or read.labels or read.splits or read.id_column_elsewhere):
-        raise UsageError(f"--id-column {read.id_column[0]}: expected with a file about nodes, such as --features or --labels")
+        raise UsageError(
+            f"--id-column {read.id_column[0]}: expected with a file about nodes, such as --features or --labels"
+        )
     if (read.unlabelled or read.label_kind) and not read.labels:
         raise UsageError(f"{'--unlabelled' if read.unlabelled else '--task'}: expected with --labels")
     if (given := read_flags(options)) and not datasets.is_own(name):

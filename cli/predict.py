@@ -24,21 +24,48 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
 @graph_options
 @click.option("--pairs", metavar="FILE|-", help="Links: score these pairs, two node ids per line, as in your graph.")
 @click.option("--top-k", type=click.IntRange(min=1), metavar="K", help="Links: propose the K most likely missing ones.")
-@click.option("--node", metavar="ID", multiple=True, help="With --top-k: of this node (all nodes are candidates), not of the graph; "
-              "repeat it for more.")  # fmt: skip
+@click.option(
+    "--node",
+    metavar="ID",
+    multiple=True,
+    help="With --top-k: of this node (all nodes are candidates), not of the graph; repeat it for more.",
+)
 @click.option("--nodes", metavar="FILE|-", help="With --top-k: of each of these nodes, ids one a line; - reads stdin.")
-@click.option("--events", metavar="FILE|-", help="Events: score these as they come, lines of source, target, time [and features].")
-@click.option("--after", type=click.Choice(["valid", "test"]), help="With --events: they follow this part of the data.  [default: test]")
-@click.option("--new-nodes", is_flag=True, help="With --events: take nodes in that the run does not know, without a past.")
-@click.option("--explain", metavar="FILE|-",
-              help="Also write which neighbours each score pools, with their probability: a table, as -o.")  # fmt: skip
-@click.option("--vectors", metavar="FILE", help="Labels: also write the vectors that the last layer reads: .npy .npz .tsv .csv .parquet.")
+@click.option(
+    "--events", metavar="FILE|-", help="Events: score these as they come, lines of source, target, time [and features]."
+)
+@click.option(
+    "--after",
+    type=click.Choice(["valid", "test"]),
+    help="With --events: they follow this part of the data.  [default: test]",
+)
+@click.option(
+    "--new-nodes", is_flag=True, help="With --events: take nodes in that the run does not know, without a past."
+)
+@click.option(
+    "--explain",
+    metavar="FILE|-",
+    help="Also write which neighbours each score pools, with their probability: a table, as -o.",
+)
+@click.option(
+    "--vectors",
+    metavar="FILE",
+    help="Labels: also write the vectors that the last layer reads: .npy .npz .tsv .csv .parquet.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Model of this seed.  [default: best on validation]")
-@click.option("-o", "output", metavar="FILE|-", default="-", show_default=True,
-              help=f"Predictions: {tables.SHOWN}; - is tsv on stdout.")  # fmt: skip
+@click.option(
+    "-o",
+    "output",
+    metavar="FILE|-",
+    default="-",
+    show_default=True,
+    help=f"Predictions: {tables.SHOWN}; - is tsv on stdout.",
+)
 @machine_options
 @output_options
-def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, vectors, seed, output, as_json, **values):
+def command(
+    run, pairs, top_k, node, nodes, events, after, new_nodes, explain, vectors, seed, output, as_json, **values
+):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
     A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
@@ -58,7 +85,9 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
         raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
     if explain is not None and explain == output:
         target = "stdout" if output == "-" else output
-        raise UsageError(f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another file")
+        raise UsageError(
+            f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another file"
+        )
     for option, path in (("-o", output), ("--explain", explain)):
         if path is not None:
             tables.format_of(path, option)
@@ -68,12 +97,20 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
     found = load_run(run)
     found.require_model()
     other = values["dataset"] is not None or values["edges"] is not None
-    links = {"--pairs": pairs, "--top-k": top_k, "--node": node or None, "--nodes": nodes, "--explain": explain,
-             "--id-column": values["id_column"] if nodes is not None else None}  # fmt: skip
+    links = {
+        "--pairs": pairs,
+        "--top-k": top_k,
+        "--node": node or None,
+        "--nodes": nodes,
+        "--explain": explain,
+        "--id-column": values["id_column"] if nodes is not None else None,
+    }
     task = registry.sheet(found.settings["method"]).task
     if (task == "events") != (events is not None):
         method = found.settings["method"]
-        raise UsageError(f"{run}: a run of {method}: " + ("needs --events" if task == "events" else "takes no --events"))
+        raise UsageError(
+            f"{run}: a run of {method}: " + ("needs --events" if task == "events" else "takes no --events")
+        )
     if events is None and (after is not None or new_nodes):
         raise UsageError(f"{'--new-nodes' if after is None else '--after'} needs --events")
     if task == "link":
@@ -81,11 +118,15 @@ def command(run, pairs, top_k, node, nodes, events, after, new_nodes, explain, v
             raise UsageError("--dataset and --graph are for runs of labels; this run scores links of its own graph")
         _check_links(links)
     elif given := [name for name, value in links.items() if value is not None]:
-        raise UsageError(f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels")
+        raise UsageError(
+            f"{given[0]} is for runs of links; {run} is one of {found.settings['method']}, which predicts labels"
+        )
     if vectors is not None:
         _check_vectors(run, task, vectors, output)
     if not other and (flags := [flag for flag in read_flags(values) if flag != "--id-column" or nodes is None]):
-        raise UsageError(f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained")
+        raise UsageError(
+            f"{', '.join(flags)}: says how to read a graph, but none is given; a run reads its own as it was trained"
+        )
     device = prepare_machine(values)
     if task == "events":
         _stream(found.restore(seed, device=device), events, after or "test", new_nodes, output, as_json)
@@ -144,7 +185,9 @@ def _labels(run: str, learner, dataset, path: str | None):
     from graphkit.methods.supervised import SupervisedLearner
 
     if not isinstance(learner, SupervisedLearner):
-        raise UsageError(f"{run}: a run of {type(learner).__name__}, which labels nothing; expected a run of links or labels")
+        raise UsageError(
+            f"{run}: a run of {type(learner).__name__}, which labels nothing; expected a run of links or labels"
+        )
     of = learner.dataset if dataset is None else dataset
     try:
         if path is None:

@@ -28,7 +28,11 @@ def load_like(run: Run, trained: GraphDataset, values: dict[str, Any]) -> GraphD
     from graphkit import datasets
 
     name = values["dataset"] or values["edges"]
-    before = {key: value for key, value in (run.settings.get("data") or {}).items() if key in INHERITED and value not in (None, [], ())}
+    before = {
+        key: value
+        for key, value in (run.settings.get("data") or {}).items()
+        if key in INHERITED and value not in (None, [], ())
+    }
     if trained.graph is not None:
         before["directed"] = trained.directed
     context = click.get_current_context()
@@ -65,7 +69,13 @@ def _take_over(run: Run, values: dict[str, Any], before: dict[str, Any], given: 
         log.info("%s: read as the graph of %s was: %s", name, run.path, _shown(taken))
     asked = {key: values[key] for key in INHERITED if key in given and key in before and values[key] != before[key]}
     if asked:
-        log.info("%s: read with %s, the graph of %s with %s", name, _shown(asked), run.path, _shown({key: before[key] for key in asked}))
+        log.info(
+            "%s: read with %s, the graph of %s with %s",
+            name,
+            _shown(asked),
+            run.path,
+            _shown({key: before[key] for key in asked}),
+        )
 
 
 def _shown(options: dict[str, Any]) -> str:
@@ -88,8 +98,13 @@ def _check_kind(run: Run, trained: GraphDataset, dataset: GraphDataset, asked: b
     if trained.graph is None or dataset.graph is None:
         return
     takes = registry.sheet(run.settings["method"]).takes
-    kinds = {True: {"directed": "directed", "weighted": "weighted"}, False: {"directed": "undirected", "weighted": "unweighted"}}
+    kinds = {
+        True: {"directed": "directed", "weighted": "weighted"},
+        False: {"directed": "undirected", "weighted": "unweighted"},
+    }
     for kind in ("directed", "weighted"):
         here, there = getattr(dataset, kind), getattr(trained, kind)
         if takes.get(kind) and here != there and not (kind == "directed" and asked):
-            raise DataError(f"{dataset.name}: is {kinds[here][kind]}, expected a graph that is {kinds[there][kind]}, as that of {run.path}")
+            raise DataError(
+                f"{dataset.name}: is {kinds[here][kind]}, expected a graph that is {kinds[there][kind]}, as that of {run.path}"
+            )

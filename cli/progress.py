@@ -61,7 +61,9 @@ def stages() -> Iterator[Any]:
 
 
 def _text(event: dict[str, Any]) -> str:
-    shown = [f"{part} {name} {value:.4f}" for part in ("valid", "test") for name, value in list(event[part].items())[:1]]
+    shown = [
+        f"{part} {name} {value:.4f}" for part in ("valid", "test") for name, value in list(event[part].items())[:1]
+    ]
     loss = "" if event["loss"] is None else f" loss {event['loss']:.4f}"
     return f"seed {event['seed']} epoch {event['epoch']}/{event['epochs']}{loss} {' '.join(shown)}"
 
@@ -78,7 +80,9 @@ class _Lines:
             self.logger.info("%s, %.0f s", _text(event), event["seconds"])
             self.last = time.monotonic()
         elif event["event"] == "step" and due:
-            self.logger.info("seed %s epoch %s step %s loss %.4f", *(event[k] for k in ("seed", "epoch", "step", "loss")))
+            self.logger.info(
+                "seed %s epoch %s step %s loss %.4f", *(event[k] for k in ("seed", "epoch", "step", "loss"))
+            )
             self.last = time.monotonic()
 
 
@@ -97,7 +101,9 @@ class _Bar:
         if event["seed"] != self.seed:
             self.__exit__()
             self.seed = event["seed"]
-            self.bar = self.tqdm(total=event["epochs"], desc=f"seed {self.seed}", unit="epoch", leave=False, file=sys.stderr)
+            self.bar = self.tqdm(
+                total=event["epochs"], desc=f"seed {self.seed}", unit="epoch", leave=False, file=sys.stderr
+            )
         if event["event"] == "step":
             self.bar.set_postfix_str(f"step {event['step']} loss {event['loss']:.4f}", refresh=False)
             self.bar.update(0)

@@ -20,9 +20,15 @@ from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 @click.option("--all", "everything", is_flag=True, help="The claims of every method.")
 @click.option("--fresh", is_flag=True, help="Run again what --results holds.")
 @click.option("--stored", is_flag=True, help="Run nothing; show the verdicts that --results holds.")
-@click.option("--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]")
+@click.option(
+    "--results", metavar="DIR", help="Where results are kept.  [default: graphkit/claims in the user's cache]"
+)
 @click.option("--write-docs", metavar="FILE", help="Also write the page of all stored claims, as Markdown.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]",
+)
 @table_option
 @output_options
 def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, output, as_json):
@@ -48,8 +54,18 @@ def command(method, claim, smoke, everything, fresh, stored, results, write_docs
     verdicts = _stored(chosen, folder, report) if stored else _run(chosen, folder, fresh, threads, runner)
     if write_docs is not None:
         write_text(write_docs, report.page(report.stored(folder)))
-    written = [(one.method, one.claim, report.paper_figure(one.paper), report.measured(one), one.state, one.seconds, one.expect)
-               for one in verdicts]  # fmt: skip
+    written = [
+        (
+            one.method,
+            one.claim,
+            report.paper_figure(one.paper),
+            report.measured(one),
+            one.state,
+            one.seconds,
+            one.expect,
+        )
+        for one in verdicts
+    ]
     write_rows(output, written, ("method", "claim", "paper", "measured", "verdict", "seconds", "expected"))
     if as_json:
         echo_json([vars(verdict) for verdict in verdicts])
@@ -72,7 +88,9 @@ def _run(chosen, folder, fresh: bool, threads: int | None, runner) -> list[Any]:
                     verdicts.append(running.claim(name, key, value))
                 except Interrupted as stop:
                     found = str(stop).partition(";")[0]
-                    raise Interrupted(f"claim {key}: {found}; run the same command again, without --fresh", stop.exit_code) from None
+                    raise Interrupted(
+                        f"claim {key}: {found}; run the same command again, without --fresh", stop.exit_code
+                    ) from None
     return verdicts
 
 
@@ -97,7 +115,9 @@ def _chosen(method, claim, smoke, everything) -> dict[str, dict[str, Any]]:
     names = [next(iter(sheet.names)) for sheet in found]
     chosen = {name: sheets.select(name, claim, smoke) for name in names}
     if not any(chosen.values()):
-        raise UsageError(f"{method or '--all'}: has no {'smoke ' if smoke else ''}claims; see: graphkit methods show METHOD")
+        raise UsageError(
+            f"{method or '--all'}: has no {'smoke ' if smoke else ''}claims; see: graphkit methods show METHOD"
+        )
     return chosen
 
 
@@ -128,7 +148,13 @@ class _Progress:
 
 def _show(verdicts, report) -> None:
     rows = [
-        (verdict.claim, report.paper_figure(verdict.paper), report.measured(verdict), verdict.state, report.time_taken(verdict))
+        (
+            verdict.claim,
+            report.paper_figure(verdict.paper),
+            report.measured(verdict),
+            verdict.state,
+            report.time_taken(verdict),
+        )
         for verdict in verdicts
     ]
     click.echo(table(rows, ("claim", "paper", "measured", "verdict", "time")))

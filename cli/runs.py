@@ -54,12 +54,30 @@ def list_runs(folder: str, output: str | None, as_json: bool):
     rows, written = [], []
     for run in found:
         result = run.result or {}
-        settings = (str(run.path), run.settings["method"], run.settings["dataset"], len(run.settings["seeds"]), run.state)
+        settings = (
+            str(run.path),
+            run.settings["method"],
+            run.settings["dataset"],
+            len(run.settings["seeds"]),
+            run.state,
+        )
         shown = {part: mean_std(result[part]) if part in result else None for part in ("valid", "test")}
         rows.append((*settings, result.get("metric"), shown["valid"], shown["test"], result.get("seconds")))
         figures = [result.get(part, {}).get(key) for part in ("valid", "test") for key in ("mean", "std")]
         written.append((*settings, result.get("metric"), *figures, result.get("seconds")))
-    header = ("run", "method", "dataset", "seeds", "state", "metric", "valid", "valid_std", "test", "test_std", "seconds")
+    header = (
+        "run",
+        "method",
+        "dataset",
+        "seeds",
+        "state",
+        "metric",
+        "valid",
+        "valid_std",
+        "test",
+        "test_std",
+        "seconds",
+    )
     write_rows(output, written, header)
     if as_json:
         echo_json([{"path": str(run.path), "state": run.state, "result": run.result} for run in found])
@@ -85,11 +103,15 @@ def show(run: str, as_json: bool):
         echo_json({"settings": found.settings, "state": found.state, "result": found.result})
         return
     if found.result is None:
-        click.echo(f"{run}: {found.settings['method']} on {found.settings['dataset']}, unfinished (continue with --resume)")
+        click.echo(
+            f"{run}: {found.settings['method']} on {found.settings['dataset']}, unfinished (continue with --resume)"
+        )
     else:
         click.echo(result_table(found.result) if "metrics" in found.result else _embedding_table(found.result))
         click.echo(f"command: {found.result['command']}")
-    click.echo(table(sorted((key, _plain(value)) for key, value in found.settings["config"].items()), ("option", "value")))
+    click.echo(
+        table(sorted((key, _plain(value)) for key, value in found.settings["config"].items()), ("option", "value"))
+    )
 
 
 @command.command()
@@ -122,7 +144,9 @@ def compare(first: str, second: str, output: str | None, as_json: bool):
     require_same([left, right], [first, second])
     checksums = left.get("dataset_checksum"), right.get("dataset_checksum")
     if checksums[0] != checksums[1]:
-        raise DataError(f"{first} and {second} differ in dataset_checksum: {checksums[0]!r} and {checksums[1]!r} cannot be compared")
+        raise DataError(
+            f"{first} and {second} differ in dataset_checksum: {checksums[0]!r} and {checksums[1]!r} cannot be compared"
+        )
     rows = [_difference(name, left, right) for name in left["metrics"] if name in right["metrics"]]
     write_rows(output, [tuple(row.values()) for row in rows], tuple(rows[0]) if rows else ("metric",))
     if as_json:
@@ -148,8 +172,14 @@ def _difference(name: str, left: dict[str, Any], right: dict[str, Any]) -> dict[
     if len(shared) >= 2:
         pairs = [(a["values"][left["seeds"].index(s)], b["values"][right["seeds"].index(s)]) for s in shared]
         p = _paired_p([x - y for x, y in pairs])
-    return {"metric": name, "first": a["mean"], "second": b["mean"], "difference": a["mean"] - b["mean"], "p": p,
-            "paired_seeds": len(shared)}  # fmt: skip
+    return {
+        "metric": name,
+        "first": a["mean"],
+        "second": b["mean"],
+        "difference": a["mean"] - b["mean"],
+        "p": p,
+        "paired_seeds": len(shared),
+    }
 
 
 def _paired_p(differences: list[float]) -> float | None:

@@ -39,14 +39,30 @@ def command():
 
 @command.command("largegt")
 @graph_options
-@click.option("--k", type=click.IntRange(min=1), default=50, show_default=True, help="Length of each node's list, itself first.")
+@click.option(
+    "--k", type=click.IntRange(min=1), default=50, show_default=True, help="Length of each node's list, itself first."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random choices.")
-@click.option("--hub-cap", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Walk on from a neighbour of more edges by this many random steps; 0 takes all of them, which is exact.")  # fmt: skip
-@click.option("--dtype", type=click.Choice(["float32", "float16"]), default="float32", show_default=True,
-              help="Type of the stored features.")  # fmt: skip
+@click.option(
+    "--hub-cap",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Walk on from a neighbour of more edges by this many random steps; 0 takes all of them, which is exact.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float16"]),
+    default="float32",
+    show_default=True,
+    help="Type of the stored features.",
+)
 @click.option("--out", metavar="FOLDER", required=True, help="Folder for lists.npy, hops.npy and sample.json.")
-@click.option("--threads", type=click.IntRange(min=1), help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Threads of torch, DGL and numba.  [default: OMP_NUM_THREADS, or all cores]",
+)
 @output_options
 def largegt(**values):
     """Lists of K nodes from each node's two-hop neighbourhood, and the features of two hops, memory-mapped.
@@ -86,11 +102,29 @@ def _draw(out: str, values: dict[str, Any]) -> None:
     with progress.stages() as report:
         about = sample(dataset.graph, features, out, recipe, report)
     found = {
-        "method": "largegt", "dataset": dataset.name, "out": str(out), **about, "seconds": time.perf_counter() - started,
-        "peak_rss_mb": round(peak_rss_mb(), 1), "command": shlex.join(["graphkit", *sys.argv[1:]]),
-    }  # fmt: skip
+        "method": "largegt",
+        "dataset": dataset.name,
+        "out": str(out),
+        **about,
+        "seconds": time.perf_counter() - started,
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "command": shlex.join(["graphkit", *sys.argv[1:]]),
+    }
     if values["as_json"]:
         echo_json(found)
     else:
-        shown = ("dataset", "nodes", "edges", "k", "seed", "hub_cap", "hops", "features", "dtype", "seconds", "peak_rss_mb", "out")
+        shown = (
+            "dataset",
+            "nodes",
+            "edges",
+            "k",
+            "seed",
+            "hub_cap",
+            "hops",
+            "features",
+            "dtype",
+            "seconds",
+            "peak_rss_mb",
+            "out",
+        )
         click.echo(table([(key.replace("_", " "), found[key]) for key in shown], ("what", "value")))

@@ -67,12 +67,22 @@ def learner_command(name: str) -> click.Command:
 
     @data_options
     @label_kind_option
-    @click.option("--split", metavar="NAME", help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]")
-    @click.option("--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none.")
-    @click.option("--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it.")
+    @click.option(
+        "--split", metavar="NAME", help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]"
+    )
+    @click.option(
+        "--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none."
+    )
+    @click.option(
+        "--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it."
+    )
     @click.option("--seed", type=click.IntRange(min=0), help="One run with this seed.  [default: 0]")
     @click.option("--seeds", type=click.IntRange(min=1), help="Run seeds 0..N-1 and report mean and spread.")
-    @click.option("--folds", is_flag=True, help="One run for each fold of the data set; TU sets: GIN's folds and rule, or --split 10fold.")
+    @click.option(
+        "--folds",
+        is_flag=True,
+        help="One run for each fold of the data set; TU sets: GIN's folds and rule, or --split 10fold.",
+    )
     @click.option("--out", metavar="DIR", help=f"Run folder.  [default: runs/{name}-DATASET]")
     @click.option("--resume", is_flag=True, help="Continue the run in --out, or return its result if it is done.")
     @click.option("--save-predictions", is_flag=True, help="Keep the test scores in predictions.npz.")
@@ -83,7 +93,11 @@ def learner_command(name: str) -> click.Command:
         _train(name, config, values)
 
     link = sheet.paper.get("url", "")
-    cite = f"{sheet.paper['title']}, {sheet.paper.get('venue', '')} {sheet.paper.get('year', '')}. {link}" if sheet.paper else ""
+    cite = (
+        f"{sheet.paper['title']}, {sheet.paper.get('venue', '')} {sheet.paper.get('year', '')}. {link}"
+        if sheet.paper
+        else ""
+    )
     example = f"\b\nExample:\n  graphkit train {name} --dataset {_example(sheet)}"
     run.__doc__ = "\n\n".join(filter(None, [sheet.summary, cite.strip(), example]))
     made = click.command(name=name, help=run.__doc__, short_help=sheet.summary)(run)
@@ -99,7 +113,9 @@ def _presets(sheet) -> str:
 def _example(sheet) -> str:
     if sheet.task == "events":
         return "wikipedia"
-    return {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}.get(sheet.task or "", "karate") + " --epochs 20"
+    return {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}.get(
+        sheet.task or "", "karate"
+    ) + " --epochs 20"
 
 
 def _train(name: str, config_class, values: dict[str, Any]) -> None:
@@ -131,9 +147,17 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     out = values["out"] or _default_folder(name, dataset.name, values["resume"])
     with progress.reporter() as report:
         result = runs.execute(
-            name, dataset, config, seeds=seeds, device=device, out=out, resume=values["resume"], report=report,
-            description={"data": data, "preset": preset}, save_predictions=values["save_predictions"],
-        )  # fmt: skip
+            name,
+            dataset,
+            config,
+            seeds=seeds,
+            device=device,
+            out=out,
+            resume=values["resume"],
+            report=report,
+            description={"data": data, "preset": preset},
+            save_predictions=values["save_predictions"],
+        )
     _show(result, out, values)
 
 
@@ -151,9 +175,13 @@ def _folds(dataset, save_predictions: bool) -> list[int]:
     from graphkit.evaluation import folds
 
     if not dataset.folds:
-        raise UsageError(f"--folds: the split {dataset.split_name!r} of {dataset.name} is not one of several; expected one such as 10fold")
+        raise UsageError(
+            f"--folds: the split {dataset.split_name!r} of {dataset.name} is not one of several; expected one such as 10fold"
+        )
     if save_predictions and folds.by_mean_curve(dataset):
-        raise UsageError("--save-predictions and --folds exclude each other here: the epoch is chosen once all folds are trained")
+        raise UsageError(
+            "--save-predictions and --folds exclude each other here: the epoch is chosen once all folds are trained"
+        )
     return list(range(dataset.folds))
 
 
@@ -192,10 +220,13 @@ def result_table(result: dict[str, Any]) -> str:
     """Lay out a result for people: a row per metric, the official one first."""
     names = sorted(result["metrics"], key=lambda name: (name != result["metric"], name))
     rows = [
-        (name, *(_figure(result, name, part) for part in ("valid", "test")), result["best_epochs"][0] if
-         name == result["metric"] and len(result["seeds"]) == 1 else None)
+        (
+            name,
+            *(_figure(result, name, part) for part in ("valid", "test")),
+            result["best_epochs"][0] if name == result["metric"] and len(result["seeds"]) == 1 else None,
+        )
         for name in names
-    ]  # fmt: skip
+    ]
     count = f"{len(result['seeds'])} {'folds' if result.get('folds') else 'seed(s)'}"
     head = f"{result['method']} on {result['dataset']} ({result['split']}), {count}"
     if result.get("selection"):
@@ -208,4 +239,6 @@ def result_table(result: dict[str, Any]) -> str:
 
 def _figure(result: dict[str, Any], metric: str, part: str) -> str:
     """A metric's mean and spread, marked where it could be nothing else than 1."""
-    return mean_std(result["metrics"][metric][part]) + (" *" if part in result.get("always_one", {}).get(metric, ()) else "")
+    return mean_std(result["metrics"][metric][part]) + (
+        " *" if part in result.get("always_one", {}).get(metric, ()) else ""
+    )

@@ -57,7 +57,9 @@ def load(
     return dataset.renamed(reading=tuple(notes.lines)) if notes.lines else dataset
 
 
-def _load(name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool) -> GraphDataset:
+def _load(
+    name: str, task: str | None, split: str | None, seed: int, read: ReadOptions | None, many: bool
+) -> GraphDataset:
     from graphkit.datasets import budget, stored
 
     if stored.is_stored(name):  # first, as nothing else needs to be imported for it

@@ -108,10 +108,14 @@ def unzip(archive: zipfile.ZipFile, item: zipfile.ZipInfo, place: object, limit:
     """
     packed = item.compress_size if limit is None else min(item.compress_size, limit)
     if item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{place}: member {item.filename} is packed by method {item.compress_type}, expected stored or deflated")
+        raise DataError(
+            f"{place}: member {item.filename} is packed by method {item.compress_type}, expected stored or deflated"
+        )
     most = packed * (MAX_DEFLATE if item.compress_type else 1) + SMALL_MEMBER * (limit is None)
     if item.file_size > most:
-        raise DataError(f"{place}: member {item.filename} declares {shown(item.file_size)}, but the file holds {shown(most)}")
+        raise DataError(
+            f"{place}: member {item.filename} declares {shown(item.file_size)}, but the file holds {shown(most)}"
+        )
     budget.take(item.file_size, place, f"member {item.filename}")
     content = bytearray(item.file_size)
     with archive.open(item) as stream:
@@ -184,7 +188,9 @@ def read_matrix(blob: Blob) -> tuple[numpy.ndarray, numpy.ndarray | None]:
             array = archive[name]
             ids = archive["ids"] if "ids" in archive and name != "ids" else None
     if array.dtype.kind in "US" or array.ndim not in (1, 2):
-        raise blob.error(f"found an array of type {array.dtype} and shape {array.shape}, expected (nodes, columns) numbers")
+        raise blob.error(
+            f"found an array of type {array.dtype} and shape {array.shape}, expected (nodes, columns) numbers"
+        )
     budget.take(array.size * 8, blob.name, f"an array of shape {array.shape}")
     if ids is not None and ids.dtype.kind not in "iuUO":
         raise blob.error(f"found ids of type {ids.dtype}, expected integers or text")

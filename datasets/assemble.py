@@ -93,7 +93,9 @@ def build(table: EdgeTable, nodes: Nodes, options: ReadOptions, name: str) -> Gr
 
     src, dst, weight = clean(table, options)
     if not len(src):
-        raise DataError(f"{table.name}: no edges{' left without self-loops' if len(table.src) else ''}, expected a graph")
+        raise DataError(
+            f"{table.name}: no edges{' left without self-loops' if len(table.src) else ''}, expected a graph"
+        )
     if not options.directed:
         across = src != dst  # a self-loop is stored once
         src, dst = np.concatenate((src, dst[across])), np.concatenate((dst, src[across]))
@@ -108,9 +110,13 @@ def build(table: EdgeTable, nodes: Nodes, options: ReadOptions, name: str) -> Gr
     for key, mask in nodes.masks.items():
         graph.ndata[key] = torch.from_numpy(mask)
     return GraphDataset(
-        name=name, graph=graph, directed=options.directed, node_ids=table.node_ids, class_names=nodes.class_names,
+        name=name,
+        graph=graph,
+        directed=options.directed,
+        node_ids=table.node_ids,
+        class_names=nodes.class_names,
         feature_names=nodes.feature_names,
-    )  # fmt: skip
+    )
 
 
 def clean(table: EdgeTable, options: ReadOptions):

@@ -69,7 +69,11 @@ def read_nodes(table: EdgeTable, options: ReadOptions, task: str | None = None) 
     )
     features = _open(table, options, "features", MAT_FEATURES, frozenset(), one_each=True)
     labels = _open(table, options, "labels", MAT_LABELS, LABEL_NAMES, one_each=False)
-    split = None if options.splits is None else split_files.open_split(table, read_blob(options.splits, "a split"), task, options.id_column)
+    split = (
+        None
+        if options.splits is None
+        else split_files.open_split(table, read_blob(options.splits, "a split"), task, options.id_column)
+    )
     _check_named(options, [source.rows for source in (features, labels) if source] + ([split.rows] if split else []))
     given = [source for source in (features, labels) if source is not None]
     # Rows that go by order come first: they are counted against the nodes of the edges, before ids add more.
@@ -88,14 +92,20 @@ def read_nodes(table: EdgeTable, options: ReadOptions, task: str | None = None) 
     if labels is not None:
         place = NodeIndex(table).find(labels.ids)
         kind = options.label_kind or labels.rows.kind
-        nodes.label, nodes.class_names = read_labels(table, labels.rows, place, labels.columns, kind, options.unlabelled)
+        nodes.label, nodes.class_names = read_labels(
+            table, labels.rows, place, labels.columns, kind, options.unlabelled
+        )
     for what, given in (("features", nodes.feat), ("labels", nodes.label)):
         if given is not None and len(given) != table.num_nodes:
-            raise DataError(f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other files")
+            raise DataError(
+                f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other files"
+            )
     return nodes, split
 
 
-def _open(table: EdgeTable, options: ReadOptions, what: str, mat_names, values: frozenset, one_each: bool) -> Source | None:
+def _open(
+    table: EdgeTable, options: ReadOptions, what: str, mat_names, values: frozenset, one_each: bool
+) -> Source | None:
     path = getattr(options, what)
     if path is None:
         return None
@@ -116,10 +126,17 @@ def _open(table: EdgeTable, options: ReadOptions, what: str, mat_names, values: 
 def _check_named(options: ReadOptions, files: list[NodeRows]) -> None:
     """Raise where a word of ``--id-column`` is in none of the files."""
     for word in options.id_column:
-        if word != NO_COLUMN and files and not options.id_column_elsewhere and not any(rows.column(word) is not None for rows in files):
+        if (
+            word != NO_COLUMN
+            and files
+            and not options.id_column_elsewhere
+            and not any(rows.column(word) is not None for rows in files)
+        ):
             named = [name for rows in files for name in rows.names or []]
             expected = ", ".join(map(repr, named[:8])) or "a number from 0"
-            raise DataError(f"--id-column {word}: no such column in {', '.join(rows.blob.name for rows in files)}; expected {expected}")
+            raise DataError(
+                f"--id-column {word}: no such column in {', '.join(rows.blob.name for rows in files)}; expected {expected}"
+            )
 
 
 def _features(table: EdgeTable, source: Source) -> numpy.ndarray:
@@ -131,7 +148,9 @@ def _features(table: EdgeTable, source: Source) -> numpy.ndarray:
     for k in source.columns:
         if k < len(names) and names[k] in LABEL_NAMES - {"y", "target", "group"}:
             reading.note(rows.blob.name, f"{rows.title(k)} is read as a feature, which a model sees")
-    return _by_id(table, rows, NodeIndex(table).find(source.ids), source.ids, as_float32(values, rows.blob.name, "feature"))
+    return _by_id(
+        table, rows, NodeIndex(table).find(source.ids), source.ids, as_float32(values, rows.blob.name, "feature")
+    )
 
 
 def _check_finite(blob: Blob, values: numpy.ndarray) -> None:
@@ -161,7 +180,14 @@ def _by_id(table: EdgeTable, rows: NodeRows, place, ids, values) -> numpy.ndarra
     return out
 
 
-def with_task(dataset: GraphDataset, options: ReadOptions, task: str | None, split: str | None, seed: int, rows: SplitRows | None = None):
+def with_task(
+    dataset: GraphDataset,
+    options: ReadOptions,
+    task: str | None,
+    split: str | None,
+    seed: int,
+    rows: SplitRows | None = None,
+):
     """Give the data set its task: with the split of a file where there is one, else drawn from the seed."""
     from graphkit.datasets import split_files, splits
 
@@ -185,9 +211,13 @@ def with_task(dataset: GraphDataset, options: ReadOptions, task: str | None, spl
     if task == "link" and links is not None:
         metric = split_files.link_metric(links)
     loaded = splits.Loaded(
-        dataset, given=given, links=links, links_name="file", own=True,
+        dataset,
+        given=given,
+        links=links,
+        links_name="file",
+        own=True,
         defaults={task: (node if task == "node" else None, metric)},
-    )  # fmt: skip
+    )
     return splits.finish(loaded, task, split, seed)
 
 

@@ -93,8 +93,10 @@ def available() -> int:
     import psutil
 
     free = psutil.virtual_memory().available
-    for most, used in (("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-                       ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes")):  # fmt: skip
+    for most, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
         with contextlib.suppress(OSError, ValueError):  # "max" is no number
             free = min(free, max(_number(most) - _number(used), 0))
     return free

@@ -59,7 +59,9 @@ def open_rows(blob: Blob) -> NodeRows:
         if not any(cells):
             continue
         if blob.suffix == ".gmt" and len(cells) < 3:
-            raise blob.error(f"found {len(cells)} columns, expected a name, a description and the members of a set", number)
+            raise blob.error(
+                f"found {len(cells)} columns, expected a name, a description and the members of a set", number
+            )
         name, members = (cells[0], cells[2:]) if blob.suffix == ".gmt" else (str(number - 1), cells)
         members = list(dict.fromkeys(member for member in members if member))
         ids += members
@@ -87,7 +89,9 @@ def _json(blob: Blob) -> NodeRows:
     if isinstance(content, list):
         return MatrixRows(blob, _matrix(blob, content))
     if not isinstance(content, dict) or not content:
-        raise blob.error(f"a JSON {type(content).__name__}, expected {{node: [numbers]}}, {{node: label}} or a list of lists")
+        raise blob.error(
+            f"a JSON {type(content).__name__}, expected {{node: [numbers]}}, {{node: label}} or a list of lists"
+        )
     if not any(isinstance(value, (list, dict)) for value in content.values()):
         return PairRows(blob, list(content), ["" if value is None else str(value) for value in content.values()])
     values = list(content.values())
@@ -108,10 +112,14 @@ def _matrix(blob: Blob, values: list[Any]) -> numpy.ndarray:
     rows = [value if isinstance(value, list) else [value] for value in values]
     widths = {len(row) for row in rows}
     if len(widths) != 1:
-        raise blob.error(f"lists of {min(widths, default=0)} to {max(widths, default=0)} values, expected equally many for each node")
+        raise blob.error(
+            f"lists of {min(widths, default=0)} to {max(widths, default=0)} values, expected equally many for each node"
+        )
     wrong = next((item for row in rows for item in row if type(item) not in (int, float)), None)
     if wrong is not None or not rows or not rows[0]:
-        raise blob.error(f"the value {str(wrong)[:40]!r}, expected numbers" if wrong is not None else "no values, expected numbers")
+        raise blob.error(
+            f"the value {str(wrong)[:40]!r}, expected numbers" if wrong is not None else "no values, expected numbers"
+        )
     return np.array(rows, dtype=np.float64)
 
 
@@ -123,7 +131,9 @@ def _multi_hot(blob: Blob, content: dict[str, list[Any]]) -> numpy.ndarray:
         raise blob.error(f"{problem}, expected lists of whole numbers") from None
     width = int(columns.max(initial=-1)) + 1
     if columns.min(initial=0) < 0 or not 0 < width <= 100 * len(columns) + 1000:
-        raise blob.error(f"feature number {columns.min(initial=0) if columns.min(initial=0) < 0 else width - 1}, expected numbers from 0")
+        raise blob.error(
+            f"feature number {columns.min(initial=0) if columns.min(initial=0) < 0 else width - 1}, expected numbers from 0"
+        )
     if width * len(content) * 8 > memory_limit():
         raise blob.error(f"{len(content)} nodes with {width} features exceed the memory available")
     out = np.zeros((len(content), width))

@@ -154,7 +154,9 @@ def _unfold_one(rest: bytes, handle: BinaryIO, sink: _Sink | _Count, text: bool)
         part = unpacker.decompress(rest, CHUNK)
         rest = unpacker.unconsumed_tail
         if ended and not part and not unpacker.eof:
-            raise DataError(f"{sink.name}: truncated gzip: ends after {shown(sink.total)} of content, without its end mark")
+            raise DataError(
+                f"{sink.name}: truncated gzip: ends after {shown(sink.total)} of content, without its end mark"
+            )
         if part and not sink.total:
             _refuse_zeros(part[:SAMPLE], sink.name, text)
         sink.add(part)

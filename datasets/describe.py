@@ -24,7 +24,9 @@ def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     """Describe the whole graph, and the default split and metric of each task."""
     entry = catalogue.entries().get(name)
     loaded = datasets._loaded(name, read)  # loaded once: the splits of all tasks are made from it
-    blob = _blob(name, read) if loaded is None and not stored.is_stored(name) else None  # read once, as stdin can only be
+    blob = (
+        _blob(name, read) if loaded is None and not stored.is_stored(name) else None
+    )  # read once, as stdin can only be
 
     def make(task: str | None) -> GraphDataset:
         if loaded is not None:
@@ -113,7 +115,12 @@ def _task_facts(make: Callable[[str], GraphDataset], task: str) -> dict[str, Any
             sizes[f"{part} negatives"] = len(value.neg)
         elif value.neg_dst is not None:
             sizes[f"{part} negatives"] = int(value.neg_dst.size)
-    facts = {"split": dataset.split_name, "by_seed": dataset.splitter is not None, "metric": dataset.metric, "sizes": sizes}
+    facts = {
+        "split": dataset.split_name,
+        "by_seed": dataset.splitter is not None,
+        "metric": dataset.metric,
+        "sizes": sizes,
+    }
     return {**facts, "folds": dataset.folds} if dataset.folds else facts
 
 
@@ -192,7 +199,11 @@ def _features(graph: dgl.DGLGraph) -> dict[str, Any]:
 
 def _classes(dataset: GraphDataset) -> int | None:
     labels = dataset.graph_labels if dataset.graphs is not None else dataset.labels
-    if labels is None or labels.dtype == object or (labels.ndim == 1 and dataset.graphs is None and dataset.label_kind == "numbers"):
+    if (
+        labels is None
+        or labels.dtype == object
+        or (labels.ndim == 1 and dataset.graphs is None and dataset.label_kind == "numbers")
+    ):
         return None
     if labels.ndim == 2:
         return int(labels.shape[1])

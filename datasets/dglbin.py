@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 
 HEADER = 4096
 FILE_MAGIC, GRAPH_MAGIC, UNIT_MAGIC = 0xDD2E4FF046B4A13F, 0xDD589FBE35224ABF, 0xDD2E60F0F6B4A127
-INDEX_MAGIC, CSR_MAGIC, COO_MAGIC, ARRAY_MAGIC = 0xDD3C5FFE20046ABF, 0xDD6CD31205DFF127, 0xDD61FFD305DFF127, 0xDD5E40F096B4A13F
+INDEX_MAGIC, CSR_MAGIC, COO_MAGIC, ARRAY_MAGIC = (
+    0xDD3C5FFE20046ABF,
+    0xDD6CD31205DFF127,
+    0xDD61FFD305DFF127,
+    0xDD5E40F096B4A13F,
+)
 VERSION, HETEROGRAPH = 2, 2
-DTYPES = {(0, 8): "i1", (0, 16): "<i2", (0, 32): "<i4", (0, 64): "<i8", (1, 8): "u1", (1, 1): "?", (2, 16): "<f2",
-          (2, 32): "<f4", (2, 64): "<f8"}  # fmt: skip
+DTYPES = {
+    (0, 8): "i1",
+    (0, 16): "<i2",
+    (0, 32): "<i4",
+    (0, 64): "<i8",
+    (1, 8): "u1",
+    (1, 1): "?",
+    (2, 16): "<f2",
+    (2, 32): "<f4",
+    (2, 64): "<f8",
+}
 MASKS = ("train_mask", "valid_mask", "val_mask", "test_mask")
 
 
@@ -48,7 +62,9 @@ class Reader:
     def magic(self, value: int, what: str) -> None:
         place = self.place
         if self.number(what) != value:
-            raise self.blob.error(f"no {what} at byte {place}, expected a homogeneous graph as dgl.save_graphs writes it")
+            raise self.blob.error(
+                f"no {what} at byte {place}, expected a homogeneous graph as dgl.save_graphs writes it"
+            )
 
     def count(self, what: str, most: int) -> int:
         place, found = self.place, self.number(what)
@@ -152,7 +168,12 @@ def _edges(reader: Reader):
         reader.take(2, "sorted")
     elif layout in (2, 3, 4):
         rows, columns, pointers, dst, order = reader.csr()
-        if pointers.shape != (rows + 1,) or pointers[0] != 0 or pointers[-1] != len(dst) or (np.diff(pointers) < 0).any():
+        if (
+            pointers.shape != (rows + 1,)
+            or pointers[0] != 0
+            or pointers[-1] != len(dst)
+            or (np.diff(pointers) < 0).any()
+        ):
             raise blob.error("indptr of the edges does not rise from 0 to their number")
         src = np.repeat(np.arange(rows), np.diff(pointers))
         src, dst = (src, dst) if layout == 2 else (dst, src)

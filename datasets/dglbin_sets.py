@@ -66,7 +66,9 @@ def _labelled(blob: Blob, named: dict, dataset: GraphDataset) -> Loaded:
         raise blob.error(f"found the arrays {' and '.join(found)}, expected one with the labels")
     if not found:
         if named:
-            log.warning("%s: found the arrays %s, but no labels: %s", blob.name, ", ".join(sorted(named)[:5]), ", ".join(LABELS))
+            log.warning(
+                "%s: found the arrays %s, but no labels: %s", blob.name, ", ".join(sorted(named)[:5]), ", ".join(LABELS)
+            )
         return Loaded(dataset)
     labels = _labels(blob, found[0], named[found[0]], len(dataset.graphs))
     dataset.graph_labels = as_tensor(labels)
@@ -115,10 +117,14 @@ def _splits(blob: Blob, named: dict, labels: numpy.ndarray) -> dict:
             raise blob.error(f"has no array {missing[0]}_mask, expected one beside those of the other parts")
         for part, mask in masks.items():
             if mask.shape != (len(labels),) or not np.isin(mask, (0, 1)).all():
-                raise blob.error(f"array {part}_mask of shape {mask.shape}: expected {len(labels)} of 0 and 1, one for each graph")
+                raise blob.error(
+                    f"array {part}_mask of shape {mask.shape}: expected {len(labels)} of 0 and 1, one for each graph"
+                )
         together = np.sum([mask.astype(np.int64) for mask in masks.values()], axis=0)
         if together.max() > 1:
-            raise blob.error(f"graph {int(together.argmax())} is in {together.max()} of train_mask, valid_mask and test_mask, expected one")
+            raise blob.error(
+                f"graph {int(together.argmax())} is in {together.max()} of train_mask, valid_mask and test_mask, expected one"
+            )
         known = known_rows(labels, "graph")
         return {GIVEN: GraphSplit(*(np.flatnonzero(mask.astype(bool) & known) for mask in masks.values()))}
     counts = np.bincount(labels) if labels.ndim == 1 and labels.min() >= 0 else np.zeros(1, dtype=np.int64)

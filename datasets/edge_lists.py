@@ -113,7 +113,9 @@ def complexes(entry: Entry, *, graphml: str, truth: str) -> Loaded:
     path = entry.path(truth)
     with reading(path, "lines of gene and complex"), open(path, encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file if line.strip()]
-        check(rows and all(len(row) == 2 for row in rows), path, "a line that has not two columns", "gene, complex:score")
+        check(
+            rows and all(len(row) == 2 for row in rows), path, "a line that has not two columns", "gene, complex:score"
+        )
         place = {name: k for k, name in enumerate(names)}
         known = [(place[gene], group.rpartition(":")[0]) for gene, group in rows if gene in place]
         check(known, path, "no gene of the network", "gene, complex:score")

@@ -57,7 +57,9 @@ def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
     given = [flag for flag in ("features", "labels") if getattr(options, flag) is not None]
     given += ["duplicates"] if options.duplicates == "sum" else []
     if given:
-        raise UsageError(f"{', '.join('--' + flag for flag in given)}: found with a file of events, expected with a graph only")
+        raise UsageError(
+            f"{', '.join('--' + flag for flag in given)}: found with a file of events, expected with a graph only"
+        )
     kind = format_of(blob)
     if kind not in ("edge list", "Parquet"):
         raise blob.error(f"is {kind}, expected events in text or Parquet")
@@ -93,13 +95,16 @@ def _from_text(blob: Blob, options: ReadOptions):
             for number, what in wanted.items():
                 wrong = None if what == "time" else table.find_cell(number, lambda text: not is_number(text))
                 if wrong is not None:
-                    raise blob.error(f"{what} {wrong[1]!r} in {table.title(number)}, expected a number", wrong[0]) from None
+                    raise blob.error(
+                        f"{what} {wrong[1]!r} in {table.title(number)}, expected a number", wrong[0]
+                    ) from None
             raise
         return [
-            event_times.from_texts(column, blob.name, table.title(number), table.error) if what == "time"
+            event_times.from_texts(column, blob.name, table.title(number), table.error)
+            if what == "time"
             else finite(table, number, column.to_numpy(), what)
             for (number, what), column in zip(wanted.items(), columns)
-        ]  # fmt: skip
+        ]
 
     return (src, dst, node_ids, count), _columns(blob, places, numbers)
 
@@ -108,9 +113,15 @@ def _refuse_split_dates(table, places: dict[str, Any]) -> None:
     """A date and a time of day that a blank parts are two columns, of which the second would be lost."""
     after = places["time"] + 1
     line, row = next(table.rows(), (None, []))
-    if after < len(row) and re.match(event_times.DATE, row[after - 1].strip()) and re.match(r"[0-9]{2}:[0-9]{2}", row[after].strip()):
+    if (
+        after < len(row)
+        and re.match(event_times.DATE, row[after - 1].strip())
+        and re.match(r"[0-9]{2}:[0-9]{2}", row[after].strip())
+    ):
         found, whole = (f"{row[after - 1]}{mark}{row[after]}" for mark in " T")
-        raise table.blob.error(f"the time {found!r} is parted in two columns, expected {whole} or another separator", line)
+        raise table.blob.error(
+            f"the time {found!r} is parted in two columns, expected {whole} or another separator", line
+        )
 
 
 def _from_parquet(blob: Blob, options: ReadOptions):
@@ -122,10 +133,11 @@ def _from_parquet(blob: Blob, options: ReadOptions):
 
     def numbers(wanted: dict[int, str]):
         return [
-            event_times.from_parquet(table.column(names[number]), blob.name, names[number]) if what == "time"
+            event_times.from_parquet(table.column(names[number]), blob.name, names[number])
+            if what == "time"
             else parquet_numbers(blob, names[number], table.column(names[number]))
             for number, what in wanted.items()
-        ]  # fmt: skip
+        ]
 
     return ids, _columns(blob, places, numbers)
 
@@ -133,7 +145,9 @@ def _from_parquet(blob: Blob, options: ReadOptions):
 def _words(options: ReadOptions) -> list[str]:
     words = [word.strip() for word in options.columns.split(",")] if options.columns is not None else []
     if options.columns is not None and (len(words) < 3 or not all(words)):
-        raise UsageError(f"--columns: found {options.columns!r}, expected SRC,DST,TIME for events, or SRC,DST,TIME,WEIGHT,LABEL,...")
+        raise UsageError(
+            f"--columns: found {options.columns!r}, expected SRC,DST,TIME for events, or SRC,DST,TIME,WEIGHT,LABEL,..."
+        )
     return words
 
 
@@ -164,14 +178,21 @@ def _guess(blob: Blob, names: list[str] | None, width: int) -> list[int | None]:
     if None not in pick[:3] and len(set(pick[:3])) == 3:
         if any(word in INDEX for word in lower):
             ends = " and ".join(names[place] for place in pick[:2])
-            log.info("%s: a table of events with an index: %s are the ends, %s is the time", blob.name, ends, names[pick[2]])
+            log.info(
+                "%s: a table of events with an index: %s are the ends, %s is the time", blob.name, ends, names[pick[2]]
+            )
         return pick
     first = [place for place in range(width) if place >= len(lower) or lower[place] not in INDEX][:3]
     if len(first) < 3:
-        raise blob.error(f"found {len(first)} columns beside the index, expected at least 3 (source, destination, time)")
+        raise blob.error(
+            f"found {len(first)} columns beside the index, expected at least 3 (source, destination, time)"
+        )
     if names is not None or width > 3:
         title = [repr(names[place]) if names and place < len(names) else str(place) for place in first]
-        reading.note(blob.name, f"the columns {', '.join(title)} are taken for source, destination and time; --columns names others")
+        reading.note(
+            blob.name,
+            f"the columns {', '.join(title)} are taken for source, destination and time; --columns names others",
+        )
     return [*first, *(None if place in first else place for place in pick[3:])]
 
 
@@ -197,11 +218,20 @@ def names_time(blob: Blob, options: ReadOptions) -> bool:
 def interactions(blob: Blob, names: list[str] | None) -> list[int] | None:
     """Numbers of the ends' columns of a table of interactions that is read as a graph, and a note on it; None for any other table."""
     lower = [name.strip().lower() for name in names or []]
-    pick = [next((lower.index(word) for word in words if word in lower), None) for words in (EVENT_SOURCES, EVENT_TARGETS, TIMES)]
+    pick = [
+        next((lower.index(word) for word in words if word in lower), None)
+        for words in (EVENT_SOURCES, EVENT_TARGETS, TIMES)
+    ]
     if None in pick or len(set(pick)) < 3:
         return None
-    ends, rest = [names[place] for place in pick[:2]], [name for place, name in enumerate(names) if place not in pick[:2] and name]
-    reading.note(blob.name, f"a table of events: {' and '.join(map(repr, ends))} are the ends of edges; {', '.join(rest)} are not used")
+    ends, rest = (
+        [names[place] for place in pick[:2]],
+        [name for place, name in enumerate(names) if place not in pick[:2] and name],
+    )
+    reading.note(
+        blob.name,
+        f"a table of events: {' and '.join(map(repr, ends))} are the ends of edges; {', '.join(rest)} are not used",
+    )
     return pick[:2]
 
 

@@ -30,7 +30,16 @@ def random_destinations(part: str, pool: numpy.ndarray, count: int) -> numpy.nda
     return np.random.default_rng(SEEDS[part]).choice(pool, count)
 
 
-def pairs(events: Events, num_nodes: int, part: str, train: numpy.ndarray, judged: numpy.ndarray, pool: numpy.ndarray, *, unseen: bool):
+def pairs(
+    events: Events,
+    num_nodes: int,
+    part: str,
+    train: numpy.ndarray,
+    judged: numpy.ndarray,
+    pool: numpy.ndarray,
+    *,
+    unseen: bool,
+):
     """Return (sources, destinations) of a negative pair for each of the ``judged`` events (P,).
 
     train: numbers of the training events. pool: destinations for those that find no pair. unseen: pairs of the judged part that did not

@@ -104,7 +104,9 @@ def _nodes(dataset: GraphDataset, table, *places: int) -> list[numpy.ndarray]:
         known = np.array([number.get(word.strip(), -1) for word in words.tolist()])[codes]
         if (known < 0).any():
             row = int(np.argmax(known < 0))
-            raise table.error(row, f"{table.title(place)} {words[codes[row]]!r} is not a node of the events, expected one")
+            raise table.error(
+                row, f"{table.title(place)} {words[codes[row]]!r} is not a node of the events, expected one"
+            )
         found.append(known)
     return found
 
@@ -120,7 +122,9 @@ def _times(dataset: GraphDataset, table, place: int) -> numpy.ndarray:
         kinds = ["dates" if dates else "numbers" for dates in (found.dates, events.dates)]
         raise table.blob.error(f"{table.title(place)} holds {kinds[0]}, expected {kinds[1]} as the events have")
     if found.ticks > events.ticks:
-        raise table.blob.error(f"{table.title(place)} has fractions of 1/{found.ticks} s, expected 1/{events.ticks} s as the events have")
+        raise table.blob.error(
+            f"{table.title(place)} has fractions of 1/{found.ticks} s, expected 1/{events.ticks} s as the events have"
+        )
     return found.values * (events.ticks // found.ticks) if events.ticks > 1 else found.values
 
 
@@ -151,7 +155,9 @@ def _check_numbers(dataset: GraphDataset, table, rows, numbers, own) -> None:
         row = int(np.argmax(wrong))
         ids, k = dataset.ids(), int(numbers[row])
         known = f"{ids[events.src[k]]}, {ids[events.dst[k]]}, {events.times_of([k])[0]}"
-        raise table.error(row, f"does not fit event {k}, which is {known}; expected the events of this file in order of time")
+        raise table.error(
+            row, f"does not fit event {k}, which is {known}; expected the events of this file in order of time"
+        )
 
 
 def _match(dataset: GraphDataset, table, rows, own) -> numpy.ndarray:
@@ -164,7 +170,9 @@ def _match(dataset: GraphDataset, table, rows, own) -> numpy.ndarray:
     for row in own.tolist():
         number = next(waiting.get((rows["src"][row], rows["dst"][row], rows["time"][row]), iter(())), None)
         if number is None:
-            raise table.error(row, "is no event of the data, or is listed more often than it happens; expected its ends and time")
+            raise table.error(
+                row, "is no event of the data, or is listed more often than it happens; expected its ends and time"
+            )
         found.append(number)
     return np.array(found, dtype=np.int64)
 
@@ -173,23 +181,32 @@ def _parts(dataset: GraphDataset, table, parts, numbers, own) -> EventSplit:
     order = own[np.argsort(numbers[own], kind="stable")]
     twice = np.flatnonzero(np.diff(numbers[order]) == 0)
     if len(twice):
-        raise table.error(int(order[twice + 1].min()), f"event {numbers[order[twice[0]]]} is listed twice, expected one part an event")
+        raise table.error(
+            int(order[twice + 1].min()), f"event {numbers[order[twice[0]]]} is listed twice, expected one part an event"
+        )
     members = [numbers[order[parts[order] == k]] for k in range(4)]
     for name, found in zip(NAMES, members):
         if not len(found):
             raise table.blob.error(f"no event has the part {name}, expected train, valid and test")
     train, valid, test, hidden = members
     before = int(np.concatenate([train, valid, hidden]).max()) + 1
-    for early, late, names in ((train[-1], valid[0], ("valid", "train")), (before - 1, test[0], ("test", "train, valid or hidden"))):
+    for early, late, names in (
+        (train[-1], valid[0], ("valid", "train")),
+        (before - 1, test[0], ("test", "train, valid or hidden")),
+    ):
         if late < early:
             found = f"event {late} is of part {names[0]}, but event {early} after it of {names[1]}"
             raise table.blob.error(f"{found}; expected parts in order of time")
     if before != len(train) + len(valid) + len(hidden):
         left = int(np.setdiff1d(np.arange(before), np.concatenate([train, valid, hidden]))[0])
-        raise table.blob.error(f"event {left} is in no part, expected train, valid or hidden of every event before the test")
+        raise table.blob.error(
+            f"event {left} is in no part, expected train, valid or hidden of every event before the test"
+        )
     events = dataset.events
     trained = np.concatenate([train, valid])
-    masked = np.setdiff1d(np.r_[events.src[hidden], events.dst[hidden]], np.r_[events.src[trained], events.dst[trained]])
+    masked = np.setdiff1d(
+        np.r_[events.src[hidden], events.dst[hidden]], np.r_[events.src[trained], events.dst[trained]]
+    )
     drawn = {}
     for part, judged, seen in (("valid", valid, trained), ("test", test, np.r_[trained, test])):
         drawn[f"{part}_neg"] = event_negatives.random_destinations(part, np.unique(events.dst[seen]), len(judged))
@@ -207,7 +224,10 @@ def _match_sources(dataset: GraphDataset, table, rows, split: EventSplit, agains
     for row in against.tolist():
         own = known.get((rows["part"][row] - NEGATIVE, rows["src"][row], rows["time"][row]), ())
         if len(own) != 1:
-            raise table.error(row, f"a negative of {len(own)} events of its source at its time, expected one; a column 'event' says which")
+            raise table.error(
+                row,
+                f"a negative of {len(own)} events of its source at its time, expected one; a column 'event' says which",
+            )
         found.append(own[0])
     return np.array(found, dtype=np.int64)
 
@@ -221,13 +241,17 @@ def _with_negatives(dataset: GraphDataset, table, split: EventSplit, rows, numbe
         strange = judged[place] != numbers[own]
         if strange.any():
             row = int(own[np.argmax(strange)])
-            raise table.error(row, f"a negative of event {numbers[row]}, which is not of the part {part}; expected one that is")
+            raise table.error(
+                row, f"a negative of event {numbers[row]}, which is not of the part {part}; expected one that is"
+            )
     for part, own in own_of.items():
         judged, place = getattr(split, part), place_of[part]
         count = np.bincount(place, minlength=len(judged))
         if not count.all():
             missing = f"event {judged[np.argmin(count)]} of the part {part} has no negative"
-            raise table.blob.error(f"{missing}, expected at least one for every event of valid and test, or none at all")
+            raise table.blob.error(
+                f"{missing}, expected at least one for every event of valid and test, or none at all"
+            )
         own = own[np.argsort(place, kind="stable")]
         row, width = np.repeat(np.arange(len(judged)), count), int(count.max())
         column = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)

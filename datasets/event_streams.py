@@ -10,7 +10,9 @@ from graphkit.lazy import np
 
 RECENT = 2
 ROWS = 1 << 22  # random numbers that are sorted at once
-MOST_SORTED = 1 << 28  # beyond so many pairs of a source and a node, favourites are drawn without looking at all of them
+MOST_SORTED = (
+    1 << 28
+)  # beyond so many pairs of a source and a node, favourites are drawn without looking at all of them
 
 
 def repeats(n: int, events: int, k: int, p: float, seed: int) -> Loaded:

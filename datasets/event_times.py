@@ -94,10 +94,14 @@ def from_parquet(column, source: str, name: str) -> Times:
         return _stamps(column, source, name)
     if types.is_integer(column.type):
         if types.is_uint64(column.type) and len(column) and (largest := int(column.to_numpy().max())) >= BEYOND:
-            raise DataError(f"{source}: column {name!r}: time {largest} is beyond 64 bits, expected whole numbers below 2^63")
+            raise DataError(
+                f"{source}: column {name!r}: time {largest} is beyond 64 bits, expected whole numbers below 2^63"
+            )
         return Times(column.cast(pyarrow.int64()).to_numpy())
     if not types.is_floating(column.type):
-        raise DataError(f"{source}: column {name!r} is of type {column.type}, {EXPECTED.replace('an ISO 8601 date', 'a timestamp')}")
+        raise DataError(
+            f"{source}: column {name!r} is of type {column.type}, {EXPECTED.replace('an ISO 8601 date', 'a timestamp')}"
+        )
     values = column.cast(pyarrow.float64()).to_numpy()
     if not np.isfinite(values).all():
         row = int(np.argmax(~np.isfinite(values)))
@@ -124,7 +128,9 @@ def _whole(texts, title: str, error: RowError) -> Times:
         values = compute.cast(compute.ascii_ltrim(texts, "+"), pyarrow.int64()).to_numpy()
     except pyarrow.ArrowInvalid:
         row = next(row for row, cell in enumerate(texts.to_pylist()) if not -BEYOND <= int(cell) < BEYOND)
-        raise error(row, f"time {texts[row]!s} in {title} is beyond 64 bits, expected whole numbers below 2^63") from None
+        raise error(
+            row, f"time {texts[row]!s} in {title} is beyond 64 bits, expected whole numbers below 2^63"
+        ) from None
     same = compute.all(compute.equal(compute.cast(pyarrow.array(values), pyarrow.string()), texts)).as_py()
     return Times(values, written=None if same else _bytes(texts))
 
@@ -145,12 +151,18 @@ def _reals(texts, whole, source: str, title: str, error: RowError) -> Times:
     large = np.flatnonzero(whole & (np.abs(values) >= EXACT))
     if len(large):
         row = int(large[0])
-        raise error(row, f"time {texts[row]!s} in {title} stands beside numbers with a fraction and has more digits than a 64-bit real "
-                         f"number keeps; expected whole numbers alone, or below 2^53")  # fmt: skip
+        raise error(
+            row,
+            f"time {texts[row]!s} in {title} stands beside numbers with a fraction and has more digits than a 64-bit real "
+            f"number keeps; expected whole numbers alone, or below 2^53",
+        )
     long = np.flatnonzero(_match(texts, LONG))
     lost = sum(Decimal(texts[int(row)].as_py()) != Decimal(repr(float(values[row]))) for row in long)
     if lost:
-        reading.note(source, f"{lost} of {len(values)} times in {title} have more digits than a 64-bit real number keeps; rounded")
+        reading.note(
+            source,
+            f"{lost} of {len(values)} times in {title} have more digits than a 64-bit real number keeps; rounded",
+        )
     return Times(values, written=_bytes(texts))
 
 
@@ -172,7 +184,10 @@ def _dates(texts, source: str, title: str, error: RowError) -> Times:
     except ValueError:
         wrong = np.array([row for row, cell in enumerate(texts.to_pylist()) if _seconds(re.match(DATE, cell)) is None])
     if len(wrong):
-        raise error(int(wrong[0]), f"time {texts[int(wrong[0])].as_py()!r} in {title} is no moment of the calendar, expected one")
+        raise error(
+            int(wrong[0]),
+            f"time {texts[int(wrong[0])].as_py()!r} in {title} is no moment of the calendar, expected one",
+        )
     kinds, place = np.unique(zone, return_inverse=True)
     shift = np.array([offset(kind.decode()) for kind in kinds])[place.ravel()]
     seconds = days * DAY + hour * 3600 + minute * 60 + second - shift
@@ -205,7 +220,9 @@ def _check_span(seconds, digits: int, title: str, error) -> None:
     far = np.flatnonzero(np.abs(seconds) >= BEYOND // 10**digits - 1)
     if len(far):
         problem = error(int(far[0]))
-        raise DataError(f"{problem} in {title} is beyond what 64 bits hold in {UNITS[digits]}, expected the years 1678 to 2261")
+        raise DataError(
+            f"{problem} in {title} is beyond what 64 bits hold in {UNITS[digits]}, expected the years 1678 to 2261"
+        )
 
 
 def _say(source: str, title: str, bare: int, count: int, digits: int) -> None:
@@ -291,7 +308,9 @@ class Clock:
             raise DataError(f"{place}: time {cell!r}, expected an ISO 8601 date, as the times of the run are")
         rest, remainder = divmod(int((match["fraction"] or "").ljust(9, "0")) * self.ticks, 10**9)
         if remainder:
-            raise DataError(f"{place}: time {cell} is finer than the 1/{self.ticks} s of the run's times, expected none finer")
+            raise DataError(
+                f"{place}: time {cell} is finer than the 1/{self.ticks} s of the run's times, expected none finer"
+            )
         if abs(seconds) >= BEYOND // self.ticks - 1:
             raise DataError(f"{place}: time {cell} is beyond 64 bits, expected a date nearer to those of the run")
         return seconds * self.ticks + rest

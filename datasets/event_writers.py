@@ -50,13 +50,19 @@ def _suffix(path) -> tuple[str, bool]:
 
 def _columns(dataset: GraphDataset) -> dict[str, list]:
     events, ids = dataset.events, dataset.ids()
-    columns = {"src": ids[events.src].tolist(), "dst": ids[events.dst].tolist(), "time": events.times_of(np.arange(len(events)))}
+    columns = {
+        "src": ids[events.src].tolist(),
+        "dst": ids[events.dst].tolist(),
+        "time": events.times_of(np.arange(len(events))),
+    }
     for name in ("weight", "label"):
         if (values := getattr(events, name)) is not None:
             columns[name] = values.tolist()
     if events.feat is not None:
         # float32 written in its own digits, not in those of the float64 that is equal to it
-        columns.update({f"f{k}": [float(text) for text in values.astype(str).tolist()] for k, values in enumerate(events.feat.T)})
+        columns.update(
+            {f"f{k}": [float(text) for text in values.astype(str).tolist()] for k, values in enumerate(events.feat.T)}
+        )
     return columns
 
 

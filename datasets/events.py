@@ -41,7 +41,9 @@ FAMILIES = {
 }
 
 
-def timed_edges(entry: Entry, *, file: str, delimiter: str | None = None, skip: int = 0, labels: bool = False) -> Loaded:
+def timed_edges(
+    entry: Entry, *, file: str, delimiter: str | None = None, skip: int = 0, labels: bool = False
+) -> Loaded:
     """Interactions ``u v time [label]``, one a line in any order.
 
     The graph is undirected and simple, without loops; its ``edata["time"]`` is the time of the first interaction of each pair.
@@ -101,7 +103,11 @@ def static_graph(events: Events, num_nodes: int):
 
 
 def finish_events(
-    dataset: GraphDataset, name: str | None, metric: str | None, seed: int, given: Mapping[str, Callable[[], Any]] | None = None
+    dataset: GraphDataset,
+    name: str | None,
+    metric: str | None,
+    seed: int,
+    given: Mapping[str, Callable[[], Any]] | None = None,
 ) -> GraphDataset:
     """Return the data set with the split of its events of this name and seed, :data:`CHRONO` where there is none.
 
@@ -109,20 +115,28 @@ def finish_events(
     """
     name, given = name or CHRONO, given or {}
     if name in given:
-        return dataset.renamed(task="events", split=given[name](), split_name=name, metric=metric or "mrr", seed=seed, splitter=None)
+        return dataset.renamed(
+            task="events", split=given[name](), split_name=name, metric=metric or "mrr", seed=seed, splitter=None
+        )
     found = {family: fractions for family in FAMILIES if (fractions := parse_fractions(name, family)) is not None}
     if not found:
         known = [*given, *(f"{family}-0.7/0.15/0.15" for family in FAMILIES)]
-        raise DataError(f"data set {dataset.name!r}: unknown split of events {name!r}{did_you_mean(name, known)}"
-                        f"; expected one of {', '.join(known)}, or other fractions")  # fmt: skip
+        raise DataError(
+            f"data set {dataset.name!r}: unknown split of events {name!r}{did_you_mean(name, known)}"
+            f"; expected one of {', '.join(known)}, or other fractions"
+        )
     ((family, fractions),) = found.items()
     inductive, negatives = FAMILIES[family]
     split = split_events(dataset, fractions, seed, inductive=inductive, negatives=negatives)
     splitter = (lambda other: finish_events(dataset, name, metric, other)) if inductive else None
-    return dataset.renamed(task="events", split=split, split_name=name, metric=metric or "ap", seed=seed, splitter=splitter)
+    return dataset.renamed(
+        task="events", split=split, split_name=name, metric=metric or "ap", seed=seed, splitter=splitter
+    )
 
 
-def split_events(dataset: GraphDataset, fractions: Sequence[float], seed: int, *, inductive: bool, negatives: str = "seen") -> EventSplit:
+def split_events(
+    dataset: GraphDataset, fractions: Sequence[float], seed: int, *, inductive: bool, negatives: str = "seen"
+) -> EventSplit:
     """Cut the events of a data set by time; only the masked nodes of an inductive split depend on the seed.
 
     negatives: ``seen``, drawn evenly from the distinct destinations of the part and of all parts before it, as TGN and NAT draw them;
@@ -144,14 +158,18 @@ def split_events(dataset: GraphDataset, fractions: Sequence[float], seed: int, *
         parts = [part[hidden[part] == (place == 2)] for place, part in enumerate(parts)]
     if min(map(len, parts)) == 0:
         found = ", ".join(f"{name} {len(part)}" for name, part in zip(("train", "valid", "test"), parts))
-        raise DataError(f"data set {dataset.name!r}: {len(events)} events are too few, or their times too alike, for the split ({found})")
+        raise DataError(
+            f"data set {dataset.name!r}: {len(events)} events are too few, or their times too alike, for the split ({found})"
+        )
     pools = [np.unique(events.dst[np.concatenate(parts[: place + 1])]) for place in (1, 2)]
     if negatives == "judged":
         pools = [np.unique(events.dst[:second]), np.unique(events.dst[parts[2]])]
     drawn: dict[str, Any] = {}
     for part, pool, judged in zip(("valid", "test"), pools, parts[1:]):
         if negatives in ("historical", "unseen"):
-            found = event_negatives.pairs(events, dataset.num_nodes, part, parts[0], judged, pool, unseen=negatives == "unseen")
+            found = event_negatives.pairs(
+                events, dataset.num_nodes, part, parts[0], judged, pool, unseen=negatives == "unseen"
+            )
             drawn[f"{part}_src"], drawn[f"{part}_neg"] = found
         else:
             drawn[f"{part}_neg"] = event_negatives.random_destinations(part, pool, len(judged))

@@ -47,13 +47,17 @@ def fetch(name: str, progress: Progress | None = None, force: bool = False) -> l
             found = folders.cache_folder() / file.path
             _download(file.url, found, progress, file, files[number + 1 :])
         elif file.sha256 and sha256(found) != file.sha256:
-            raise DataError(f"{found}: SHA-256 differs from {file.sha256[:16]}..., the published file; remove it and "
-                            f"run: graphkit data fetch {name}")  # fmt: skip
+            raise DataError(
+                f"{found}: SHA-256 differs from {file.sha256[:16]}..., the published file; remove it and "
+                f"run: graphkit data fetch {name}"
+            )
         paths.append(found)
     return paths
 
 
-def _download(url: str, target: Path, progress: Progress | None, file: DataFile | None = None, others: Sequence[DataFile] = ()) -> None:
+def _download(
+    url: str, target: Path, progress: Progress | None, file: DataFile | None = None, others: Sequence[DataFile] = ()
+) -> None:
     digest, done = hashlib.sha256(), 0
     request = urllib.request.Request(url, headers={"User-Agent": "graphkit"})
     with atomic_path(target) as temporary:
@@ -68,13 +72,17 @@ def _download(url: str, target: Path, progress: Progress | None, file: DataFile 
                         progress(target.name, done, total)
         except (urllib.error.URLError, OSError, ValueError) as problem:
             reason = getattr(problem, "reason", None) or problem
-            raise DataError(f"{url}: cannot be downloaded ({reason}); get it elsewhere and put it at {target}"
-                            f"{_also_missing(others)}") from None  # fmt: skip
+            raise DataError(
+                f"{url}: cannot be downloaded ({reason}); get it elsewhere and put it at {target}"
+                f"{_also_missing(others)}"
+            ) from None
         if (file is None or not file.sha256) and total and done != total:
             raise DataError(f"{url}: the download stopped at {done} of {total} bytes; run it again")
         if file is not None and file.sha256 and digest.hexdigest() != file.sha256:
-            raise DataError(f"{url}: found SHA-256 {digest.hexdigest()[:16]}... in {done} bytes, expected "
-                            f"{file.sha256[:16]}... in {file.size}; nothing was kept")  # fmt: skip
+            raise DataError(
+                f"{url}: found SHA-256 {digest.hexdigest()[:16]}... in {done} bytes, expected "
+                f"{file.sha256[:16]}... in {file.size}; nothing was kept"
+            )
 
 
 def _also_missing(others: Sequence[DataFile]) -> str:
@@ -125,7 +133,9 @@ def _unpack(archive: Path, target: Path, wanted: str) -> Path:
         places = [unpacked, *sorted(path for path in unpacked.iterdir() if path.is_dir())]
         root = next((path for path in places if (path / wanted).exists()), None)
         if root is None:
-            found = ", ".join(sorted(str(path.relative_to(unpacked)) for place in places for path in place.iterdir())[:5])
+            found = ", ".join(
+                sorted(str(path.relative_to(unpacked)) for place in places for path in place.iterdir())[:5]
+            )
             raise DataError(f"{archive}: found {found or 'nothing'}, expected {wanted} in it")
         shutil.rmtree(target, ignore_errors=True)
         root.replace(target)

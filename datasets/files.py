@@ -39,7 +39,11 @@ STDIN = "-"
 SILENT = ("id_column_elsewhere", "read_limit")  # fields of ReadOptions that say nothing of how a file is read
 # format -> (module, function that turns a Blob and the options into EdgeTable, suffixes)
 FORMATS = {
-    "edge list": ("graphkit.datasets.tables", "read_table", (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph")),
+    "edge list": (
+        "graphkit.datasets.tables",
+        "read_table",
+        (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".ungraph"),
+    ),
     "Parquet": ("graphkit.datasets.tables", "read_parquet", (".parquet", ".pq")),
     "Matrix Market": ("graphkit.datasets.matrices", "read_mtx", (".mtx", ".mm")),
     "npz": ("graphkit.datasets.matrices", "read_npz", (".npz",)),
@@ -129,8 +133,14 @@ class Blob:
         return DataError(f"{place}: {_one_line(text)}")
 
 
-def read_graph(path, options: ReadOptions | None = None, task: str | None = None, split: str | None = None,
-               seed: int = 0, many: bool = False) -> GraphDataset:
+def read_graph(
+    path,
+    options: ReadOptions | None = None,
+    task: str | None = None,
+    split: str | None = None,
+    seed: int = 0,
+    many: bool = False,
+) -> GraphDataset:
     """Read a user's graph, or set of graphs, from a file, from stdin for ``"-"``, or from what :func:`read_blob` gave.
 
     Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
@@ -206,7 +216,9 @@ def read_edges(blob: Blob, options: ReadOptions):
         from graphkit.datasets.text import refuse_binary
 
         if format_of(blob) == "edge list":
-            refuse_binary(blob, blob.data.removeprefix(b"\xef\xbb\xbf"))  # before its bytes are taken for words of any kind
+            refuse_binary(
+                blob, blob.data.removeprefix(b"\xef\xbb\xbf")
+            )  # before its bytes are taken for words of any kind
         refuse_file(blob)
     if format_of(blob) == "edge list" and options.read_as != "edges":
         from graphkit.datasets import line_lists
@@ -224,7 +236,9 @@ def _graph_set(blob: Blob, options: ReadOptions, many: bool):
     """The set of graphs in a ``.bin``, or None where it holds one that is to be read as such."""
     from graphkit.datasets import dglbin, dglbin_sets
 
-    names = [item.name for item in fields(options) if item.name not in SILENT and getattr(options, item.name) != item.default]
+    names = [
+        item.name for item in fields(options) if item.name not in SILENT and getattr(options, item.name) != item.default
+    ]
     given = ["--task" if name == "label_kind" else f"--{name}".replace("_", "-") for name in names]
     with one_line(blob, "DGL bin"):
         if dglbin.opened(blob)[1] == 1 and (given or not many):

@@ -122,7 +122,9 @@ def _npz(path: Path) -> Form | None:
     if "adj_matrix" in names:
         return Form("a graph in the form of GraphData", catalogued("graphdata"), ("directed",))
     if {"adj_data", "adj_indices", "adj_indptr", "adj_shape"} <= names:
-        return Form("a graph in the form of gnn-benchmark (Shchur et al., 2018)", catalogued("gnn_benchmark"), ("directed",))
+        return Form(
+            "a graph in the form of gnn-benchmark (Shchur et al., 2018)", catalogued("gnn_benchmark"), ("directed",)
+        )
     return None
 
 
@@ -136,14 +138,20 @@ def _mat(path: Path) -> Form | None:
         return None
     size = shapes.get("A", (0,))[0]
     if size and shapes.get("local_info") == (size, len(matlab.FACEBOOK_COLUMNS)):
-        return Form("a network of Facebook100", lambda read, many: matlab.facebook100(_entry(path, read), file=path.name))
+        return Form(
+            "a network of Facebook100", lambda read, many: matlab.facebook100(_entry(path, read), file=path.name)
+        )
     return None
 
 
 def _archive(path: Path) -> Form:
     from graphkit.datasets import triples
 
-    return Form("triples of a knowledge graph in a tar archive", lambda read, many: triples.from_archive(path, read), ("directed",))
+    return Form(
+        "triples of a knowledge graph in a tar archive",
+        lambda read, many: triples.from_archive(path, read),
+        ("directed",),
+    )
 
 
 # Folders --------------------------------------------------------------------------------------------------------------
@@ -155,19 +163,28 @@ def _folder(path: Path) -> Form | None:
     names = sorted(entry.name for entry in path.iterdir())
     for stem in _stems(names, "_graph_indicator.txt"):
         if f"{stem}_A.txt" in names:
-            return Form("a set of graphs in TUDataset's raw form", _inside(path, partial(tu.raw, folder=".", name=stem), stem))
+            return Form(
+                "a set of graphs in TUDataset's raw form", _inside(path, partial(tu.raw, folder=".", name=stem), stem)
+            )
     for stem in _stems(names, ".graph"):
         if stem.startswith("ind.") and f"{stem}.ally" in names:
             short = stem[4:]
-            return Form("a graph in Planetoid's files", _inside(path, partial(planetoid.load, name=short, folder="."), short))
+            return Form(
+                "a graph in Planetoid's files", _inside(path, partial(planetoid.load, name=short, folder="."), short)
+            )
     if set(TRIPLE_PARTS) <= set(names):
         return Form("triples of a knowledge graph", lambda read, many: triples.from_folder(path, read), ("directed",))
     for stem in _stems(names, "_edges.csv"):
         if f"{stem}_target.csv" in names:
-            return Form("a graph in the form of MUSAE (edges, features, target)", _inside(path, partial(musae.load, stem=stem), stem))
+            return Form(
+                "a graph in the form of MUSAE (edges, features, target)",
+                _inside(path, partial(musae.load, stem=stem), stem),
+            )
     for stem in _stems(names, ".txt"):
         if (stem == path.resolve().name or "10fold_idx" in names) and _is_gin(_lines(path / f"{stem}.txt")):
-            return Form("a set of graphs in GIN's text form", _inside(path, partial(tu.gin, folder=".", name=stem), stem))
+            return Form(
+                "a set of graphs in GIN's text form", _inside(path, partial(tu.gin, folder=".", name=stem), stem)
+            )
     return None
 
 
@@ -192,7 +209,9 @@ def _text(path: Path, suffix: str, read: ReadOptions) -> Form | None:
     lines = _lines(path)
     if suffix in graph6.SUFFIXES or (lines and lines[0].startswith((">>graph6<<", ">>sparse6<<", ">>digraph6<<"))):
         if graph6.count(path) == 1:
-            return Form("a graph in graph6 or sparse6", partial(_graph6, path), tuple(changed(ReadOptions(directed=True))))
+            return Form(
+                "a graph in graph6 or sparse6", partial(_graph6, path), tuple(changed(ReadOptions(directed=True)))
+            )
         return Form("a set of graphs in graph6 or sparse6, one a line", partial(_graph6, path))
     if suffix in smiles_tables.SUFFIXES or smiles_tables.has_smiles(lines):
         return Form("a table of molecules (SMILES)", lambda read, many: smiles_tables.load(path, read), ("columns",))
@@ -229,14 +248,20 @@ def _lines(path: Path) -> list[str]:
 def _is_gin(lines: list[str]) -> bool:
     """Whether a text begins as GIN's: the number of graphs, then of each ``n label`` and n lines ``tag degree neighbours``."""
     numbers = [line.split() for line in lines[:GIN_LINES]]
-    if len(numbers) < 3 or len(numbers[0]) != 1 or not all(re.fullmatch(r"-?\d{1,9}", word) for row in numbers for word in row):
+    if (
+        len(numbers) < 3
+        or len(numbers[0]) != 1
+        or not all(re.fullmatch(r"-?\d{1,9}", word) for row in numbers for word in row)
+    ):
         return False
     place = 1
     while place < len(numbers):
         if len(numbers[place]) != 2:
             return False
         size = int(numbers[place][0])
-        if size < 1 or any(len(row) < 2 or len(row) != 2 + int(row[1]) for row in numbers[place + 1 : place + 1 + size]):
+        if size < 1 or any(
+            len(row) < 2 or len(row) != 2 + int(row[1]) for row in numbers[place + 1 : place + 1 + size]
+        ):
             return False
         place += 1 + max(size, 0)
     return True

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-EDGE, NODE, EVENT, GRAPH = 110, 100, 150, 4000  # bytes of an undirected edge, a node, an event and a small graph's object, measured
+EDGE, NODE, EVENT, GRAPH = (
+    110,
+    100,
+    150,
+    4000,
+)  # bytes of an undirected edge, a node, an event and a small graph's object, measured
 NUMBER = 12  # bytes of a feature, with the copy that rounds it
 MEETING = 450  # bytes of a pair that meets, in Python's sets
 COMMUNITY, COMMUNITY_SQUARE = 19.5, 455.0  # mean of the sizes 5..34 of a community, and of their squares
@@ -62,8 +67,12 @@ ESTIMATES: dict[str, Callable[[Values], float]] = {
     "cluster": lambda v: _communities(v["train"] + v["valid"] + v["test"], v["k"], v["p"], v["q"], 0, v["k"] + 1),
     "ring-transfer": _ring_transfer,
     "minesweeper": lambda v: _graph(v["rows"] * v["cols"], 4 * v["rows"] * v["cols"], 7),
-    "sparse-sbm": lambda v: _graph(v["n"], v["n"] * ((1 - v["low"]) * v["degree"] / 2 + 1.5 * v["low"]), v["features"]) + NODE * v["k"],
-    "repeats": lambda v: NODE * v["n"] + 8 * v["n"] * v["k"] + EVENT * v["events"] + EDGE * min(v["events"], v["n"] ** 2 / 4),
+    "sparse-sbm": lambda v: (
+        _graph(v["n"], v["n"] * ((1 - v["low"]) * v["degree"] / 2 + 1.5 * v["low"]), v["features"]) + NODE * v["k"]
+    ),
+    "repeats": lambda v: (
+        NODE * v["n"] + 8 * v["n"] * v["k"] + EVENT * v["events"] + EDGE * min(v["events"], v["n"] ** 2 / 4)
+    ),
     "triads": lambda v: 10 * NODE * v["n"] + MEETING * v["n"] * v["rounds"] / 2,
 }
 

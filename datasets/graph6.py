@@ -77,7 +77,9 @@ def decoded(blob: Blob, line: int, text: bytes) -> tuple[numpy.ndarray, numpy.nd
     """(src, dst, number of nodes, whether edges have directions) of the characters of one graph."""
     kind = {b":": "sparse6", b"&": "digraph6", b";": "incremental"}.get(text[:1], "graph6")
     if kind == "incremental":
-        raise blob.error("incremental sparse6 (a line that begins with ';'), expected graph6, sparse6 or digraph6", line)
+        raise blob.error(
+            "incremental sparse6 (a line that begins with ';'), expected graph6, sparse6 or digraph6", line
+        )
     values = np.frombuffer(text, dtype=np.uint8)[kind != "graph6" :].astype(np.int64) - 63
     if len(values) and not 0 <= values.min() <= values.max() < 64:
         wrong = text[kind != "graph6" :][int(np.argmax((values < 0) | (values > 63)))]
@@ -116,7 +118,9 @@ def _bits(values: numpy.ndarray) -> numpy.ndarray:
 
 def _sparse(blob: Blob, line: int, n: int, values: numpy.ndarray) -> tuple[numpy.ndarray, numpy.ndarray]:
     if n > max(ALONE, 100 * len(values)):
-        raise blob.error(f"{n} nodes in {len(values)} characters, expected at most {max(ALONE, 100 * len(values))}", line)
+        raise blob.error(
+            f"{n} nodes in {len(values)} characters, expected at most {max(ALONE, 100 * len(values))}", line
+        )
     width = max((n - 1).bit_length(), 1)
     bits = _bits(values)
     groups = bits[: len(bits) // (width + 1) * (width + 1)].reshape(-1, width + 1).astype(np.int64)

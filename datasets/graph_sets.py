@@ -144,10 +144,16 @@ def minesweeper(rows, cols, mines, unknown, seed) -> Loaded:
     one-hot 0, 1, 2, 3, 4, five or more mines among the neighbours. Label: is there a mine. No split is given: the default
     draws halves and quarters per seed.
     """
-    rng = np.random.default_rng([seed, 1])  # splits draw from the seed alone: the same permutation would put all mines into training
+    rng = np.random.default_rng(
+        [seed, 1]
+    )  # splits draw from the seed alone: the same permutation would put all mines into training
     cells = np.arange(rows * cols).reshape(rows, cols)
-    sides = [(cells[:, :-1], cells[:, 1:]), (cells[:-1], cells[1:]), (cells[:-1, :-1], cells[1:, 1:]),
-             (cells[:-1, 1:], cells[1:, :-1])]  # fmt: skip
+    sides = [
+        (cells[:, :-1], cells[:, 1:]),
+        (cells[:-1], cells[1:]),
+        (cells[:-1, :-1], cells[1:, 1:]),
+        (cells[:-1, 1:], cells[1:, :-1]),
+    ]
     src, dst = (np.concatenate([side[k].ravel() for side in sides]) for k in (0, 1))
     total = rows * cols
     graph = graph_of(src, dst, total, simple=True)

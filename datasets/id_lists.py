@@ -49,7 +49,9 @@ def read_ids(path: str, dataset: GraphDataset, option: str, id_column: Sequence[
     return np.array(list(found), dtype=np.int64)
 
 
-def read_classes(path: str, dataset: GraphDataset, option: str, id_column: Sequence[str] = ()) -> dict[str, numpy.ndarray]:
+def read_classes(
+    path: str, dataset: GraphDataset, option: str, id_column: Sequence[str] = ()
+) -> dict[str, numpy.ndarray]:
     """Read (k,) node numbers by class from a text file of ids and classes, classes in the order of their names.
 
     Columns and lines are those of :func:`read_ids`; the class is in the first other column. Raises :class:`DataError` with the line for
@@ -63,17 +65,23 @@ def read_classes(path: str, dataset: GraphDataset, option: str, id_column: Seque
             raise DataError(f"{place}: found {len(cells)} column, expected an id and a class")
         node = find_node(number, cells[column], place)
         if found.setdefault(node, cells[other]) != cells[other]:
-            raise DataError(f"{place}: {cells[column]!r} is of class {cells[other]!r}, before it was of class {found[node]!r}")
+            raise DataError(
+                f"{place}: {cells[column]!r} is of class {cells[other]!r}, before it was of class {found[node]!r}"
+            )
     if not found:
         raise DataError(f"{option} {_name(path)}: found no ids, expected an id and a class on each line")
-    return {one: np.array([node for node, other in found.items() if other == one]) for one in sorted(set(found.values()))}
+    return {
+        one: np.array([node for node, other in found.items() if other == one]) for one in sorted(set(found.values()))
+    }
 
 
 def _name(path: str) -> str:
     return "<stdin>" if path == "-" else path
 
 
-def _list_rows(path: str, number: dict[str, int], option: str, id_column: Sequence[str]) -> list[tuple[int, list[str], int]]:
+def _list_rows(
+    path: str, number: dict[str, int], option: str, id_column: Sequence[str]
+) -> list[tuple[int, list[str], int]]:
     """(line, cells, column of the id) of every row below the header, where there is one."""
     rows = list(_split_lines(path))
     if not rows:
@@ -108,14 +116,20 @@ def _best_column(rows, number: dict[str, int], source: str) -> int:
     full = [k for k, count in enumerate(counts) if count == len(judged)]
     if counts[0] or len(full) != 1:
         return 0
-    reading.note(source, f"column {full[0]} is read as the ids: its values are those of the graph; --id-column {full[0]} says so")
+    reading.note(
+        source, f"column {full[0]} is read as the ids: its values are those of the graph; --id-column {full[0]} says so"
+    )
     return full[0]
 
 
 def _is_header(rows, column: int, number: dict[str, int], source: str) -> bool:
     """Whether the first cell is no id, nor like one, while all below are."""
     cell = rows[0][1][column]
-    if cell in number or len(rows) < 3 or not all(column < len(cells) and cells[column] in number for _, cells, _ in rows[1:]):
+    if (
+        cell in number
+        or len(rows) < 3
+        or not all(column < len(cells) and cells[column] in number for _, cells, _ in rows[1:])
+    ):
         return False
     if len(number) <= CLOSE_AMONG and did_you_mean(cell, number):
         return False

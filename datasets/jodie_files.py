@@ -38,7 +38,9 @@ def places(table: TextTable) -> dict[str, Any]:
     """Which column holds what, as :func:`graphkit.datasets.event_files.read_events` asks."""
     if table.width < FIXED:
         line = next(table.rows())[0]
-        raise table.blob.error(f"found {table.width} columns, expected at least {FIXED} (user, item, time, label)", line)
+        raise table.blob.error(
+            f"found {table.width} columns, expected at least {FIXED} (user, item, time, label)", line
+        )
     return {"ends": [0, 1], "time": 2, "weight": None, "label": 3, "features": list(range(FIXED, table.width))}
 
 
@@ -53,9 +55,13 @@ def read_ends(table: TextTable) -> tuple[numpy.ndarray, numpy.ndarray, Any, int]
         users, items = (column.to_numpy() for column in table.read({0: pyarrow.int64(), 1: pyarrow.int64()}))
     except ConversionError:
         for number in (0, 1):
-            if (wrong := table.find_cell(number, lambda text: not text.strip().isdigit() or int(text) >= 1 << 63)) is not None:
+            if (
+                wrong := table.find_cell(number, lambda text: not text.strip().isdigit() or int(text) >= 1 << 63)
+            ) is not None:
                 what = "beyond 64 bits" if wrong[1].strip().isdigit() else "a number" if is_number(wrong[1]) else "text"
-                raise table.blob.error(f"{table.title(number)} {wrong[1]!r} is {what}, expected a whole number from 0", wrong[0]) from None
+                raise table.blob.error(
+                    f"{table.title(number)} {wrong[1]!r} is {what}, expected a whole number from 0", wrong[0]
+                ) from None
         raise
     refuse_negative(table, (0, 1), (users, items))
     first = int(users.max()) + 1

@@ -20,7 +20,9 @@ SHOWN = 3
 def require_classes(dataset: GraphDataset, own: bool, source: str | None = None) -> None:
     """Hold labels against a protocol of classes as :func:`check_labels` does; raises :class:`DataError` for numbers too."""
     if dataset.label_kind == "numbers":
-        raise DataError(f"{source or dataset.name}: its labels are numbers to learn, expected classes (leave out --task regression)")
+        raise DataError(
+            f"{source or dataset.name}: its labels are numbers to learn, expected classes (leave out --task regression)"
+        )
     check_labels(dataset, own, source)
 
 
@@ -69,23 +71,37 @@ def check_split(dataset: GraphDataset) -> None:
     seen: set[int] = set()
     for part in ("train", "valid", "test"):
         values = labels[np.asarray(getattr(dataset.split, part))]
-        known = ~np.isnan(values) if kind == "numbers" else values >= 0 if kind == "classes" else np.ones(len(values), dtype=bool)
+        known = (
+            ~np.isnan(values)
+            if kind == "numbers"
+            else values >= 0
+            if kind == "classes"
+            else np.ones(len(values), dtype=bool)
+        )
         if not known.any():
             raise DataError(f"{dataset.name}: no node of the part {part} has a label, expected some")
         if not known.all():
             without = int((~known).sum())
-            reading.note(dataset.name, f"{counted(without, 'node')} of {len(known)} of the part {part} without a label: not counted")
+            reading.note(
+                dataset.name,
+                f"{counted(without, 'node')} of {len(known)} of the part {part} without a label: not counted",
+            )
         if kind != "classes":
             continue
         classes = set(np.unique(values[known]).tolist())
         if part == "train":
             if len(classes) < 2:
-                raise DataError(f"{dataset.name}: all training nodes are of the class {_name(dataset, min(classes))}, expected several")
+                raise DataError(
+                    f"{dataset.name}: all training nodes are of the class {_name(dataset, min(classes))}, expected several"
+                )
             seen = classes
         elif strange := sorted(classes - seen):
             count = int(np.isin(values, strange).sum())
             shown = ", ".join(_name(dataset, k) for k in strange[:SHOWN]) + (", ..." if len(strange) > SHOWN else "")
-            reading.note(dataset.name, f"{counted(count, 'node')} of the part {part} of a class that no training node has ({shown})")
+            reading.note(
+                dataset.name,
+                f"{counted(count, 'node')} of the part {part} of a class that no training node has ({shown})",
+            )
 
 
 def _check_several(dataset: GraphDataset, labels: numpy.ndarray, own: bool, source: str) -> None:

@@ -27,7 +27,14 @@ PLACEHOLDERS = ("?", "-", "none", "null", "n/a", "unknown", "unk", "missing", "u
 KINDS = ("classification", "multilabel", "regression")
 
 
-def read_labels(table: EdgeTable, rows: NodeRows, place: numpy.ndarray, columns: list[int], kind: str | None, unlabelled: tuple[str, ...]):
+def read_labels(
+    table: EdgeTable,
+    rows: NodeRows,
+    place: numpy.ndarray,
+    columns: list[int],
+    kind: str | None,
+    unlabelled: tuple[str, ...],
+):
     """Return (label, class names): (n,) int64 with -1 for unlabelled, (n, L) float32 of 0 and 1, or (n,) float64 with NaN.
 
     place: (rows,) node of each row. columns: those beside the ids. kind: what ``--task`` says, or None.
@@ -90,7 +97,9 @@ def _known(rows: NodeRows, values: list[str], codes: numpy.ndarray, unlabelled: 
 
 
 def _report_missing(rows: NodeRows, word: str, count: int) -> None:
-    reading.note(rows.blob.name, f"{counted(count, 'label')} {word!r}: read as unlabelled, as --unlabelled {word} would say")
+    reading.note(
+        rows.blob.name, f"{counted(count, 'label')} {word!r}: read as unlabelled, as --unlabelled {word} would say"
+    )
 
 
 def _hint(rows: NodeRows, classes: list[str]) -> None:
@@ -156,13 +165,17 @@ def _names(rows: NodeRows, values: list[str], known: numpy.ndarray) -> tuple[lis
     if classes and all(is_number(value) and not _spelled(value) for value in classes):
         by_value: dict[float, str] = {}
         for value in sorted(classes, key=len):
-            same[value] = by_value.setdefault(_number(value) if "." in value or "e" in value.lower() else int(value), value)
+            same[value] = by_value.setdefault(
+                _number(value) if "." in value or "e" in value.lower() else int(value), value
+            )
         if len(by_value) < len(classes):
             one = next(value for value in classes if same[value] != value)
             reading.note(rows.blob.name, f"the labels {same[one]} and {one} are the same number; read as one class")
     names = sorted({same.get(value, value) for value in classes}, key=_order)
     place = {name: k for k, name in enumerate(names)}
-    return names, np.array([place[same.get(value, value)] if ok else -1 for value, ok in zip(values, known)], dtype=np.int64)
+    return names, np.array(
+        [place[same.get(value, value)] if ok else -1 for value, ok in zip(values, known)], dtype=np.int64
+    )
 
 
 def _spelled(text: str) -> bool:
@@ -183,7 +196,9 @@ def _numbers(table, rows: NodeRows, place, values, codes, unlabelled) -> numpy.n
     missing = set(unlabelled or MISSING) | {""}
     for k, value in enumerate(values):
         if value not in missing and not (is_number(value) and np.isfinite(float(value))):
-            raise rows.error(int(np.argmax(codes == k)), f"label {value!r}, expected a finite number with --task regression")
+            raise rows.error(
+                int(np.argmax(codes == k)), f"label {value!r}, expected a finite number with --task regression"
+            )
     if not unlabelled:
         for k, value in enumerate(values):
             if value in MISSING:
@@ -199,7 +214,9 @@ def _numbers(table, rows: NodeRows, place, values, codes, unlabelled) -> numpy.n
         row = int(np.argmax(other))
         node = int(place[row])
         shown = node if table.node_ids is None else table.node_ids.tolist()[node]
-        raise rows.error(row, f"node {shown} has the labels {numbers[row]:g} and {label[node]:g}, expected one number a node")
+        raise rows.error(
+            row, f"node {shown} has the labels {numbers[row]:g} and {label[node]:g}, expected one number a node"
+        )
     again = int(keep.sum()) - len(np.unique(place[keep]))
     if again:
         reading.note(rows.blob.name, f"{counted(again, 'row')} with a label that its node already has: dropped")
@@ -215,14 +232,19 @@ def _indicator(table, rows: NodeRows, place, columns: list[int]) -> numpy.ndarra
     wrong = np.argwhere(~np.isin(values, (0.0, 1.0)))
     if len(wrong):
         row, column = wrong[0].tolist()
-        raise rows.error(row, f"label {values[row, column]:g} in {rows.title(columns[column])}, expected 0 or 1 in several label columns")
+        raise rows.error(
+            row,
+            f"label {values[row, column]:g} in {rows.title(columns[column])}, expected 0 or 1 in several label columns",
+        )
     _check_memory(rows, table.num_nodes, len(columns))
     label = np.zeros((table.num_nodes, len(columns)), dtype=np.float32)
     np.maximum.at(label, place, values.astype(np.float32))
     twice = np.flatnonzero((label[place] != values).any(1))
     if len(twice):
         row = int(twice[0])
-        raise rows.error(row, "this node has another row with other labels, expected one row a node in several label columns")
+        raise rows.error(
+            row, "this node has another row with other labels, expected one row a node in several label columns"
+        )
     if (again := len(place) - len(np.unique(place))) > 0:
         reading.note(rows.blob.name, f"{counted(again, 'row')} that repeat another one: dropped")
     return label
@@ -232,4 +254,6 @@ def _check_memory(rows: NodeRows, nodes: int, classes: int) -> None:
     from graphkit.datasets.files import memory_limit, size
 
     if nodes * classes * 4 > memory_limit():
-        raise rows.blob.error(f"{classes} labels of {nodes} nodes take {size(nodes * classes * 4)}, more than the memory available")
+        raise rows.blob.error(
+            f"{classes} labels of {nodes} nodes take {size(nodes * classes * 4)}, more than the memory available"
+        )

@@ -22,9 +22,26 @@ if TYPE_CHECKING:
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
 TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-CLASSES = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 6: "double", 7: "single", 8: "int8", 9: "uint8",
-           10: "int16", 11: "uint16", 12: "int32", 13: "uint32", 14: "int64", 15: "uint64", 16: "function", 17: "opaque",
-           18: "object"}  # fmt: skip
+CLASSES = {
+    1: "cell",
+    2: "struct",
+    3: "object",
+    4: "char",
+    5: "sparse",
+    6: "double",
+    7: "single",
+    8: "int8",
+    9: "uint8",
+    10: "int16",
+    11: "uint16",
+    12: "int32",
+    13: "uint32",
+    14: "int64",
+    15: "uint64",
+    16: "function",
+    17: "opaque",
+    18: "object",
+}
 COMPLEX = 0x0800
 MAX_DEFLATE = 1032  # deflate cannot pack more bytes into one
 PEEK = 4096  # holds flags, dimensions and name of any variable
@@ -132,7 +149,9 @@ class MatFile:
             raise self.blob.error(f"sparse {name!r} of shape {variable.shape} has {len(pointers)} column pointers")
         pointers, count = pointers.astype(np.int64), int(pointers[-1])
         if pointers[0] != 0 or (np.diff(pointers) < 0).any() or count > len(indices):
-            raise self.blob.error(f"column pointers of sparse {name!r} do not rise from 0 to its {len(indices)} entries")
+            raise self.blob.error(
+                f"column pointers of sparse {name!r} do not rise from 0 to its {len(indices)} entries"
+            )
         indices = indices[:count].astype(np.int64)  # MATLAB may reserve room for more entries
         if count and not 0 <= indices.min() <= indices.max() < rows:
             wrong = indices[(indices < 0) | (indices >= rows)][0]

@@ -45,7 +45,9 @@ def blogcatalog(entry: Entry, *, file: str) -> Loaded:
     graph = adjacency(path, variables["network"])
     with reading(path, "labels"):
         group = variables["group"]
-        check(group.shape[0] == graph.num_nodes(), path, f"group with {group.shape[0]} rows", f"{graph.num_nodes()} rows")
+        check(
+            group.shape[0] == graph.num_nodes(), path, f"group with {group.shape[0]} rows", f"{graph.num_nodes()} rows"
+        )
         labels = group.toarray() if hasattr(group, "toarray") else np.asarray(group)
         set_labels(graph, (labels != 0).astype(np.float32), path)
     return Loaded(GraphDataset(entry.name, graph))

@@ -37,7 +37,9 @@ def check_shape(blob: Blob, rows: int, columns: int, entries: int) -> None:
     if rows != columns:
         raise blob.error(f"found a {rows} x {columns} matrix, expected a square one (nodes x nodes)")
     if not 0 < rows <= max(10_000_000, 100 * entries):
-        raise blob.error(f"declares {rows} nodes for {entries} entries, expected at most {max(10_000_000, 100 * entries)}")
+        raise blob.error(
+            f"declares {rows} nodes for {entries} entries, expected at most {max(10_000_000, 100 * entries)}"
+        )
 
 
 def to_table(blob: Blob, matrix, options: ReadOptions, node_ids=None) -> EdgeTable:
@@ -248,10 +250,18 @@ def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
         found = [f"{v.name} {'x'.join(map(str, v.shape))} {v.kind}" for v in file.variables[:6]]
         wanted = ", ".join(MAT_NAMES[:4])
         raise blob.error(f"found {', '.join(found) or 'nothing'}, expected a square matrix called {wanted} ...")
-    table = to_table(blob, scipy.sparse.coo_matrix(file.read(square[names[0]])), options)  # of a full matrix what is not 0
+    table = to_table(
+        blob, scipy.sparse.coo_matrix(file.read(square[names[0]])), options
+    )  # of a full matrix what is not 0
     if len(dict.fromkeys(names)) > 1 and not any(name.lower() in MAT_NAMES for name in names):
-        note(blob.name, f"{names[0]!r} is read as the adjacency matrix; not {', '.join(list(dict.fromkeys(names))[1:4])}")
-    others = [v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and v.name != names[0] and not v.is_complex]
+        note(
+            blob.name, f"{names[0]!r} is read as the adjacency matrix; not {', '.join(list(dict.fromkeys(names))[1:4])}"
+        )
+    others = [
+        v
+        for v in file.variables
+        if v.kind in MAT_KINDS and len(v.shape) == 2 and v.name != names[0] and not v.is_complex
+    ]
     if options.labels is None:
         _mat_labels(file, table, _named(others, MAT_LABELS))
     if options.features is None:
@@ -279,10 +289,16 @@ def _mat_labels(file: MatFile, table: EdgeTable, found: list[Variable]) -> None:
         return
     values = values.reshape(-1).astype(np.float64)
     if not np.isfinite(values).all() or (values != np.rint(values)).any():
-        note(table.name, f"{fitting[0].name!r} holds numbers that are no classes: not read as labels, which --task regression can take")
+        note(
+            table.name,
+            f"{fitting[0].name!r} holds numbers that are no classes: not read as labels, which --task regression can take",
+        )
         return
     classes, numbers = np.unique(values, return_inverse=True)
-    table.ndata["label"], table.ndata["class_names"] = numbers.reshape(-1).astype(np.int64), [f"{value:.0f}" for value in classes]
+    table.ndata["label"], table.ndata["class_names"] = (
+        numbers.reshape(-1).astype(np.int64),
+        [f"{value:.0f}" for value in classes],
+    )
 
 
 def _mat_features(file: MatFile, table: EdgeTable, found: list[Variable]) -> None:
@@ -290,7 +306,9 @@ def _mat_features(file: MatFile, table: EdgeTable, found: list[Variable]) -> Non
     if fitting:
         values = _dense(file, fitting[0])
         if not np.isfinite(values).all():
-            raise file.blob.error(f"{fitting[0].name!r} holds a value that is NaN or infinite, expected finite features")
+            raise file.blob.error(
+                f"{fitting[0].name!r} holds a value that is NaN or infinite, expected finite features"
+            )
         table.ndata["feat"] = as_float32(values, table.name, "feature")
 
 
@@ -300,7 +318,9 @@ def read_mat_rows(blob: Blob, names: tuple[str, ...]) -> numpy.ndarray:
     able = [v for v in file.variables if v.kind in MAT_KINDS and len(v.shape) == 2 and not v.is_complex]
     found = _named(able, names) or (able if len(able) == 1 else [])
     if not found:
-        raise blob.error(f"found {', '.join(v.name for v in able) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}")
+        raise blob.error(
+            f"found {', '.join(v.name for v in able) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}"
+        )
     values = _dense(file, found[0]).astype(np.float64)
     return values.T if len(values) == 1 else values  # MATLAB's vectors may lie
 

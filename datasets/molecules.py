@@ -92,7 +92,12 @@ def zinc(entry: Entry, *, valid: str, test: str, valid_index: str, test_index: s
     left = np.setdiff1d(np.arange(len(lines[0])), chosen[0])
     smiles = [lines[0][k] for k in left] + [lines[0][k] for k in chosen[0]] + [lines[1][k] for k in chosen[1]]
     parsed = molecules(entry.name, smiles, ZINC_PROPERTIES)
-    check(np.isfinite(parsed.values).all(), files[0], "a molecule without logP or SA score", "molecules that RDKit accepts")
+    check(
+        np.isfinite(parsed.values).all(),
+        files[0],
+        "a molecule without logP or SA score",
+        "molecules that RDKit accepts",
+    )
     centre, scale = parsed.values[: len(left)].mean(0), parsed.values[: len(left)].std(0)
     scores = (parsed.values - centre) / np.where(scale > 0, scale, 1.0)
     target = (scores[:, 0] - scores[:, 1] - scores[:, 2]).astype(np.float32)
@@ -164,7 +169,9 @@ def _label_list(text: str, path: Path, row: int, count: int = 10) -> list[int]:
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         labels = None
     if not isinstance(labels, list) or len(labels) != count or any(label not in (0, 1) for label in labels):
-        raise DataError(f"{path}: line {row + 2}: found the labels {text[:60]!r}, expected a list of {count} times 0 or 1")
+        raise DataError(
+            f"{path}: line {row + 2}: found the labels {text[:60]!r}, expected a list of {count} times 0 or 1"
+        )
     return labels
 
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from graphkit import reading as notes
 from graphkit.datasets import budget
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.build import check, check_ids, graph_of, integer_table, multi_hot, reading, set_features, set_labels
+from graphkit.datasets.build import (
+    check,
+    check_ids,
+    graph_of,
+    integer_table,
+    multi_hot,
+    reading,
+    set_features,
+    set_labels,
+)
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.files import read_blob
 from graphkit.datasets.splits import Loaded
@@ -41,7 +50,9 @@ def load(entry: Entry, *, stem: str) -> Loaded:
     else:
         names, numbers = np.unique(columns[word], return_inverse=True)
         if len(names) > max(50, len(ids) // 2):
-            raise DataError(f"{path}: column {word!r} holds {len(names)} different values for {len(ids)} nodes, expected classes")
+            raise DataError(
+                f"{path}: column {word!r} holds {len(names)} different values for {len(ids)} nodes, expected classes"
+            )
         labels = np.empty(len(ids), dtype=np.int64)
         labels[ids] = numbers
         set_labels(graph, labels, path)
@@ -74,7 +85,9 @@ def target_table(path: Path) -> tuple[numpy.ndarray, dict[str, numpy.ndarray]]:
             node = int(row[own])
             again += node in rows
             if rows.setdefault(node, row) != row:
-                raise DataError(f"{path}, line {reader.line_num}: node {node} is there before with other values, expected one row a node")
+                raise DataError(
+                    f"{path}, line {reader.line_num}: node {node} is there before with other values, expected one row a node"
+                )
     check(rows, path, "no rows", "a row for each node")
     if again:
         notes.note(str(path), f"{again} row{'s' * (again > 1)} that repeat another one: dropped")

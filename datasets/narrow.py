@@ -50,8 +50,11 @@ def _report(values: numpy.ndarray, narrow: numpy.ndarray, source: str, what: str
         changed = sum(a != b for a, b in zip(given.tolist(), narrow[large].tolist()) if a == a and a == int(a))
         if changed:
             first = next(a for a, b in zip(given.tolist(), narrow[large].tolist()) if a != b)
-            note(source, f"{changed} {what}{'s' * (changed > 1)} beyond 2^{EXACT[kind].bit_length() - 1}, the first is {int(first)}: "
-                         f"rounded to {kind}")  # fmt: skip
+            note(
+                source,
+                f"{changed} {what}{'s' * (changed > 1)} beyond 2^{EXACT[kind].bit_length() - 1}, the first is {int(first)}: "
+                f"rounded to {kind}",
+            )
     lost = int(((narrow == 0) & (values != 0)).sum())
     if lost:
         note(source, f"{lost} {what}{'s' * (lost > 1)} too small for {kind}: taken as 0")

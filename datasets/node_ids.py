@@ -121,7 +121,9 @@ def match(rows: NodeRows, index: NodeIndex, number: int) -> Match:
     )
 
 
-def find_ids(rows: NodeRows, index: NodeIndex, wanted: tuple[str, ...], values: frozenset, one_each: bool) -> int | None:
+def find_ids(
+    rows: NodeRows, index: NodeIndex, wanted: tuple[str, ...], values: frozenset, one_each: bool
+) -> int | None:
     """Number of the id column, or None where rows go by order; reports what was guessed and mends a header that was taken wrongly.
 
     wanted: words of ``--id-column``. values: words by which the header calls what is no id. one_each: whether a node has one row
@@ -145,7 +147,9 @@ def find_ids(rows: NodeRows, index: NodeIndex, wanted: tuple[str, ...], values: 
     if not known and not (had is None and rows.names is None and rows.width == 2 and number == 0):
         what = "its values are those of the graph" if found.holds_ids else "the others hold no ids"
         option = rows.names[number] if rows.names and rows.names[number] else number
-        reading.note(rows.blob.name, f"{rows.title(number)} is read as the ids of nodes: {what}; --id-column {option} says so")
+        reading.note(
+            rows.blob.name, f"{rows.title(number)} is read as the ids of nodes: {what}; --id-column {option} says so"
+        )
     return number
 
 
@@ -163,7 +167,9 @@ def _choose(rows: NodeRows, index: NodeIndex, values: frozenset, one_each: bool)
         good.sort(key=lambda k: (not found[k].unique, -found[k].distinct, k))
         first, *others = good
         if others and not found[first].unique and found[others[0]].distinct == found[first].distinct:
-            raise rows.blob.error(f"{rows.title(first)} and {rows.title(others[0])} may both hold ids; --id-column names the one that does")
+            raise rows.blob.error(
+                f"{rows.title(first)} and {rows.title(others[0])} may both hold ids; --id-column names the one that does"
+            )
         return first, False
     sure = [k for k in called if k == 0 or names[k] not in ("name", "user", "item")]
     if sure:
@@ -189,7 +195,9 @@ def _by_elimination(rows, found: dict[int, Match], values: frozenset, names: lis
         return next(k for k, name in enumerate(names) if name not in values) if names[0] != names[1] else None
     zero_one = all(found[k].distinct <= 2 and found[k].whole for k in found) and len(found) == 2
     if zero_one and rows.names is None and len(rows) > 4:
-        raise rows.blob.error("both columns hold two values only; --id-column 0 or 1 names the one with ids, none says that there is none")
+        raise rows.blob.error(
+            "both columns hold two values only; --id-column 0 or 1 names the one with ids, none says that there is none"
+        )
     return None if zero_one else 0
 
 
@@ -203,7 +211,9 @@ def _telling(rows: NodeRows, index: NodeIndex) -> list[int]:
         cells = [row[k] for row in sample if k < len(row)]
         called = k < len(names) and (names[k] in ID_NAMES or names[k] in COUNTER_NAMES)
         below = cells[1:] or cells
-        if called or (len(set(below)) > 0.9 * len(below) and not any(is_number(cell) and "." in cell for cell in below)):
+        if called or (
+            len(set(below)) > 0.9 * len(below) and not any(is_number(cell) and "." in cell for cell in below)
+        ):
             found.append(k)
     return found
 
@@ -232,7 +242,9 @@ def _mend_header(rows: NodeRows, index: NodeIndex, number: int, values: frozense
         return False
     rows.take_header()
     if not words:
-        reading.note(rows.blob.name, f"its first row ({', '.join(first[:4])}) is read as a header: {first[number]!r} is no id")
+        reading.note(
+            rows.blob.name, f"its first row ({', '.join(first[:4])}) is read as a header: {first[number]!r} is no id"
+        )
     return False
 
 
@@ -256,7 +268,9 @@ def join(table: EdgeTable, rows: NodeRows, ids: numpy.ndarray) -> None:
 
     fresh = pandas.unique(ids[new])
     if new.all():
-        raise rows.blob.error(f"none of its {len(ids)} ids is in the graph, the first is {ids[0]!s}; expected ids of {table.name}")
+        raise rows.blob.error(
+            f"none of its {len(ids)} ids is in the graph, the first is {ids[0]!s}; expected ids of {table.name}"
+        )
     shown = ", ".join(map(str, fresh[:3].tolist())) + (", ..." if len(fresh) > 3 else "")
     reading.note(rows.blob.name, f"{counted(len(fresh), 'id')} in no edge ({shown}): read as isolated nodes")
     add_nodes(table, fresh)
@@ -291,7 +305,9 @@ def match_order(table: EdgeTable, rows: NodeRows, asked: bool) -> None:
         table.node_ids, table.num_nodes = None, count
     elif count != table.num_nodes:
         hint = "" if not rows.sample() else "; no column holds the ids of the graph"
-        raise rows.blob.error(f"found {count} rows, expected {table.num_nodes}, one for each node of {table.name}{hint}")
+        raise rows.blob.error(
+            f"found {count} rows, expected {table.num_nodes}, one for each node of {table.name}{hint}"
+        )
     elif table.node_ids is not None and not asked:
         order = "first appearance in the edges" if strings else "their ids"
         reading.note(name, f"holds no ids: its {count} rows go to the nodes in the order of {order}")
@@ -306,4 +322,6 @@ def report_counters(rows: NodeRows, columns: list[int]) -> None:
         cells = rows.cells(k)
         numbers = whole_numbers(cells)
         if (numbers >= 0).all() and len(np.unique(numbers)) == len(numbers) and (names or k == 0):
-            reading.note(rows.blob.name, f"{rows.title(k)}, a different whole number in every row, is read as a feature")
+            reading.note(
+                rows.blob.name, f"{rows.title(k)}, a different whole number in every row, is read as a feature"
+            )

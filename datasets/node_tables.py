@@ -106,7 +106,9 @@ class TextRows(NodeRows):
             for number in columns:
                 wrong = self.table.find_cell(number, lambda text: not is_number(text))
                 if wrong:
-                    raise self.blob.error(f"{wrong[1]!r} in {self.title(number)}, expected a number", wrong[0]) from None
+                    raise self.blob.error(
+                        f"{wrong[1]!r} in {self.title(number)}, expected a number", wrong[0]
+                    ) from None
             raise self.blob.error("holds a cell that is not a number") from None
         return np.stack([column.fill_null(float("nan")).to_numpy() for column in found], axis=1)
 
@@ -160,7 +162,9 @@ class ParquetRows(NodeRows):
     def sample(self) -> list[list[str]]:
         """The cells of the first rows."""
         head = self.table.slice(0, 100)
-        return [[_as_text(cell).strip() for cell in row] for row in zip(*(column.to_pylist() for column in head.columns))]
+        return [
+            [_as_text(cell).strip() for cell in row] for row in zip(*(column.to_pylist() for column in head.columns))
+        ]
 
     def numbers(self, columns: list[int]) -> numpy.ndarray:
         """(rows, columns) float64."""
@@ -234,9 +238,17 @@ def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> 
 
 def _with_row_names(table: TextTable) -> TextTable:
     """Give the first column an empty name where the header has one name fewer than the rows have cells, as R writes its row names."""
-    if table.names is not None and table.delimiter in " \t" and (below := table.sample()) and len(below[0]) == table.width + 1:
+    if (
+        table.names is not None
+        and table.delimiter in " \t"
+        and (below := table.sample())
+        and len(below[0]) == table.width + 1
+    ):
         table.names, table.width = ["", *table.names], table.width + 1
-        reading.note(table.blob.name, "its header has a name fewer than the rows have cells: read as the names of all but the first")
+        reading.note(
+            table.blob.name,
+            "its header has a name fewer than the rows have cells: read as the names of all but the first",
+        )
     return table
 
 
@@ -258,5 +270,3 @@ def _as_text(value) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e18 else repr(value)
     return str(value)
-
-

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 BEGINNINGS = (
     (re.compile(rb"[{\[]"), "JSON", "an edge list or a graph file"),
     (re.compile(rb"<!doctype html|<html", re.I), "a web page (HTML)", "the file itself"),
-    (re.compile(rb"<\?xml[^>]*>\s*(<!--.*?-->\s*)*<gexf|<gexf", re.S), "GEXF", "GraphML, which Gephi and networkx write too"),
+    (
+        re.compile(rb"<\?xml[^>]*>\s*(<!--.*?-->\s*)*<gexf|<gexf", re.S),
+        "GEXF",
+        "GraphML, which Gephi and networkx write too",
+    ),
     (re.compile(rb"(creator\b[^\n]*\n\s*)?graph\s*\[", re.I), "GML", "GraphML, which networkx and igraph write too"),
     (re.compile(rb"(strict\s+)?(di)?graph\b[^\n\[]*\{", re.I), "Graphviz DOT", "GraphML or an edge list"),
     (re.compile(rb"\*(vertices|network)\b", re.I), "Pajek", "GraphML or an edge list"),
@@ -55,7 +59,9 @@ def refuse_file(blob: Blob) -> None:
     lines = [line.split() for line in start.splitlines() if line.strip() and not line.startswith((b"#", b"%"))][:50]
     words = {line[0].decode("latin1") for line in lines}
     if lines and words <= MESH_LINES and "v" in words and any(line[0] == b"v" and len(line) >= 4 for line in lines):
-        raise blob.error("found a mesh (Wavefront .obj), expected a graph; its faces have to be turned into edges first")
+        raise blob.error(
+            "found a mesh (Wavefront .obj), expected a graph; its faces have to be turned into edges first"
+        )
 
 
 def first_pair(blob: Blob, names: list[str] | None, width: int, rows: list[list[str]]) -> tuple[int, int]:
@@ -70,7 +76,9 @@ def first_pair(blob: Blob, names: list[str] | None, width: int, rows: list[list[
     return 0, 1
 
 
-def check_guess(blob: Blob, names: list[str] | None, width: int, pair: tuple[int, int], rows: list[list[str]], weight: int | None) -> None:
+def check_guess(
+    blob: Blob, names: list[str] | None, width: int, pair: tuple[int, int], rows: list[list[str]], weight: int | None
+) -> None:
     """Refuse a pair of columns that nobody named and that is no pair of ids; note it where there are more columns than two.
 
     names: the header's words, or None. rows: cells of the first rows. weight: the column with weights, or None.
@@ -78,9 +86,15 @@ def check_guess(blob: Blob, names: list[str] | None, width: int, pair: tuple[int
     if names:
         _check_words(blob, names, pair, [row[pair[0]] for row in rows if len(row) > pair[0]])
     elif width > MANY_COLUMNS:
-        raise blob.error(f"found {width} columns without a header, expected an edge list; --columns SRC,DST says which two are the ends")
+        raise blob.error(
+            f"found {width} columns without a header, expected an edge list; --columns SRC,DST says which two are the ends"
+        )
     for place in pair:
-        _check_cells(blob, f"column {names[place]!r}" if names else f"column {place}", [row[place] for row in rows if place < len(row)])
+        _check_cells(
+            blob,
+            f"column {names[place]!r}" if names else f"column {place}",
+            [row[place] for row in rows if place < len(row)],
+        )
     shown = [repr(names[place]) if names else str(place) for place in pair]
     if width > 2 + (weight is not None):
         left = [place for place in range(width) if place not in (*pair, weight)]
@@ -94,9 +108,13 @@ def _check_words(blob: Blob, names: list[str], pair: tuple[int, int], first: lis
     lower = [names[place].strip().lower() for place in pair]
     how = "; --columns SRC,DST says which two are the ends"
     row_each = len(names) > 2 and len(first) > 2 and len(set(first)) == len(first)  # a node is named by one row
-    if lower[0] in NODE_NAMES and (row_each or lower[1] in LABELS or lower[1] == "target" or FEATURES.fullmatch(lower[1])):
-        raise blob.error(f"columns {names[pair[0]]!r} and {names[pair[1]]!r} are those of a table of nodes, expected an edge list; "
-                         f"--features, --labels and --splits take such tables{how}")  # fmt: skip
+    if lower[0] in NODE_NAMES and (
+        row_each or lower[1] in LABELS or lower[1] == "target" or FEATURES.fullmatch(lower[1])
+    ):
+        raise blob.error(
+            f"columns {names[pair[0]]!r} and {names[pair[1]]!r} are those of a table of nodes, expected an edge list; "
+            f"--features, --labels and --splits take such tables{how}"
+        )
     for place, word in zip(pair, lower):
         other = OTHERS.get(word) or ("features" if FEATURES.fullmatch(word) else None)
         if other:
@@ -106,7 +124,9 @@ def _check_words(blob: Blob, names: list[str], pair: tuple[int, int], first: lis
 def _check_cells(blob: Blob, title: str, cells: list[str]) -> None:
     how = "; --columns SRC,DST says which two are the ends"
     cells = [cell.strip() for cell in cells]
-    numbers = [cell.replace(",", ".") if cell.count(",") == 1 else cell for cell in cells]  # "0,5" is one in many places
+    numbers = [
+        cell.replace(",", ".") if cell.count(",") == 1 else cell for cell in cells
+    ]  # "0,5" is one in many places
     fractions = [cell for cell, number in zip(cells, numbers) if is_number(number) and float(number) % 1 != 0]
     if cells and len(fractions) * 2 > len(cells):
         raise blob.error(f"{title} holds numbers with fractions ({fractions[0]}), expected ids of nodes{how}")

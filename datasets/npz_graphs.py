@@ -37,7 +37,9 @@ def heterophilous(entry: Entry, *, file: str) -> Loaded:
     features, labels, edges, *masks = _members(path, names)
     with reading(path, "a heterophilous graph"):
         n = len(labels)
-        check(edges.ndim == 2 and edges.shape[1] == 2 and edges.dtype.kind in "iu", path, f"edges {edges.shape}", "(E, 2)")
+        check(
+            edges.ndim == 2 and edges.shape[1] == 2 and edges.dtype.kind in "iu", path, f"edges {edges.shape}", "(E, 2)"
+        )
         check(n and len(edges), path, f"{n} nodes and {len(edges)} edges", "a graph")
         check_ids(edges, n, path)
         edges = edges.astype(np.int64)
@@ -59,7 +61,11 @@ def _report_directions(entry: Entry, path: Path, edges: numpy.ndarray, n: int) -
     down = int((edges[:, 0] > edges[:, 1]).sum())
     if entry.directed or both == all_edges or (both == 0 and down in (0, len(edges))):
         return
-    how = f"{both} of {all_edges} have their reverse too" if both else f"{down} of {all_edges} go from the larger number to the smaller"
+    how = (
+        f"{both} of {all_edges} have their reverse too"
+        if both
+        else f"{down} of {all_edges} go from the larger number to the smaller"
+    )
     more = "; --directed keeps directions" if entry.own else ""
     notes.note(str(path), f"its edges have directions ({how}); read as undirected{more}")
 
@@ -110,13 +116,20 @@ def gnn_benchmark(entry: Entry, *, file: str) -> Loaded:
         adjacency = matrix("adj")
         check(adjacency.shape[0] == adjacency.shape[1], path, f"adj of shape {adjacency.shape}", "a square one")
         features = matrix("attr") if "attr_data" in members else members.get("attr_matrix")
-    return _matrix_graph(entry, path, adjacency, features, members.get("labels"), {"class_names": members.get("class_names")})
+    return _matrix_graph(
+        entry, path, adjacency, features, members.get("labels"), {"class_names": members.get("class_names")}
+    )
 
 
 def _matrix_graph(entry: Entry, path: Any, adjacency, features, labels, metadata) -> Loaded:
     with reading(path, "a graph in an npz archive"):
         n = adjacency.shape[0]
-        check(adjacency.nnz and n <= 100 * adjacency.nnz + 1000, path, f"{n} nodes with {adjacency.nnz} entries", "a graph")
+        check(
+            adjacency.nnz and n <= 100 * adjacency.nnz + 1000,
+            path,
+            f"{n} nodes with {adjacency.nnz} entries",
+            "a graph",
+        )
         coo = adjacency.tocoo()
         src, dst = coo.row.astype(np.int64), coo.col.astype(np.int64)
         if entry.own:
@@ -125,8 +138,12 @@ def _matrix_graph(entry: Entry, path: Any, adjacency, features, labels, metadata
         names = None
         if labels is not None:
             # Labels may start at 1 (blogcatalog_attr): classes are numbered from 0 in ascending order.
-            check(labels.shape == (n,) and labels.dtype.kind in "iu", path, f"labels of shape {labels.shape}, type {labels.dtype}",
-                  f"({n},) class numbers")  # fmt: skip
+            check(
+                labels.shape == (n,) and labels.dtype.kind in "iu",
+                path,
+                f"labels of shape {labels.shape}, type {labels.dtype}",
+                f"({n},) class numbers",
+            )
             known, numbers = np.unique(labels, return_inverse=True)
             set_labels(graph, numbers, path)
             names = _class_names(metadata, known)
@@ -137,11 +154,15 @@ def _matrix_graph(entry: Entry, path: Any, adjacency, features, labels, metadata
 
 def _report_matrix(entry: Entry, path: Any, src, dst, values, n: int) -> None:
     if len(values) and (values != 1).any():
-        notes.note(str(path), f"{int((values != 1).sum())} of {len(values)} entries are not 1; read as edges without weight")
+        notes.note(
+            str(path), f"{int((values != 1).sum())} of {len(values)} entries are not 1; read as edges without weight"
+        )
     here, there = src * n + dst, dst * n + src
     alone = int((~np.isin(here, there)).sum())
     if alone and not entry.directed:
-        notes.note(str(path), f"{alone} of {len(here)} edges have no reverse; read as undirected, --directed keeps directions")
+        notes.note(
+            str(path), f"{alone} of {len(here)} edges have no reverse; read as undirected, --directed keeps directions"
+        )
 
 
 def _class_names(metadata, known) -> list[str]:

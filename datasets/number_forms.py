@@ -59,7 +59,9 @@ def with_decimal_comma(table: TextTable, types: Mapping[int, Any], empty: bool =
     numbers = [number for number, kind in types.items() if kind == pyarrow.float64()]
     if b"," not in table.body:
         return None
-    texts = table.read({number: pyarrow.string() if number in numbers else kind for number, kind in types.items()}, empty)
+    texts = table.read(
+        {number: pyarrow.string() if number in numbers else kind for number, kind in types.items()}, empty
+    )
     columns, changed = dict(zip(types, texts)), False
     for number in numbers:
         column = columns[number]
@@ -72,7 +74,10 @@ def with_decimal_comma(table: TextTable, types: Mapping[int, Any], empty: bool =
             row = pc.index(commas, True).as_py()
             cell = column[row].as_py()
             point, none = cell.replace(",", "."), cell.replace(",", "")
-            raise table.error(row, f"{cell!r} in {table.title(number)} may be {point} or {none}, expected a decimal point, no separators")
+            raise table.error(
+                row,
+                f"{cell!r} in {table.title(number)} may be {point} or {none}, expected a decimal point, no separators",
+            )
         columns[number], changed = pc.replace_substring(column, ",", "."), True
         shown = column[pc.index(commas, True).as_py()].as_py()
         note(table.blob.name, f"{table.title(number)} is read with a decimal comma ({shown!r})")

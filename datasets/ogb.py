@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 
 KINDS = {"ogbn": ("nodeproppred", "node"), "ogbl": ("linkproppred", "link"), "ogbg": ("graphproppred", "graph")}
 # What is assumed of a folder that is not in OGB's table.
-UNKNOWN = {"add_inverse_edge": "False", "is hetero": "False", "binary": "False", "additional node files": "None",
-           "additional edge files": "None", "version": "", "url": "", "split": "", "task type": ""}  # fmt: skip
+UNKNOWN = {
+    "add_inverse_edge": "False",
+    "is hetero": "False",
+    "binary": "False",
+    "additional node files": "None",
+    "additional edge files": "None",
+    "version": "",
+    "url": "",
+    "split": "",
+    "task type": "",
+}
 
 
 def import_ogb(module: str = "ogb") -> Any:
@@ -92,8 +101,11 @@ def load_folder(path: str) -> Loaded:
 
 def _load(root: Path, name: str, facts: dict[str, str], official: bool = True) -> Loaded:
     kind = KINDS[name[:4]][1] if official else _kind(root)
-    source = Source("Hu et al.: Open Graph Benchmark, NeurIPS 2020" if official else "",
-                    url="https://ogb.stanford.edu" if official else "", version=_release(root))  # fmt: skip
+    source = Source(
+        "Hu et al.: Open Graph Benchmark, NeurIPS 2020" if official else "",
+        url="https://ogb.stanford.edu" if official else "",
+        version=_release(root),
+    )
     split_folder = _split_folder(root, facts)
     graphs = _raw_graphs(root, facts)
     dataset = GraphDataset(name, source=source, ogb_name=name if official else None)
@@ -151,8 +163,10 @@ def _raw_graphs(root: Path, facts: dict[str, str]) -> list[dict]:
         if binary:
             _check_npz(file)
             return reader.read_binary_graph_raw(str(raw))
-        extra = [[] if facts[key] == "None" else facts[key].split(",") for key in
-                 ("additional node files", "additional edge files")]  # fmt: skip
+        extra = [
+            [] if facts[key] == "None" else facts[key].split(",")
+            for key in ("additional node files", "additional edge files")
+        ]
         present = [[name for name in part if (raw / f"{name}.csv.gz").exists()] for part in extra]
         _check_gzip(raw)
         return reader.read_csv_graph_raw(str(raw), facts["add_inverse_edge"] == "True", *present)
@@ -198,7 +212,9 @@ def _dgl_graph(data: dict, place: Path, categories: bool = False) -> dgl.DGLGrap
         if key in ("edge_weight", "edge_year", "edge_reltype"):
             value = value.reshape(len(value), -1)[:, 0]
         if key in ("edge_feat", "edge_weight"):
-            value = value.astype(np.int64 if key == "edge_feat" and categories and value.dtype.kind in "iu" else np.float32)
+            value = value.astype(
+                np.int64 if key == "edge_feat" and categories and value.dtype.kind in "iu" else np.float32
+            )
         frame = graph.edata if key.startswith("edge_") else graph.ndata
         frame[names.get(key, key.partition("_")[2])] = as_tensor(value)
     return graph
@@ -357,7 +373,9 @@ def _check_disjoint(dataset: GraphDataset, parts: dict[str, EdgeSet], root: Path
     """A held-out edge in the message graph is a leak; collab repeats pairs over the years by design."""
     if "year" in dataset.graph.edata or "relation" in dataset.graph.edata:
         return
-    known = np.sort(_codes(dataset.graph.num_nodes(), *(ids.numpy() for ids in dataset.graph.edges()), dataset.directed))
+    known = np.sort(
+        _codes(dataset.graph.num_nodes(), *(ids.numpy() for ids in dataset.graph.edges()), dataset.directed)
+    )
     for part in ("valid", "test"):
         codes = _codes(dataset.num_nodes, *parts[part].pos.T, dataset.directed)
         place = np.minimum(np.searchsorted(known, codes), max(len(known) - 1, 0))

@@ -31,7 +31,9 @@ class ParquetTable:
         self.blob = blob
         schema = parquet.ParquetFile(pyarrow.BufferReader(blob.data)).schema_arrow
         text = [item.name for item in schema if _is_text(item.type)]
-        self.file = parquet.ParquetFile(pyarrow.BufferReader(blob.data), page_checksum_verification=True, read_dictionary=text)
+        self.file = parquet.ParquetFile(
+            pyarrow.BufferReader(blob.data), page_checksum_verification=True, read_dictionary=text
+        )
         self.schema_arrow, self.metadata = schema, self.file.metadata
         declared = sum(self.metadata.row_group(i).total_byte_size for i in range(self.metadata.num_row_groups))
         if not 0 <= self.metadata.num_rows <= MAX_ROWS or not 0 <= declared <= budget.current().left:
@@ -49,7 +51,11 @@ class ParquetTable:
             kind = self.schema_arrow.field(name).type
             if not (_is_text(kind) or _width(kind)):
                 raise self.blob.error(f"column {name!r} is of type {kind}, expected numbers or text")
-            budget.take(self.metadata.num_rows * (_width(kind) or 4) + self.metadata.num_rows // 8, self.blob.name, f"column {name!r}")
+            budget.take(
+                self.metadata.num_rows * (_width(kind) or 4) + self.metadata.num_rows // 8,
+                self.blob.name,
+                f"column {name!r}",
+            )
         found = []
         for name in names:  # one at a time, so that not all are there before the first is counted
             column = self.file.read(columns=[name]).column(name)

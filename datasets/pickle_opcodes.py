@@ -116,7 +116,9 @@ class Machine:
                 return self._pop()
             step = self.STEPS.get(code)
             if step is None:
-                raise refuse(f"opcode {bytes([code])!r} at byte {self.place - 1} is refused: no pickle of arrays of protocol 2 to 5 has it")
+                raise refuse(
+                    f"opcode {bytes([code])!r} at byte {self.place - 1} is refused: no pickle of arrays of protocol 2 to 5 has it"
+                )
             left -= 1
             if left < 0:
                 raise refuse("has more opcodes than the memory for reading allows")

@@ -57,11 +57,22 @@ EMPTY_SIDE = 1 << 20  # the longest side of an array with nothing in it
 LONGEST = 1 << 40
 EQUAL_HASHES = 100
 
-_ARRAYS, _SCALARS, _BUFFERS = "numpy.core.multiarray._reconstruct", "numpy.core.multiarray.scalar", "numpy.core.numeric._frombuffer"
+_ARRAYS, _SCALARS, _BUFFERS = (
+    "numpy.core.multiarray._reconstruct",
+    "numpy.core.multiarray.scalar",
+    "numpy.core.numeric._frombuffer",
+)
 _STORAGES = {
-    "LongStorage": "<i8", "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1",
-    "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "BoolStorage": "?",
-}  # fmt: skip
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "<i1",
+    "ByteStorage": "<u1",
+    "FloatStorage": "<f4",
+    "DoubleStorage": "<f8",
+    "HalfStorage": "<f2",
+    "BoolStorage": "?",
+}
 _KNOWN = {
     "numpy.ndarray": Rule(),
     "numpy.dtype": Rule(call=True, state=True),
@@ -80,13 +91,22 @@ _KNOWN = {
     "torch_geometric.data.data.Data": Rule(call=True, state=True),
     **{f"torch.{name}": Rule() for name in _STORAGES},
 }
-_OLD_MODULES = {"__builtin__": "builtins", "numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric"}
+_OLD_MODULES = {
+    "__builtin__": "builtins",
+    "numpy._core.multiarray": "numpy.core.multiarray",
+    "numpy._core.numeric": "numpy.core.numeric",
+}
 
 
 def _globals() -> dict[tuple[str, str], Rule]:
     """The rules by (module, name), with the other names of the modules."""
     found = {(known.rpartition(".")[0], known.rpartition(".")[2]): rule for known, rule in _KNOWN.items()}
-    others = {(other, name): rule for other, module in _OLD_MODULES.items() for (own, name), rule in found.items() if own == module}
+    others = {
+        (other, name): rule
+        for other, module in _OLD_MODULES.items()
+        for (own, name), rule in found.items()
+        if own == module
+    }
     return {**found, **others}
 
 
@@ -105,14 +125,20 @@ class Maker:
         self.made: dict[int, tuple[Any, int]] = {}
         self.open: set[int] = set()
         self.makers = {
-            _ARRAYS: self._array, _SCALARS: self._scalar, _BUFFERS: self._buffer,
+            _ARRAYS: self._array,
+            _SCALARS: self._scalar,
+            _BUFFERS: self._buffer,
             "numpy.dtype": lambda call: _type(call),
-            "scipy.sparse.csr.csr_matrix": self._matrix, "scipy.sparse._csr.csr_matrix": self._matrix,
-            "collections.defaultdict": self._dictionary, "collections.OrderedDict": self._dictionary,
-            "builtins.bytes": self._no_bytes, "_codecs.encode": self._encoded,
-            "torch._utils._rebuild_tensor_v2": self._tensor, "torch.storage._load_from_bytes": self._stored,
+            "scipy.sparse.csr.csr_matrix": self._matrix,
+            "scipy.sparse._csr.csr_matrix": self._matrix,
+            "collections.defaultdict": self._dictionary,
+            "collections.OrderedDict": self._dictionary,
+            "builtins.bytes": self._no_bytes,
+            "_codecs.encode": self._encoded,
+            "torch._utils._rebuild_tensor_v2": self._tensor,
+            "torch.storage._load_from_bytes": self._stored,
             "torch_geometric.data.data.Data": self._data,
-        }  # fmt: skip
+        }
 
     def value(self, value: Any) -> Any:
         """The value that a record stands for."""
@@ -176,7 +202,11 @@ class Maker:
 
     def _dictionary(self, call: Call) -> tuple[dict, int]:
         arguments, pairs = call.arguments, list(call.pairs)
-        if len(arguments) == 1 and type(arguments[0]) is list and all(type(p) in (list, tuple) and len(p) == 2 for p in arguments[0]):
+        if (
+            len(arguments) == 1
+            and type(arguments[0]) is list
+            and all(type(p) in (list, tuple) and len(p) == 2 for p in arguments[0])
+        ):
             pairs = [*map(tuple, arguments[0]), *pairs]
         elif arguments and not (len(arguments) == 1 and type(arguments[0]) is Name and arguments[0].name == "list"):
             raise refuse(f"{call.name} of something else than pairs or list")
@@ -195,7 +225,10 @@ class Maker:
         return b""  # how protocol 2 writes an empty bytes object; a length would take memory
 
     def _encoded(self, call: Call) -> bytes:
-        if [type(argument) for argument in call.arguments] != [str, str] or call.arguments[1] not in ("latin1", "latin-1"):
+        if [type(argument) for argument in call.arguments] != [str, str] or call.arguments[1] not in (
+            "latin1",
+            "latin-1",
+        ):
             raise refuse("a text that is encoded as something else than latin1")
         self._take(len(call.arguments[0]))
         return call.arguments[0].encode("latin1")
@@ -239,11 +272,17 @@ class Maker:
         if needed != len(content) or dtype.itemsize == 0:
             raise refuse(f"an array of shape {shape} and type {dtype} from {len(content)} bytes, expected {needed}")
         self._take(needed)
-        native = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="))  # astype copies: the result may be written to
+        native = np.frombuffer(content, dtype).astype(
+            dtype.newbyteorder("=")
+        )  # astype copies: the result may be written to
         return native.reshape(shape, order=order)
 
     def _buffer(self, call: Call) -> numpy.ndarray:
-        if len(call.arguments) not in (4, 5) or type(call.arguments[1]) is not Call or call.arguments[1].name.name != "dtype":
+        if (
+            len(call.arguments) not in (4, 5)
+            or type(call.arguments[1]) is not Call
+            or call.arguments[1].name.name != "dtype"
+        ):
             raise refuse("an array without bytes, a type, a shape and an order")
         content, kind, shape, order, *axes = call.arguments
         dtype = _type(kind)
@@ -361,7 +400,11 @@ def _type(call: Call) -> numpy.dtype | str:
     state = call.state
     if type(state) is not tuple or len(state) != 8 or state[0] != 3 or any(part is not None for part in state[2:5]):
         raise refuse(f"a state of the array type {code!r} that is more than a byte order")
-    if state[1] not in ("<", ">", "|", "=") or any(type(part) is not int for part in state[5:]) or state[5] not in (-1, dtype.itemsize):
+    if (
+        state[1] not in ("<", ">", "|", "=")
+        or any(type(part) is not int for part in state[5:])
+        or state[5] not in (-1, dtype.itemsize)
+    ):
         raise refuse(f"a state of the array type {code!r} that is more than a byte order")
     return dtype if state[1] == "|" else dtype.newbyteorder(state[1])
 
@@ -375,7 +418,9 @@ def _csr(data, indices, pointers, shape: tuple[int, ...]):
     if data.dtype.kind not in "biuf" or indices.dtype.kind not in "iu" or pointers.dtype.kind not in "iu":
         raise refuse("a sparse matrix whose parts are not rows of numbers")
     if len(shape) != 2 or len(pointers) != shape[0] + 1 or len(data) != len(indices):
-        raise refuse(f"a sparse matrix of shape {shape} with {len(pointers) - 1} rows and {len(indices)} places for {len(data)} values")
+        raise refuse(
+            f"a sparse matrix of shape {shape} with {len(pointers) - 1} rows and {len(indices)} places for {len(data)} values"
+        )
     indices, pointers = indices.astype(np.int64), pointers.astype(np.int64)
     rising = pointers[0] == 0 and pointers[-1] == len(data) and (np.diff(pointers) >= 0).all()
     if not rising or (len(indices) and not 0 <= indices.min() <= indices.max() < shape[1]):

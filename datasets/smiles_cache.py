@@ -149,8 +149,14 @@ def parse(smiles: Sequence[str], properties: tuple[str, ...] = ()) -> tuple:
                 values[k] = [function(Chem.MolFromSmiles(text)) for function in functions]
     whole = {key: [graph[key] for graph in graphs] for key in ("edge_index", "node_feat", "edge_feat")}
     sizes = [np.array([len(part) for part in whole[key]], dtype=np.int64) for key in ("node_feat", "edge_feat")]
-    return (*sizes, np.concatenate(whole["edge_index"], axis=1), np.concatenate(whole["node_feat"]),
-            np.concatenate(whole["edge_feat"]), np.array(states, dtype=np.int64), values)  # fmt: skip
+    return (
+        *sizes,
+        np.concatenate(whole["edge_index"], axis=1),
+        np.concatenate(whole["node_feat"]),
+        np.concatenate(whole["edge_feat"]),
+        np.array(states, dtype=np.int64),
+        values,
+    )
 
 
 def _graph(text: str, smiles2graph, Chem) -> tuple[dict[str, Any], str]:
@@ -192,8 +198,11 @@ def _categories(mol) -> dict[str, Any]:
         ends += [(u, v), (v, u)]
         kinds += [features.bond_to_feature_vector(bond)] * 2
     edges = np.array(ends, dtype=np.int64).reshape(-1, 2).T
-    return {"edge_index": edges, "node_feat": np.array(nodes, dtype=np.int64),
-            "edge_feat": np.array(kinds, dtype=np.int64).reshape(-1, 3)}  # fmt: skip
+    return {
+        "edge_index": edges,
+        "node_feat": np.array(nodes, dtype=np.int64),
+        "edge_feat": np.array(kinds, dtype=np.int64).reshape(-1, 3),
+    }
 
 
 # Cache ----------------------------------------------------------------------------------------------------------------
@@ -213,7 +222,9 @@ def _cached(path: Path, count: int, properties: int) -> Molecules | None:
 
 def _checked(members, count: int, properties: int, path: Path) -> Molecules:
     values = members.pop("values")
-    found = Molecules(**{key: np.ascontiguousarray(part, dtype=np.int64) for key, part in members.items()}, values=values)
+    found = Molecules(
+        **{key: np.ascontiguousarray(part, dtype=np.int64) for key, part in members.items()}, values=values
+    )
     sizes = (found.atoms, found.bonds, found.state)
     check(all(part.shape == (count,) for part in sizes), path, "lists of another length", f"{count} molecules")
     check(found.atoms.min(initial=1) > 0 and found.bonds.min(initial=0) >= 0, path, "impossible sizes", "sizes")
@@ -223,8 +234,13 @@ def _checked(members, count: int, properties: int, path: Path) -> Molecules:
     inside = (found.edges >= 0) & (found.edges < np.repeat(found.atoms, found.bonds))
     check(inside.all(), path, "a bond to an atom outside its molecule", "atoms of the molecule")
     features = import_features()
-    for table, dims in ((found.atom_feat, features.get_atom_feature_dims()), (found.bond_feat, features.get_bond_feature_dims())):
-        check(((table >= 0) & (table < np.array(dims))).all(), path, "a category outside OGB's list", "OGB's categories")
+    for table, dims in (
+        (found.atom_feat, features.get_atom_feature_dims()),
+        (found.bond_feat, features.get_bond_feature_dims()),
+    ):
+        check(
+            ((table >= 0) & (table < np.array(dims))).all(), path, "a category outside OGB's list", "OGB's categories"
+        )
     check(((found.state >= 0) & (found.state < len(STATES))).all(), path, "an unknown state", f"0..{len(STATES) - 1}")
     return found
 
@@ -232,8 +248,15 @@ def _checked(members, count: int, properties: int, path: Path) -> Molecules:
 def _save(path: Path, found: Molecules) -> None:
     from graphkit.files import atomic_path
 
-    kinds = {"edges": np.uint16 if found.atoms.max(initial=0) < 2**16 else np.int32, "atom_feat": np.uint8,
-             "bond_feat": np.uint8, "state": np.uint8, "atoms": np.int32, "bonds": np.int32, "values": np.float64}  # fmt: skip
+    kinds = {
+        "edges": np.uint16 if found.atoms.max(initial=0) < 2**16 else np.int32,
+        "atom_feat": np.uint8,
+        "bond_feat": np.uint8,
+        "state": np.uint8,
+        "atoms": np.int32,
+        "bonds": np.int32,
+        "values": np.float64,
+    }
     try:
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **{key: part.astype(kinds[key]) for key, part in vars(found).items()})

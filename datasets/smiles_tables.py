@@ -71,7 +71,11 @@ def _rows(blob: Blob) -> tuple[list[str] | None, list[list[str]], list[int]]:
         pairs = [(line.split(None, 1), number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         if not pairs:
             raise blob.error("no molecules, expected a SMILES a line")
-        return None, [[cells[0], cells[1].strip() if len(cells) > 1 else ""] for cells, _ in pairs], [number for _, number in pairs]
+        return (
+            None,
+            [[cells[0], cells[1].strip() if len(cells) > 1 else ""] for cells, _ in pairs],
+            [number for _, number in pairs],
+        )
     csv.field_size_limit(LARGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(blob.data, None), strict=True)
     names, rows, lines = [cell.strip() for cell in next(reader)], [], []
@@ -107,11 +111,17 @@ def _guessed(blob: Blob, names: list[str] | None, rows: list[list[str]], smiles:
         return called
     able = [k for k in range(len(names)) if k != smiles and _kind([row[k] for row in rows]) in ("numbers", "lists")]
     if len(able) == 1:
-        notes.note(blob.name, f"column {names[able[0]]!r} is read as the target; --columns {names[smiles]},TARGET names another one")
+        notes.note(
+            blob.name,
+            f"column {names[able[0]]!r} is read as the target; --columns {names[smiles]},TARGET names another one",
+        )
         return able
     if able:
         shown = ", ".join(repr(names[k]) for k in able[:8])
-        notes.note(blob.name, f"read without targets: {len(able)} columns can be one ({shown}); --columns {names[smiles]},TARGET takes it")
+        notes.note(
+            blob.name,
+            f"read without targets: {len(able)} columns can be one ({shown}); --columns {names[smiles]},TARGET takes it",
+        )
     return []
 
 
@@ -122,7 +132,9 @@ def _kind(cells: list[str]) -> str:
     return "lists" if known and all(cell[0] == "[" and cell[-1] == "]" for cell in known) else "words"
 
 
-def _labels(blob: Blob, names, rows, lines, targets: list[int]) -> tuple[numpy.ndarray | None, list[str] | None, str | None]:
+def _labels(
+    blob: Blob, names, rows, lines, targets: list[int]
+) -> tuple[numpy.ndarray | None, list[str] | None, str | None]:
     """((G,) classes or (G, T) numbers or None, names of the classes, metric)."""
     if not targets:
         return None, None, None
@@ -136,7 +148,9 @@ def _labels(blob: Blob, names, rows, lines, targets: list[int]) -> tuple[numpy.n
             columns.append(_numbers(blob, cells, lines, title))
         elif len(targets) > 1:
             row = next(row for row, cell in enumerate(cells) if cell and not is_number(cell))
-            raise blob.error(f"target {cells[row][:40]!r} in {title}, expected numbers where there are several targets", lines[row])
+            raise blob.error(
+                f"target {cells[row][:40]!r} in {title}, expected numbers where there are several targets", lines[row]
+            )
         else:
             return _classes(blob, cells, title)
     values = np.stack(columns, axis=1)
@@ -149,7 +163,9 @@ def _labels(blob: Blob, names, rows, lines, targets: list[int]) -> tuple[numpy.n
 def _classes(blob: Blob, cells: list[str], title: str) -> tuple[numpy.ndarray, list[str], None]:
     classes = sorted(set(cells) - {""})
     if len(classes) > max(2, len(cells) // 2):
-        raise blob.error(f"{title} holds {len(classes)} different words for {len(cells)} molecules, expected numbers or classes")
+        raise blob.error(
+            f"{title} holds {len(classes)} different words for {len(cells)} molecules, expected numbers or classes"
+        )
     number = {word: k for k, word in enumerate(classes)}
     return np.array([number.get(cell, -1) for cell in cells], dtype=np.int64), classes, None
 
@@ -172,7 +188,12 @@ def _lists(blob: Blob, cells: list[str], lines: list[int], title: str) -> numpy.
         width = len(out[0]) if out else len(found) if isinstance(found, list) else 0
         if found is None and out:
             found = [np.nan] * width
-        if not isinstance(found, list) or not found or len(found) != width or any(type(x) not in (int, float) for x in found):
+        if (
+            not isinstance(found, list)
+            or not found
+            or len(found) != width
+            or any(type(x) not in (int, float) for x in found)
+        ):
             raise blob.error(f"targets {cell[:60]!r} in {title}, expected a list of {width or 'some'} numbers", line)
         out.append(found)
     return np.array(out, dtype=np.float64)

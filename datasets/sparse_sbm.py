@@ -35,7 +35,9 @@ def sparse_sbm(n: int, k: int, low: float, degree: float, mix: float, features: 
     # Members of each block in the order of the list: a stable sort by block keeps it.
     by_block = _by_block(core, blocks[core], k)
     if min(map(len, by_block)) < 2:
-        raise DataError(f"sparse-sbm: a block has {min(map(len, by_block))} nodes in the core, expected at least 2; use a larger n")
+        raise DataError(
+            f"sparse-sbm: a block has {min(map(len, by_block))} nodes in the core, expected at least 2; use a larger n"
+        )
     stubs = np.concatenate([rng.choice(core, round(len(core) * degree / 2)), fringe, fringe[: len(fringe) // 2]])
     ends = np.empty(len(stubs), dtype=np.int64)
     away = rng.random(len(stubs)) < mix

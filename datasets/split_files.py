@@ -63,7 +63,9 @@ def open_split(table: EdgeTable, blob: Blob, task: str | None, id_column: tuple[
             number = find_ids(rows, index, id_column, PART_NAMES, one_each=False)
             columns = [k for k in value_columns(rows, number) if k != number]
             if number is None or not columns:
-                raise blob.error(f"found {rows.width} columns, expected 2 (id and part) for a node split, or --id-column")
+                raise blob.error(
+                    f"found {rows.width} columns, expected 2 (id and part) for a node split, or --id-column"
+                )
             column = _part_column(rows, columns)
             ids = [index.typed(rows, rows.cells(number), number)]
             return SplitRows(rows, ids, _parts(rows, column, PARTS), np.ones(len(rows), dtype=bool))
@@ -156,7 +158,9 @@ def _refuse_overlap(table, code) -> None:
     order = np.argsort(code, kind="stable")
     twice = np.flatnonzero(np.diff(code[order]) == 0)
     if len(twice):
-        raise table.error(int(order[twice + 1].min()), "this pair is listed before, expected every pair in one part only")
+        raise table.error(
+            int(order[twice + 1].min()), "this pair is listed before, expected every pair in one part only"
+        )
 
 
 def _split(dataset, table, pairs, code, parts, labels):

@@ -62,7 +62,9 @@ def finish(loaded: Loaded, task: str | None, split: str | None, seed: int) -> Gr
     """
     if task is None:
         if split is not None:
-            raise DataError(f"data set {loaded.dataset.name!r}: a split ({split}) needs a task, expected {', '.join(TASKS)}")
+            raise DataError(
+                f"data set {loaded.dataset.name!r}: a split ({split}) needs a task, expected {', '.join(TASKS)}"
+            )
         return loaded.dataset.renamed(seed=seed)
     dataset = loaded.dataset
     if task == "labels":
@@ -122,7 +124,9 @@ def _folds_family(loaded: Loaded, task: str) -> str:
     default = loaded.defaults.get(task, (None, None))[0]
     found = [name for name in (GIN_FOLDS, default, *given) if name in given and _members(given, name) > 1]
     if not found:
-        raise DataError(f"data set {loaded.dataset.name!r}: has no folds; its splits are {', '.join(given) or 'drawn per seed'}")
+        raise DataError(
+            f"data set {loaded.dataset.name!r}: has no folds; its splits are {', '.join(given) or 'drawn per seed'}"
+        )
     return found[0]
 
 
@@ -177,8 +181,10 @@ def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeS
     fractions = parse_fractions(name, "random")
     if fractions is None:
         known = [*given, "shchur", "random-0.6/0.2/0.2"]
-        raise DataError(f"data set {dataset!r}: unknown {task} split {name!r}{did_you_mean(name, known)}"
-                        f"; expected one of {', '.join(known)}")  # fmt: skip
+        raise DataError(
+            f"data set {dataset!r}: unknown {task} split {name!r}{did_you_mean(name, known)}"
+            f"; expected one of {', '.join(known)}"
+        )
     values = np.asarray(labels)
     known = np.flatnonzero(known_rows(values, task))
     if not len(known):
@@ -230,7 +236,9 @@ def parse_fractions(name: str, prefix: str) -> tuple[float, float, float] | None
     except ValueError:
         return None
     if train <= 0 or train + valid + test > 1 + 1e-9:
-        raise DataError(f"split {name!r}: the fractions are {train}, {valid}, {test}, expected positive with sum at most 1")
+        raise DataError(
+            f"split {name!r}: the fractions are {train}, {valid}, {test}, expected positive with sum at most 1"
+        )
     return train, valid, test
 
 
@@ -241,7 +249,9 @@ def _check_parts(split: NodeSplit | GraphSplit, dataset: GraphDataset, task: str
         if len(ids) == 0:
             raise DataError(f"data set {dataset.name!r}: split {name!r} leaves no {task}s to {part}")
         if ids.min() < 0 or ids.max() >= count:
-            raise DataError(f"data set {dataset.name!r}: split {name!r} names {task} {ids.max()}, expected 0..{count - 1}")
+            raise DataError(
+                f"data set {dataset.name!r}: split {name!r} names {task} {ids.max()}, expected 0..{count - 1}"
+            )
 
 
 # Links ----------------------------------------------------------------------------------------------------------------
@@ -251,7 +261,9 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
     dataset = loaded.dataset
     if loaded.links is not None and name in (None, loaded.links_name):
         name, metric = loaded.links_name, metric or link_metric(loaded.links)
-        return dataset.renamed(task="link", split=loaded.links, split_name=name, metric=metric, seed=seed, splitter=None)
+        return dataset.renamed(
+            task="link", split=loaded.links, split_name=name, metric=metric, seed=seed, splitter=None
+        )
     if loaded.links is not None:
         raise DataError(f"data set {dataset.name!r}: unknown link split {name!r}, expected {loaded.links_name}")
     name = name or DEFAULT_LINK
@@ -259,8 +271,10 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
     fractions = fixed or by_time or parse_fractions(name, "random")
     if fractions is None:
         known = [DEFAULT_LINK, HEART, *([TIME] if "time" in dataset.graph.edata else [])]
-        raise DataError(f"data set {dataset.name!r}: unknown link split {name!r}{did_you_mean(name, known)}"
-                        f"; expected {' or '.join(known)}, or other fractions")  # fmt: skip
+        raise DataError(
+            f"data set {dataset.name!r}: unknown link split {name!r}{did_you_mean(name, known)}"
+            f"; expected {' or '.join(known)}, or other fractions"
+        )
     if by_time:
         from graphkit.datasets.time_splits import split_links_by_time
 

@@ -43,10 +43,15 @@ NAME = re.compile(r"[A-Za-z0-9_]{1,60}")
 PARTS = ("train", "valid", "test")
 # array -> (dtype, length by n, m and the length of the ids' text)
 KNOWN = {
-    "indptr": ("<i8", lambda n, m, text: n + 1), "indices": ("<i4", lambda n, m, text: m), "weights": ("<f8", lambda n, m, text: m),
-    "degrees": ("<f8", lambda n, m, text: n), "ids": ("<i8", lambda n, m, text: n), "id_bytes": ("|u1", lambda n, m, text: text),
-    "id_starts": ("<i8", lambda n, m, text: n + 1), "id_order": ("<i8", lambda n, m, text: n),
-}  # fmt: skip
+    "indptr": ("<i8", lambda n, m, text: n + 1),
+    "indices": ("<i4", lambda n, m, text: m),
+    "weights": ("<f8", lambda n, m, text: m),
+    "degrees": ("<f8", lambda n, m, text: n),
+    "ids": ("<i8", lambda n, m, text: n),
+    "id_bytes": ("|u1", lambda n, m, text: text),
+    "id_starts": ("<i8", lambda n, m, text: n + 1),
+    "id_order": ("<i8", lambda n, m, text: n),
+}
 
 
 def is_stored(path: str) -> bool:
@@ -54,14 +59,22 @@ def is_stored(path: str) -> bool:
     return path != "-" and os.path.isdir(path) and os.path.isfile(os.path.join(path, MANIFEST))
 
 
-def load(path: str, options: ReadOptions | None = None, task: str | None = None, split: str | None = None, seed: int = 0) -> GraphDataset:
+def load(
+    path: str, options: ReadOptions | None = None, task: str | None = None, split: str | None = None, seed: int = 0
+) -> GraphDataset:
     """The data set in a stored graph; nothing of its arrays is read where no task asks for it.
 
     Raises :class:`DataError` for a folder that is none or does not fit its manifest, :class:`UsageError` for options of reading text.
     """
     dataset = StoredDataset(StoredGraph.open(path))
-    given = [] if options is None else [one.name for one in dataclasses.fields(options) if getattr(options, one.name) != one.default]
-    if others := [f"--{name.replace('_', '-')}" for name in given if name not in ("splits", "id_column", "id_column_elsewhere")]:
+    given = (
+        []
+        if options is None
+        else [one.name for one in dataclasses.fields(options) if getattr(options, one.name) != one.default]
+    )
+    if others := [
+        f"--{name.replace('_', '-')}" for name in given if name not in ("splits", "id_column", "id_column_elsewhere")
+    ]:
         raise UsageError(f"{', '.join(others)}: found with {path}, a stored graph, which says how it is read")
     if task is None and "splits" not in given:
         return dataset.renamed(seed=seed)
@@ -72,7 +85,9 @@ def load(path: str, options: ReadOptions | None = None, task: str | None = None,
         raise UsageError(f"task 'events': {path} is a stored graph, which has no times; expected a file of events")
     if task == "graph":
         raise UsageError(f"task 'graph': {path} holds one graph, which has the tasks node and link")
-    return attach.with_task(dataset.in_memory(masks=True), options or ReadOptions(), "node" if task == "labels" else task, split, seed)
+    return attach.with_task(
+        dataset.in_memory(masks=True), options or ReadOptions(), "node" if task == "labels" else task, split, seed
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +137,9 @@ class StoredGraph:
         """A node's id that is text; raises :class:`DataError` where its place does not fit."""
         start, stop = (int(place) for place in self.arrays["id_starts"][node : node + 2])
         if not 0 <= start <= stop <= len(self.arrays["id_bytes"]):
-            raise DataError(f"{self.path}/id_starts.npy: the id of node {node} is at {start} to {stop}, outside of id_bytes.npy")
+            raise DataError(
+                f"{self.path}/id_starts.npy: the id of node {node} is at {start} to {stop}, outside of id_bytes.npy"
+            )
         try:
             return self.arrays["id_bytes"][start:stop].tobytes().decode()
         except UnicodeDecodeError:
@@ -188,7 +205,9 @@ class StoredNumbers(Mapping):
             return place
         node = int(self.stored.arrays["id_order"][place])
         if not 0 <= node < self.stored.nodes:
-            raise DataError(f"{self.stored.path}/id_order.npy: found the node {node}, expected 0..{self.stored.nodes - 1}")
+            raise DataError(
+                f"{self.stored.path}/id_order.npy: found the node {node}, expected 0..{self.stored.nodes - 1}"
+            )
         return node
 
 
@@ -290,7 +309,9 @@ class StoredDataset(GraphDataset):
         if self.weighted:
             weights = np.asarray(stored.arrays["weights"])[place]
             if not np.isfinite(weights).all():
-                raise DataError(f"{stored.path}/weights.npy: found a weight that is NaN or infinite, expected finite numbers")
+                raise DataError(
+                    f"{stored.path}/weights.npy: found a weight that is NaN or infinite, expected finite numbers"
+                )
             graph.edata["weight"] = torch.from_numpy(weights)
         for key, array in stored.data_of("edge"):
             graph.edata[key] = torch.from_numpy(np.asarray(array)[place])
@@ -306,7 +327,9 @@ def _manifest(path: str) -> dict[str, Any]:
         with open(place, "rb") as stream:
             content = stream.read(LARGEST_MANIFEST + 1)
         if len(content) > LARGEST_MANIFEST:
-            raise DataError(f"{place}: has more than {LARGEST_MANIFEST >> 20} MiB, expected the manifest of a stored graph")
+            raise DataError(
+                f"{place}: has more than {LARGEST_MANIFEST >> 20} MiB, expected the manifest of a stored graph"
+            )
         manifest = json.loads(content)
     except OSError as problem:
         raise DataError(f"{place}: {problem.strerror or problem}") from None
@@ -329,18 +352,31 @@ def _mapped(path: str, name: str, about: Any) -> numpy.ndarray:
     """An array of the folder as the manifest describes it, mapped read-only."""
     place = os.path.join(path, f"{name}.npy")
     if not NAME.fullmatch(name) or not isinstance(about, dict):
-        raise DataError(f"{path}/{MANIFEST}: found the array {name!r}, expected a name of letters and digits, with dtype and shape")
+        raise DataError(
+            f"{path}/{MANIFEST}: found the array {name!r}, expected a name of letters and digits, with dtype and shape"
+        )
     if not os.path.isfile(place):
         raise DataError(f"{place}: no such file, which the manifest lists")
     try:
         array = npy_files.load(place, "r" if _size(about) else None)
-    except (OSError, ValueError, TypeError, SyntaxError, EOFError, OverflowError, MemoryError, RecursionError) as problem:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        SyntaxError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as problem:
         raise DataError(f"{place}: cannot be read as npy: {' '.join(str(problem).split())[:200]}") from None
     array = np.asarray(array)  # a plain view of the map, which kernels take
     array.flags.writeable = False
     found = {"dtype": array.dtype.str, "shape": list(array.shape)}
     if array.dtype.kind not in "iufb" or found != {key: about.get(key) for key in found}:
-        raise DataError(f"{place}: found {found['dtype']} {found['shape']}, the manifest says {about.get('dtype')} {about.get('shape')}")
+        raise DataError(
+            f"{place}: found {found['dtype']} {found['shape']}, the manifest says {about.get('dtype')} {about.get('shape')}"
+        )
     if not array.flags.c_contiguous:
         raise DataError(f"{place}: is stored by columns, expected rows")
     return array
@@ -361,8 +397,12 @@ def _check_shapes(path: str, arrays: dict[str, numpy.ndarray], n: int, m: int) -
             dtype, length = KNOWN[name]
             expected = (length(n, m, text),)
             if array.dtype.str != dtype or array.shape != expected:
-                raise DataError(f"{path}/{name}.npy: found {array.dtype.str} {array.shape}, expected {dtype} {expected}")
+                raise DataError(
+                    f"{path}/{name}.npy: found {array.dtype.str} {array.shape}, expected {dtype} {expected}"
+                )
             continue
         ends = name.partition("_")[0]
         if ends not in ("node", "edge") or array.ndim == 0 or len(array) != (n if ends == "node" else m):
-            raise DataError(f"{path}/{name}.npy: found {array.shape}, expected data of {n} nodes or {m} entries by that name")
+            raise DataError(
+                f"{path}/{name}.npy: found {array.shape}, expected data of {n} nodes or {m} entries by that name"
+            )

@@ -44,10 +44,18 @@ def write(dataset: GraphDataset, path: str | Path) -> None:
         about = {name: {"dtype": array.dtype.str, "shape": list(array.shape)} for name, array in arrays.items()}
         with files.writing_to(path):
             manifest = {
-                "format": FORMAT, "version": VERSION, "name": dataset.name, "nodes": dataset.num_nodes, "entries": len(arrays["indices"]),
-                "directed": dataset.directed, "simple": simple, "volume": volume, "class_names": dataset.class_names, "arrays": about,
+                "format": FORMAT,
+                "version": VERSION,
+                "name": dataset.name,
+                "nodes": dataset.num_nodes,
+                "entries": len(arrays["indices"]),
+                "directed": dataset.directed,
+                "simple": simple,
+                "volume": volume,
+                "class_names": dataset.class_names,
+                "arrays": about,
                 "checksum": _digest(temporary, sorted(arrays)),
-            }  # fmt: skip
+            }
             files.write_json(temporary / MANIFEST, manifest)
             _take_place(temporary, path)
     finally:

@@ -238,8 +238,17 @@ GENERATORS = {
     ),
     "pattern": Generator(
         graph_sets.pattern,
-        {"train": 1000, "valid": 200, "test": 200, "instances": 10, "p": 0.5, "q": 0.35, "p_pattern": 0.5,
-         "q_pattern": 0.5, "seed": 0},
+        {
+            "train": 1000,
+            "valid": 200,
+            "test": 200,
+            "instances": 10,
+            "p": 0.5,
+            "q": 0.35,
+            "p_pattern": 0.5,
+            "q_pattern": 0.5,
+            "seed": 0,
+        },
         "graphs of five communities and a hidden pattern; node label: in the pattern.",
         "Dwivedi et al.: Benchmarking Graph Neural Networks, 2020",
         ("node",),
@@ -286,10 +295,43 @@ GENERATORS = {
         "",
         ("events",),
     ),
-}  # fmt: skip
-INTEGERS = {"n", "k", "m", "scale", "seed", "features", "copies", "train", "valid", "test", "instances", "radius", "classes",
-            "graph_level", "rows", "cols", "events", "rounds"}  # fmt: skip
-PROBABILITIES = {"outside", "p", "p_in", "p_out", "a", "b", "c", "q", "p_pattern", "q_pattern", "mines", "unknown", "low", "mix"}
+}
+INTEGERS = {
+    "n",
+    "k",
+    "m",
+    "scale",
+    "seed",
+    "features",
+    "copies",
+    "train",
+    "valid",
+    "test",
+    "instances",
+    "radius",
+    "classes",
+    "graph_level",
+    "rows",
+    "cols",
+    "events",
+    "rounds",
+}
+PROBABILITIES = {
+    "outside",
+    "p",
+    "p_in",
+    "p_out",
+    "a",
+    "b",
+    "c",
+    "q",
+    "p_pattern",
+    "q_pattern",
+    "mines",
+    "unknown",
+    "low",
+    "mix",
+}
 SMALLEST = {key: 1 for key in ("n", "k", "scale", "copies", "train", "valid", "test", "instances", "events", "rounds")}
 SMALLEST.update(radius=2, classes=2, rows=2, cols=2)
 HIGHEST = {"scale": 30, "graph_level": 1}

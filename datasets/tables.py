@@ -24,11 +24,29 @@ if TYPE_CHECKING:
     from graphkit.datasets.parquet_files import ParquetTable
 
 ENDS = (
-    ("src", "dst"), ("source", "target"), ("from", "to"), ("u", "v"), ("head", "tail"), ("source_id", "target_id"), ("src_id", "dst_id"),
-    ("from_id", "to_id"), ("fromnodeid", "tonodeid"), ("node1", "node2"), ("node_1", "node_2"), ("id1", "id2"), ("id_1", "id_2"),
-    ("user", "item"), ("user_id", "item_id"), ("sender", "receiver"), ("follower", "followee"), ("citing", "cited"),
-    ("protein1", "protein2"), ("gene1", "gene2"), ("source_node", "target_node"), ("node_a", "node_b"),
-)  # fmt: skip
+    ("src", "dst"),
+    ("source", "target"),
+    ("from", "to"),
+    ("u", "v"),
+    ("head", "tail"),
+    ("source_id", "target_id"),
+    ("src_id", "dst_id"),
+    ("from_id", "to_id"),
+    ("fromnodeid", "tonodeid"),
+    ("node1", "node2"),
+    ("node_1", "node_2"),
+    ("id1", "id2"),
+    ("id_1", "id_2"),
+    ("user", "item"),
+    ("user_id", "item_id"),
+    ("sender", "receiver"),
+    ("follower", "followee"),
+    ("citing", "cited"),
+    ("protein1", "protein2"),
+    ("gene1", "gene2"),
+    ("source_node", "target_node"),
+    ("node_a", "node_b"),
+)
 SOURCES, TARGETS = (tuple(pair[side] for pair in ENDS) for side in (0, 1))
 WEIGHTS = ("weight", "weights", "edge_weight")
 TIMES = ("time", "timestamp", "ts", "t", "unixtime", "unix_time", "date", "datetime")
@@ -46,9 +64,14 @@ def read_table(blob: Blob, options: ReadOptions) -> EdgeTable:
     if table.names is None and options.header is None and rows:
         line = next(table.rows())[0]
         if not_edges.header_of_words(rows, columns[:2]):
-            note(blob.name, f"line {line} is read as column names, as ids below have digits; --no-header takes it as an edge")
+            note(
+                blob.name,
+                f"line {line} is read as column names, as ids below have digits; --no-header takes it as an edge",
+            )
             table.take_header()
-        elif not_edges.first_line_stands_alone(rows, columns[:2]) and not any(is_number(rows[0][place]) for place in columns[:2]):
+        elif not_edges.first_line_stands_alone(rows, columns[:2]) and not any(
+            is_number(rows[0][place]) for place in columns[:2]
+        ):
             note(blob.name, f"line {line} is read as an edge; --header takes it as column names")
     return EdgeTable(blob.name, *read_ids(table, *columns))
 
@@ -65,7 +88,9 @@ def column_words(options: ReadOptions) -> list[str]:
     return words
 
 
-def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, width: int, rows: list[list[str]] | None = None) -> tuple:
+def choose_columns(
+    blob: Blob, options: ReadOptions, names: list[str] | None, width: int, rows: list[list[str]] | None = None
+) -> tuple:
     """(source, target, weight or None) as column numbers; of a guess the first ``rows`` are looked at."""
     if width < 2:
         raise blob.error("found 1 column, expected at least 2 (source and target); --delimiter names the separator")
@@ -84,12 +109,17 @@ def choose_columns(blob: Blob, options: ReadOptions, names: list[str] | None, wi
         option = "--columns" if options.weight is None else "--weight"
         pick[2] = find_column(blob, words[-1], names, width, option)
         if options.weight is None and pick[2] is not None and pick[2] < len(lower) and lower[pick[2]] in TIMES:
-            note(blob.name, f"column {names[pick[2]]!r} holds times and is no weight; --weight {names[pick[2]]} takes it as one")
+            note(
+                blob.name,
+                f"column {names[pick[2]]!r} holds times and is no weight; --weight {names[pick[2]]} takes it as one",
+            )
             pick[2] = None
     elif options.columns is not None or pick[2] in pick[:2]:
         pick[2] = None if pick[2] in pick[:2] else pick[2]
     if len({place for place in pick if place is not None}) < sum(place is not None for place in pick):
-        raise blob.error(f"column {pick[0] if pick[0] in pick[1:] else pick[1]} is named twice, expected different columns")
+        raise blob.error(
+            f"column {pick[0] if pick[0] in pick[1:] else pick[1]} is named twice, expected different columns"
+        )
     if guessed:
         not_edges.check_guess(blob, names, width, tuple(pick[:2]), rows or [], pick[2])
     return tuple(pick)
@@ -118,7 +148,9 @@ def read_ids(table: TextTable, first: int, second: int, weight: int | None = Non
         src, dst, *rest = table.read({first: pyarrow.string(), second: pyarrow.string(), **types})
     except ConversionError:
         line, cell = table.find_cell(weight, lambda text: not is_number(text)) or (None, "text")
-        raise table.blob.error(f"weight {cell!r} in {table.title(weight)}, expected a number{hint(cell)}", line) from None
+        raise table.blob.error(
+            f"weight {cell!r} in {table.title(weight)}, expected a number{hint(cell)}", line
+        ) from None
     weights = finite(table, weight, rest[0].to_numpy(), "weight") if rest else None
     report_rounded(table, weight, weights)
     return _with_weight(number_columns(src, dst), weights)
@@ -132,9 +164,16 @@ def report_rounded(table: TextTable, number: int | None, values) -> None:
         return
     large = np.flatnonzero(np.abs(values) >= 1 << 53)
     cells = [cell.strip() for cell in table.read({number: pyarrow.string()})[0].take(pyarrow.array(large)).to_pylist()]
-    changed = [cell for cell, value in zip(cells, values[large].tolist()) if cell.lstrip("+-").isdigit() and int(cell) != int(value)]
+    changed = [
+        cell
+        for cell, value in zip(cells, values[large].tolist())
+        if cell.lstrip("+-").isdigit() and int(cell) != int(value)
+    ]
     if changed:
-        note(table.blob.name, f"{counted(len(changed), 'weight')} beyond 2^53, the first is {changed[0]}: rounded to float64")
+        note(
+            table.blob.name,
+            f"{counted(len(changed), 'weight')} beyond 2^53, the first is {changed[0]}: rounded to float64",
+        )
 
 
 def _with_weight(numbered, weight):

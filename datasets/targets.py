@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def columns(dataset: GraphDataset) -> dict[str, numpy.ndarray]:
     """(n,) whole-number node data by name, labels first."""
     data = dataset.graph.ndata
-    found = {key: value.cpu().numpy() for key, value in data.items() if value.dim() == 1 and not value.is_floating_point()}
+    found = {
+        key: value.cpu().numpy() for key, value in data.items() if value.dim() == 1 and not value.is_floating_point()
+    }
     return dict(sorted(found.items(), key=lambda item: item[0] != "label"))
 
 
@@ -39,7 +41,9 @@ def mask(dataset: GraphDataset, text: str, option: str = "--target") -> numpy.nd
         try:
             number = int(value)
         except ValueError:
-            raise DataError(f"{option} {text}: found {value!r}, expected {', '.join(names) if names else 'a number'}") from None
+            raise DataError(
+                f"{option} {text}: found {value!r}, expected {', '.join(names) if names else 'a number'}"
+            ) from None
     chosen = known[name] == number
     if not chosen.any():
         values = np.unique(known[name])

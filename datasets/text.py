@@ -68,9 +68,11 @@ class TextTable:
         import pyarrow
         import pyarrow.csv
 
-        if not self.body[self.start:].strip():
+        if not self.body[self.start :].strip():
             raise self.blob.error("no rows below the header, expected edges" if self.names else "no rows")
-        if self.names is not None and len(first := self.sample()[0]) > self.width:  # the parser would leave out what is beyond
+        if (
+            self.names is not None and len(first := self.sample()[0]) > self.width
+        ):  # the parser would leave out what is beyond
             raise self.error(0, f"found {len(first)} columns, expected {self.width} as in the header")
         fields = {f"f{number}": kind for number, kind in types.items()}
         if self.delimiter != "," and pyarrow.float64() in types.values():
@@ -134,7 +136,9 @@ class TextTable:
         raise self.blob.error(f"cannot be read as a table: {problem}") from None
 
 
-def open_table(blob: Blob, header: bool | None, delimiter: str | None, known: frozenset, named: bool = False) -> TextTable:
+def open_table(
+    blob: Blob, header: bool | None, delimiter: str | None, known: frozenset, named: bool = False
+) -> TextTable:
     """Find comments, delimiter and header of a text table.
 
     known: words that columns of such a table are called by. named: whether the user names columns by words, which
@@ -182,7 +186,11 @@ def separator(data: bytes, given: str | None) -> str:
         return found
     lines = [line.decode("utf-8", "replace") for line in data[:SAMPLE].split(b"\n") if line.strip()]
     lines = lines[:-1][:SAMPLE_ROWS] if len(lines) > 1 and len(data) > SAMPLE else lines[:SAMPLE_ROWS]
-    regular = [mark for mark in SEPARATORS if len(counts := {len(cells(line, mark)) for line in lines}) == 1 and counts.pop() > 1]
+    regular = [
+        mark
+        for mark in SEPARATORS
+        if len(counts := {len(cells(line, mark)) for line in lines}) == 1 and counts.pop() > 1
+    ]
     if regular[:1] in ([","], []):  # a comma may be the decimal mark of numbers between other separators
         from graphkit.datasets.number_forms import commas_are_decimal
 

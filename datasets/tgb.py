@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     import numpy
 
 # Those whose csv file has ids that py-tgb numbers; all others have the form of JODIE's files.
-READERS = {"tgbl-coin": "csv_to_pd_data_sc", "tgbl-review": "csv_to_pd_data_sc", "tgbl-comment": "csv_to_pd_data_rc",
-           "tgbl-flight": "csv_to_pd_data"}  # fmt: skip
+READERS = {
+    "tgbl-coin": "csv_to_pd_data_sc",
+    "tgbl-review": "csv_to_pd_data_sc",
+    "tgbl-comment": "csv_to_pd_data_rc",
+    "tgbl-flight": "csv_to_pd_data",
+}
 JODIE = "load_edgelist_wiki"
 WEIGHT_ALONE, WEIGHT_LAST = ("tgbl-coin", "tgbl-review"), ("tgbl-comment",)
 FRACTIONS = (0.7, 0.15, 0.15)
@@ -79,7 +83,9 @@ def load(entry: Entry, *, name: str) -> Loaded:
         table, feat, ids = getattr(readers, READERS.get(name, JODIE))(str(path))
     events = _events(table, feat, path, name)
     num_nodes = int(max(events.src.max(), events.dst.max())) + 1
-    dataset = GraphDataset(name, static_graph(events, num_nodes), events=events, source=Source(version=f"TGB v{facts.version}"))
+    dataset = GraphDataset(
+        name, static_graph(events, num_nodes), events=events, source=Source(version=f"TGB v{facts.version}")
+    )
     if facts.nodes:
         nodes = _file(root, facts.nodes)
         with reading(nodes, "TGB's features of nodes"), quiet():
@@ -108,7 +114,12 @@ def _events(table, feat, path: Path, name: str) -> Events:
     ends = np.stack([src, dst])
     check((ends >= 0).all() and (ends == np.rint(ends)).all(), path, "a node that is no number from 0", "node numbers")
     check(np.isfinite(time).all(), path, "a time that is NaN or infinite", "finite times")
-    check(np.isfinite(weight).all() and np.isfinite(feat).all(), path, "a weight or feature that is NaN or infinite", "finite numbers")
+    check(
+        np.isfinite(weight).all() and np.isfinite(feat).all(),
+        path,
+        "a weight or feature that is NaN or infinite",
+        "finite numbers",
+    )
     if name in WEIGHT_ALONE:
         feat = weight[:, None]
     elif name in WEIGHT_LAST:
@@ -118,7 +129,9 @@ def _events(table, feat, path: Path, name: str) -> Events:
     feat = feat.astype(np.float32) if feat.shape[1] else None
     weight = None if (weight == 1).all() else weight
     check((np.abs(time) < 1 << 62).all(), path, "a time of 2^62 or more", "smaller times")
-    return in_order(src.astype(np.int64), dst.astype(np.int64), np.trunc(time).astype(np.int64), weight=weight, feat=feat)
+    return in_order(
+        src.astype(np.int64), dst.astype(np.int64), np.trunc(time).astype(np.int64), weight=weight, feat=feat
+    )
 
 
 def _split(dataset: GraphDataset, root: Path, facts: Facts) -> EventSplit:
@@ -138,14 +151,23 @@ def read_negatives(path: Path, events: Events, part: numpy.ndarray, num_nodes: i
     no entry for an event, an empty one, or something that is not a node.
     """
     given = load_pickle(path)
-    check(isinstance(given, Mapping), path, f"a {type(given).__name__}", "a dict (source, destination, time) -> destinations")
-    keys = zip(events.src[part].tolist(), events.dst[part].tolist(), events.time[part].tolist())  # a key of NumPy numbers is equal
+    check(
+        isinstance(given, Mapping),
+        path,
+        f"a {type(given).__name__}",
+        "a dict (source, destination, time) -> destinations",
+    )
+    keys = zip(
+        events.src[part].tolist(), events.dst[part].tolist(), events.time[part].tolist()
+    )  # a key of NumPy numbers is equal
     found = [given.get(key) for key in keys]
     for number, own in enumerate(found):
         if own is None:
             k = part[number]
             missing = f"({events.src[k]}, {events.dst[k]}, {events.time[k]})"
-            raise DataError(f"{path}: found no negatives of the event {missing} among {len(given)}, expected some for every event judged")
+            raise DataError(
+                f"{path}: found no negatives of the event {missing} among {len(given)}, expected some for every event judged"
+            )
     with reading(path, "lists of destinations"):
         rows = [np.atleast_1d(np.asarray(own)) for own in found]
         # TGB writes float64 where a source has no history.

@@ -19,9 +19,13 @@ def split_links_by_time(dataset: GraphDataset, fractions: Sequence[float], seed:
     from the seed; nothing else depends on it. Raises :class:`DataError` where edges have no times or a part is left empty.
     """
     if "time" not in dataset.graph.edata:
-        raise DataError(f"data set {dataset.name!r}: its edges have no times to split by; expected a split such as random-0.7/0.1/0.2")
+        raise DataError(
+            f"data set {dataset.name!r}: its edges have no times to split by; expected a split such as random-0.7/0.1/0.2"
+        )
     if abs(sum(fractions) - 1) > 1e-9:
-        raise DataError(f"split time-{'/'.join(map(str, fractions))}: the fractions sum to {sum(fractions):g}, expected 1")
+        raise DataError(
+            f"split time-{'/'.join(map(str, fractions))}: the fractions sum to {sum(fractions):g}, expected 1"
+        )
     pairs, first = unique_pairs(dataset.graph, dataset.directed)
     times = dataset.graph.edata["time"].numpy()[first]
     order = np.argsort(times, kind="stable")

@@ -29,7 +29,12 @@ PARTS = ("train", "valid", "test")
 
 def from_folder(path: str | Path, read: ReadOptions) -> Loaded:
     """Read ``train.txt``, ``valid.txt`` and ``test.txt`` of a folder."""
-    return _load(Path(path).resolve().name, str(path), {part: read_blob(Path(path) / f"{part}.txt", "triples") for part in PARTS}, read)
+    return _load(
+        Path(path).resolve().name,
+        str(path),
+        {part: read_blob(Path(path) / f"{part}.txt", "triples") for part in PARTS},
+        read,
+    )
 
 
 def from_archive(path: str | Path, read: ReadOptions) -> Loaded:
@@ -72,7 +77,10 @@ def _load(name: str, source: str, blobs: dict[str, Blob], read: ReadOptions) -> 
     for part in ("valid", "test"):
         left = np.setdiff1d(codes[part], before)
         if len(left) < len(codes[part]):
-            notes.note(source, f"{len(codes[part]) - len(left)} of {len(codes[part])} {part} pairs are joined by an earlier part; left out")
+            notes.note(
+                source,
+                f"{len(codes[part]) - len(left)} of {len(codes[part])} {part} pairs are joined by an earlier part; left out",
+            )
         if not len(left):
             raise DataError(f"{source}: no {part} pair is left that no earlier part joins, expected some")
         held[part], before = left, np.union1d(before, left)
@@ -81,10 +89,14 @@ def _load(name: str, source: str, blobs: dict[str, Blob], read: ReadOptions) -> 
     counts = [len(held["valid"]), len(held["test"])]
     possible = n * (n - 1) // (1 if read.directed else 2) - len(known)
     if possible < sum(counts):
-        notes.note(source, f"only {possible} pairs are without a triple, fewer negatives than the {sum(counts)} held-out pairs")
+        notes.note(
+            source, f"only {possible} pairs are without a triple, fewer negatives than the {sum(counts)} held-out pairs"
+        )
         counts = [possible // 2, possible - possible // 2]
         if not min(counts):
-            raise DataError(f"{source}: {possible} pairs of entities are without a triple, expected some to tell links from")
+            raise DataError(
+                f"{source}: {possible} pairs of entities are without a triple, expected some to tell links from"
+            )
     negatives = np.split(non_edges(known, n, sum(counts), rng, read.directed, name), counts[:1])
     valid, test = (EdgeSet(pairs[part], neg=neg) for part, neg in zip(("valid", "test"), negatives))
     graph = graph_of(pairs["train"][:, 0], pairs["train"][:, 1], n, directed=read.directed, simple=True)
@@ -97,7 +109,9 @@ def _triples(blob: Blob, entities: dict[str, int], relations: dict[str, int]) ->
     try:
         text = blob.data.decode("utf-8")
     except UnicodeDecodeError as bad:
-        raise blob.error(f"byte 0x{blob.data[bad.start]:02x} is not UTF-8 text", blob.data.count(b"\n", 0, bad.start) + 1) from None
+        raise blob.error(
+            f"byte 0x{blob.data[bad.start]:02x} is not UTF-8 text", blob.data.count(b"\n", 0, bad.start) + 1
+        ) from None
     lines = text.split("\n")
     mark = "\t" if "\t" in lines[0] else "," if lines[0].count(",") == 2 else None
     out = []
@@ -106,7 +120,9 @@ def _triples(blob: Blob, entities: dict[str, int], relations: dict[str, int]) ->
             continue
         cells = [cell.strip() for cell in line.rstrip("\r").split(mark)]
         if len(cells) != 3 or not all(cells):
-            raise blob.error(f"found {len(cells)} column{'s' * (len(cells) != 1)}, expected head, relation and tail", number)
+            raise blob.error(
+                f"found {len(cells)} column{'s' * (len(cells) != 1)}, expected head, relation and tail", number
+            )
         head, tail = (entities.setdefault(cell, len(entities)) for cell in (cells[0], cells[2]))
         out.append((head, relations.setdefault(cells[1], len(relations)), tail))
     if not out:

@@ -35,21 +35,29 @@ def gin(entry: Entry, *, folder: str, name: str) -> Loaded:
 def _parse(tokens, path):
     """Walk the numbers; return ([(m, 2) edges per graph], sizes, labels, tags of all nodes)."""
     total, place = int(tokens[0]), 1
-    check(0 < total <= len(tokens), path, f"{total} graphs in {len(tokens)} numbers", "as many graphs as the file holds")
+    check(
+        0 < total <= len(tokens), path, f"{total} graphs in {len(tokens)} numbers", "as many graphs as the file holds"
+    )
     edges, sizes, labels, tags = [], [], [], []
     values = tokens.tolist()
     for graph in range(total):
         try:
             n, label = values[place], values[place + 1]
             place += 2
-            check(0 < n <= len(values), path, f"graph {graph} with {n} nodes", "at least one node, and its line for each")
+            check(
+                0 < n <= len(values), path, f"graph {graph} with {n} nodes", "at least one node, and its line for each"
+            )
             ends = []
             for node in range(n):
                 tag, degree = values[place], values[place + 1]
                 neighbours = values[place + 2 : place + 2 + degree]
                 whole = degree >= 0 and len(neighbours) == degree and all(0 <= other < n for other in neighbours)
-                check(whole, path, f"graph {graph}, node {node} with the line {[tag, degree, *neighbours][:8]}",
-                      f"degree and neighbours in 0..{n - 1}")  # fmt: skip
+                check(
+                    whole,
+                    path,
+                    f"graph {graph}, node {node} with the line {[tag, degree, *neighbours][:8]}",
+                    f"degree and neighbours in 0..{n - 1}",
+                )
                 place += 2 + degree
                 tags.append(tag)
                 ends.extend((node, other) for other in neighbours)

@@ -59,7 +59,10 @@ def load_npz(path: str | os.PathLike) -> dict[str, Any]:
         check(zipfile.is_zipfile(path), path, "no zip archive", "an .npz file")
         with zipfile.ZipFile(path) as archive:
             members = [item for item in archive.infolist() if item.filename.endswith(".npy")]
-            return {item.filename[:-4]: _member(arrays.unzip(archive, item, path), f"{path}, member {item.filename}") for item in members}
+            return {
+                item.filename[:-4]: _member(arrays.unzip(archive, item, path), f"{path}, member {item.filename}")
+                for item in members
+            }
 
 
 def _member(data: bytearray, place: str | os.PathLike) -> numpy.ndarray | Any:

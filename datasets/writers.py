@@ -25,10 +25,18 @@ log = logging.getLogger("graphkit")
 
 # suffix -> function; .gz may follow those in TEXT
 WRITERS = {
-    ".csv": "_csv", ".tsv": "_tsv", ".txt": "_txt", ".edges": "_txt", ".edgelist": "_txt", ".parquet": "_parquet",
-    ".mtx": "_mtx", ".npz": "_npz", ".graphml": "_graphml", ".bin": "_dglbin",
+    ".csv": "_csv",
+    ".tsv": "_tsv",
+    ".txt": "_txt",
+    ".edges": "_txt",
+    ".edgelist": "_txt",
+    ".parquet": "_parquet",
+    ".mtx": "_mtx",
+    ".npz": "_npz",
+    ".graphml": "_graphml",
+    ".bin": "_dglbin",
     ".graph": "_stored",
-}  # fmt: skip
+}
 TEXT = (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".mtx", ".graphml")
 ALL_NODES = ("_mtx", "_npz", "_graphml", "_dglbin", "_stored")
 
@@ -187,7 +195,13 @@ def _mtx(dataset, handle):
 def _npz(dataset, handle):
     src, dst = (ids.numpy().astype(np.int64) for ids in dataset.graph.edges(order="eid"))
     values = dataset.graph.edata["weight"].numpy() if dataset.weighted else np.ones(len(src), dtype=np.float32)
-    arrays = {"row": src, "col": dst, "data": values, "shape": np.array([dataset.num_nodes] * 2), "format": np.array(b"coo")}
+    arrays = {
+        "row": src,
+        "col": dst,
+        "data": values,
+        "shape": np.array([dataset.num_nodes] * 2),
+        "format": np.array(b"coo"),
+    }
     if dataset.node_ids is not None:
         ids = dataset.node_ids
         arrays["node_ids"] = np.array([str(name) for name in ids.tolist()]) if _is_text(dataset) else ids

@@ -43,7 +43,9 @@ def option(
     ``flag`` overrides the name of the command-line option (default: the field's name with dashes). ``path``: names a file or folder;
     where it exists the value becomes absolute, so that a run can be used from another folder.
     """
-    return field(default=default, metadata={"help": help, "min": min, "max": max, "choices": choices, "flag": flag, "path": path})
+    return field(
+        default=default, metadata={"help": help, "min": min, "max": max, "choices": choices, "flag": flag, "path": path}
+    )
 
 
 @functools.cache
@@ -122,7 +124,9 @@ class Config:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             if item.name in idle and item.name in given and value != item.default:
-                raise UsageError(f"{flag_name(item)} is {_shown(value)}, but {idle[item.name]} does not use it; leave it out")
+                raise UsageError(
+                    f"{flag_name(item)} is {_shown(value)}, but {idle[item.name]} does not use it; leave it out"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain values for YAML and JSON."""
@@ -135,7 +139,13 @@ def idle_unless(used: bool, where: str, *names: str) -> dict[str, str]:
 
 
 def _shown(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, tuple)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )
 
 
 def _coerce(name: str, value: Any, scalar: type, many: bool, optional: bool) -> Any:
@@ -182,7 +192,9 @@ def _check(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
         if item is None:
             continue
         if choices is not None and item not in choices:
-            raise UsageError(f"{name} is {item!r}, expected one of {', '.join(choices)}{did_you_mean(str(item), choices)}")
+            raise UsageError(
+                f"{name} is {item!r}, expected one of {', '.join(choices)}{did_you_mean(str(item), choices)}"
+            )
         if low is not None and item < low and high is None:
             raise UsageError(f"{name} is {item}, expected a value of at least {low}")
         if (low is not None and item < low) or (high is not None and item > high):

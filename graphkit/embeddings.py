@@ -78,12 +78,21 @@ def read(path: str | Path) -> tuple[np.ndarray, np.ndarray | None]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; expected an embedding ({', '.join(FORMATS)})")
     kind = format_of(path, "embedding")
-    readers = {"npy": _read_npy, "npz": _read_npz, "parquet": _read_parquet, "tsv": _read_tsv, "csv": _read_csv, "word2vec": _read_word2vec}
+    readers = {
+        "npy": _read_npy,
+        "npz": _read_npz,
+        "parquet": _read_parquet,
+        "tsv": _read_tsv,
+        "csv": _read_csv,
+        "word2vec": _read_word2vec,
+    }
     try:
         vectors, ids = readers[kind](path)
         vectors = np.asarray(vectors)
         if vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
-            raise DataError(f"{path}: found an array {vectors.shape} of {vectors.dtype}, expected numbers (nodes, dimensions)")
+            raise DataError(
+                f"{path}: found an array {vectors.shape} of {vectors.dtype}, expected numbers (nodes, dimensions)"
+            )
         vectors = vectors.astype(np.float32, copy=False)
     except (DataError, MemoryError):
         raise
@@ -107,12 +116,16 @@ def aligned(vectors: np.ndarray, ids: np.ndarray | None, node_ids: np.ndarray, o
     rows = [place.get(str(name), -1) for name in np.asarray(node_ids).tolist()]
     if len(place) != len(ids):
         names, counts = np.unique(np.asarray(ids).astype(str), return_counts=True)
-        raise DataError(f"{origin}: has {counts.max()} vectors for node {names[counts.argmax()]}, expected one for each node")
+        raise DataError(
+            f"{origin}: has {counts.max()} vectors for node {names[counts.argmax()]}, expected one for each node"
+        )
     if -1 in rows:
         raise DataError(f"{origin}: has no vector for node {node_ids[rows.index(-1)]}")
     if len(ids) != len(node_ids):
         extra = sorted(set(place) - {str(name) for name in np.asarray(node_ids).tolist()})
-        raise DataError(f"{origin}: has a vector for {extra[0]}, which is no node ({len(extra)} such); expected {len(node_ids)} nodes")
+        raise DataError(
+            f"{origin}: has a vector for {extra[0]}, which is no node ({len(extra)} such); expected {len(node_ids)} nodes"
+        )
     return vectors[np.asarray(rows, dtype=np.int64)]
 
 
@@ -141,8 +154,10 @@ def _checked_names(ids: np.ndarray) -> np.ndarray:
         return ids
     for name in map(str, ids.tolist()):
         if not name or name.startswith('"') or any(mark in name for mark in " \t\n\r"):
-            raise DataError(f"id {name!r}: has a blank or nothing in it, or begins with a quote, which word2vec's text format cannot "
-                            "hold; write .npz, .csv or .parquet")  # fmt: skip
+            raise DataError(
+                f"id {name!r}: has a blank or nothing in it, or begins with a quote, which word2vec's text format cannot "
+                "hold; write .npz, .csv or .parquet"
+            )
     return ids.astype(str).astype(object)
 
 
@@ -213,7 +228,9 @@ def _text_table(path: Path, separator: str):
         quotes = any(b'"' in block for block in iter(lambda: stream.read(1 << 22), b""))
         stream.seek(0)
         parse = csv.ParseOptions(delimiter=separator, newlines_in_values=quotes)
-        return csv.read_csv(stream, parse_options=parse, convert_options=csv.ConvertOptions(column_types={"id": pa.string()}))
+        return csv.read_csv(
+            stream, parse_options=parse, convert_options=csv.ConvertOptions(column_types={"id": pa.string()})
+        )
 
 
 def _read_word2vec(path: Path):
@@ -231,9 +248,11 @@ def _read_word2vec(path: Path):
     names = ["id", *_column_names(dim)] if dim < 100_000 else []
     read_options = csv.ReadOptions(column_names=names)
     table = csv.read_csv(
-        io.BytesIO(body), read_options=read_options, parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
+        io.BytesIO(body),
+        read_options=read_options,
+        parse_options=csv.ParseOptions(delimiter=" ", quote_char=False),
         convert_options=csv.ConvertOptions(column_types={"id": pa.string()}),
-    )  # fmt: skip
+    )
     if table.num_rows != n:
         raise DataError(f"{path}: found {table.num_rows} vectors, expected {n} as line 1 says")
     return _from_table(path, table)

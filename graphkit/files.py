@@ -21,12 +21,22 @@ if TYPE_CHECKING:
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # what a full disk, an exhausted quota or a limit of file size says
 # What the system says of a name or place that the user may choose otherwise.
 WRONG_PLACE = (
-    errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.EINVAL,
-    errno.EACCES, errno.EPERM, errno.EROFS,
-)  # fmt: skip
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.ELOOP,
+    errno.EINVAL,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+)
 PROBE = 1 << 20  # bytes: more than the blocks that a file system keeps for a file that has been refused more
 
-UNFINISHED: set[Path] = set()  # what stands half-written in its temporary place; removed where the process is ended from outside
+UNFINISHED: set[Path] = (
+    set()
+)  # what stands half-written in its temporary place; removed where the process is ended from outside
 
 
 @contextlib.contextmanager
@@ -94,7 +104,9 @@ def output_error(path: str | os.PathLike, problem: OSError) -> OutputError:
     """What is raised where a file cannot be written."""
     shown = os.fspath(path)
     shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
-    return OutputError(f"{shown}: cannot be written: {problem.strerror or problem}", 2 if problem.errno in WRONG_PLACE else 1)
+    return OutputError(
+        f"{shown}: cannot be written: {problem.strerror or problem}", 2 if problem.errno in WRONG_PLACE else 1
+    )
 
 
 def make_folder(path: str | os.PathLike) -> None:

@@ -130,7 +130,9 @@ def _refuse_unless_dead(holder: dict[str, Any], path: Path, what: str) -> None:
     if boots:
         return  # this machine has started anew since
     if holder.get("container") != mine["container"]:
-        raise UsageError(f"{what}: process {process} of another container on {host} writes there; if it is gone, remove {path}")
+        raise UsageError(
+            f"{what}: process {process} of another container on {host} writes there; if it is gone, remove {path}"
+        )
     started = _started(process)
     if started is not None and started == holder.get("started"):
         raise UsageError(f"{what}: process {process} on this host writes there; wait for it or name another folder")
@@ -138,9 +140,13 @@ def _refuse_unless_dead(holder: dict[str, Any], path: Path, what: str) -> None:
 
 def _myself() -> dict[str, Any]:
     return {
-        "host": platform.node(), "pid": os.getpid(), "started": _started(os.getpid()), "boot": _line("/proc/sys/kernel/random/boot_id"),
-        "machine": _line("/etc/machine-id"), "container": _container(),
-    }  # fmt: skip
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+        "boot": _line("/proc/sys/kernel/random/boot_id"),
+        "machine": _line("/etc/machine-id"),
+        "container": _container(),
+    }
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

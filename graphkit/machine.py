@@ -32,7 +32,9 @@ def set_threads(threads: int | None) -> int:
     """
     if threads is not None and threads > available_cores():
         cores = available_cores()
-        raise UsageError(f"--threads is {threads}, expected at most {cores}, the number of cores that this process may use")
+        raise UsageError(
+            f"--threads is {threads}, expected at most {cores}, the number of cores that this process may use"
+        )
     keep_memory()
     count = threads or default_threads()
     # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later. numba reads its own
@@ -45,7 +47,9 @@ def set_threads(threads: int | None) -> int:
         import threadpoolctl
 
         threadpoolctl.threadpool_limits(count, user_api="blas")
-    if "numba" in sys.modules:  # first: it begins its threads here, and sets OpenMP's number for torch and DGL too while it does
+    if (
+        "numba" in sys.modules
+    ):  # first: it begins its threads here, and sets OpenMP's number for torch and DGL too while it does
         numba = sys.modules["numba"]
         numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
     if "torch" in sys.modules:  # else it reads the variable when it is loaded; a query on a stored graph never needs it
@@ -83,7 +87,9 @@ def fixed_order() -> None:
     # "warn": CUDA has operations without such an order, which are better done in any order than refused. The same as
     # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing here needs.
     torch.set_deterministic_debug_mode("warn")
-    torch.utils.deterministic.fill_uninitialized_memory = False  # writes every new tensor twice, for programs that read what nobody wrote
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # writes every new tensor twice, for programs that read what nobody wrote
+    )
 
 
 def seed_dgl(seed: int) -> None:
@@ -113,7 +119,10 @@ def keep_memory() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
         mallopt = ctypes.CDLL(None).mallopt
-        wanted = {"MALLOC_MMAP_THRESHOLD_": (M_MMAP_THRESHOLD, KEPT), "MALLOC_TRIM_THRESHOLD_": (M_TRIM_THRESHOLD, 2**30)}
+        wanted = {
+            "MALLOC_MMAP_THRESHOLD_": (M_MMAP_THRESHOLD, KEPT),
+            "MALLOC_TRIM_THRESHOLD_": (M_TRIM_THRESHOLD, 2**30),
+        }
         for variable, (parameter, value) in wanted.items():
             if variable not in os.environ:
                 mallopt(parameter, value)
@@ -177,7 +186,10 @@ def peak_rss_mb() -> float:
     Linux's ``ru_maxrss`` also holds what the parent had in memory when it started this process, so that a command from a large
     notebook would report the notebook; the peak in ``/proc`` is the process's own.
     """
-    with contextlib.suppress(OSError, StopIteration), open("/proc/self/status", encoding="ascii", errors="replace") as stream:
+    with (
+        contextlib.suppress(OSError, StopIteration),
+        open("/proc/self/status", encoding="ascii", errors="replace") as stream,
+    ):
         return next(int(line.split()[1]) / 1024 for line in stream if line.startswith("VmHWM:"))
     import resource
 

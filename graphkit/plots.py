@@ -18,7 +18,9 @@ ENDINGS = (".png", ".pdf", ".svg")
 def check_plot(path: str) -> None:
     """Raise :class:`UsageError` for an unknown ending, :class:`MissingExtraError` without matplotlib."""
     if Path(path).suffix.lower() not in ENDINGS:
-        raise UsageError(f"--plot {path}: found the ending {Path(path).suffix or 'none'!r}, expected one of {', '.join(ENDINGS)}")
+        raise UsageError(
+            f"--plot {path}: found the ending {Path(path).suffix or 'none'!r}, expected one of {', '.join(ENDINGS)}"
+        )
     try:
         import matplotlib  # noqa: F401
     except ImportError:

@@ -18,7 +18,23 @@ if TYPE_CHECKING:
     from graphkit.methods.base import LinkLearner
     from graphkit.methods.supervised import SupervisedLearner
 
-HEADER_WORDS = {"source", "target", "src", "dst", "from", "to", "u", "v", "id", "id1", "id2", "node1", "node2", "head", "tail"}
+HEADER_WORDS = {
+    "source",
+    "target",
+    "src",
+    "dst",
+    "from",
+    "to",
+    "u",
+    "v",
+    "id",
+    "id1",
+    "id2",
+    "node1",
+    "node2",
+    "head",
+    "tail",
+}
 CANDIDATES_AT_ONCE = 2_000_000
 
 
@@ -67,7 +83,9 @@ def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None)
     if kind == "labels":
         return ("id", *columns), [(node, *row) for node, row in zip(ids, values.tolist())]
     likeliest = [names[k] for k in values.argmax(1)]
-    return ("id", "prediction", *columns), [(node, best, *row) for node, best, row in zip(ids, likeliest, values.tolist())]
+    return ("id", "prediction", *columns), [
+        (node, best, *row) for node, best, row in zip(ids, likeliest, values.tolist())
+    ]
 
 
 class VectorRecorder:
@@ -109,7 +127,9 @@ def _as_in_training(dataset: GraphDataset, trained: GraphDataset) -> GraphDatase
     if trained.task == "graph" and dataset.graphs is None:
         return dataset.renamed(graphs=[dataset.graph], graph=None, task="graph")
     if trained.task == "node" and dataset.graphs is not None:
-        raise UsageError(f"{dataset.name}: holds {len(dataset.graphs)} graphs, but the run's model labels the nodes of one graph")
+        raise UsageError(
+            f"{dataset.name}: holds {len(dataset.graphs)} graphs, but the run's model labels the nodes of one graph"
+        )
     return with_features_of(dataset, trained).renamed(task=trained.task)
 
 
@@ -122,13 +142,19 @@ def with_features_of(dataset: GraphDataset, trained: GraphDataset) -> GraphDatas
     if here is None or there is None or here == there or dataset.graph is None:
         return dataset
     if sorted(here) == sorted(there) and len(set(here)) == len(here):
-        reading.note(dataset.name, "its columns of features are taken by their names, which stand in another order than in training")
+        reading.note(
+            dataset.name,
+            "its columns of features are taken by their names, which stand in another order than in training",
+        )
         graph = dataset.graph.local_var()
         graph.ndata["feat"] = graph.ndata["feat"][:, [here.index(name) for name in there]]
         return dataset.renamed(graph=graph, feature_names=list(there))
     if len(here) == len(there):
         at = next(k for k, (ours, theirs) in enumerate(zip(here, there)) if ours != theirs)
-        reading.note(dataset.name, f"its features have other names than in training ({here[at]!r} for {there[at]!r}): taken by order")
+        reading.note(
+            dataset.name,
+            f"its features have other names than in training ({here[at]!r} for {there[at]!r}): taken by order",
+        )
     return dataset
 
 
@@ -198,7 +224,9 @@ def explain(learner: LinkLearner, dataset: GraphDataset, pairs: numpy.ndarray) -
     Raises :class:`UsageError` for a method without common-neighbour pools.
     """
     if not hasattr(learner, "explain_pairs"):
-        raise UsageError(f"--explain: {type(learner).__name__} pools no common neighbours; expected a run of ncn or ncnc")
+        raise UsageError(
+            f"--explain: {type(learner).__name__} pools no common neighbours; expected a run of ncn or ncnc"
+        )
     ids = dataset.ids()
     rows = learner.explain_pairs(torch.from_numpy(pairs))
     return [(ids[pairs[p, 0]], ids[pairs[p, 1]], ids[node], kind, value) for p, node, kind, value in rows]

@@ -41,7 +41,9 @@ def score_events(
         place = f"{path}, line {line}"
         if len(cells) < 3 + width:
             more = f" and {width} features" if width else ""
-            raise DataError(f"{place}: found {len(cells)} column{'s' * (len(cells) != 1)}, expected source, target, time{more}")
+            raise DataError(
+                f"{place}: found {len(cells)} column{'s' * (len(cells) != 1)}, expected source, target, time{more}"
+            )
         header = first and not clock.is_time(cells[2]) and not (cells[0] in number or cells[1] in number)
         first = False
         if header:
@@ -50,7 +52,9 @@ def score_events(
             continue
         if len(cells) > 3 + width:
             if re.match(DATE, cells[2]) and re.match(r"[0-9]{2}:[0-9]{2}", cells[3]):
-                raise DataError(f"{place}: the time '{cells[2]} {cells[3]}' is parted in two columns, expected {cells[2]}T{cells[3]}")
+                raise DataError(
+                    f"{place}: the time '{cells[2]} {cells[3]}' is parted in two columns, expected {cells[2]}T{cells[3]}"
+                )
             reading.note(path, f"the columns after the first {3 + width} are not used")
         time, features = clock.read(cells[2], place), [_feature(cell, place) for cell in cells[3 : 3 + width]]
         for cell in cells[:2]:
@@ -59,10 +63,14 @@ def score_events(
                 number[cell], added = learner.add_node(), added + 1
                 ids.append(int(cell) if isinstance(ids[0], int) else cell)
                 if added == 1:
-                    log.info("%s: %r is new to the run and taken in without a past; later ones are not named", place, cell)
+                    log.info(
+                        "%s: %r is new to the run and taken in without a past; later ones are not named", place, cell
+                    )
         src, dst = (_known(number, cell, place) for cell in cells[:2])
         if time < latest:
-            raise DataError(f"{place}: time {cells[2]} comes after {shown}, the last so far; expected events in order of time")
+            raise DataError(
+                f"{place}: time {cells[2]} comes after {shown}, the last so far; expected events in order of time"
+            )
         latest, shown = time, cells[2]
         yield ids[src], ids[dst], cells[2], learner.score_event(src, dst, time, features if width else None)
 

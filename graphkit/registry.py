@@ -89,7 +89,9 @@ def _sheets() -> dict[str, Sheet]:
         try:
             sheet = _plug_in(entry)
         except (DataError, ImportError) as problem:  # a broken plug-in takes nothing but itself away
-            logging.getLogger("graphkit").warning("left out: plug-in %r: %s", entry.name, " ".join(str(problem).split()))
+            logging.getLogger("graphkit").warning(
+                "left out: plug-in %r: %s", entry.name, " ".join(str(problem).split())
+            )
             continue
         for word in sheet.names:
             found.setdefault(word, sheet)
@@ -128,7 +130,9 @@ def sheet(name: str) -> Sheet:
     try:
         return _sheets()[name]
     except KeyError:
-        raise UsageError(f"unknown method {name!r}{did_you_mean(name, _sheets()) or '; see: graphkit methods'}") from None
+        raise UsageError(
+            f"unknown method {name!r}{did_you_mean(name, _sheets()) or '; see: graphkit methods'}"
+        ) from None
 
 
 def method(name: str) -> type:
@@ -160,7 +164,9 @@ def resolve_config(
         if preset != "paper" and preset not in found.presets:
             raise UsageError(f"--preset is {preset!r}, expected one of {', '.join([*found.presets, 'none'])}")
         if found.leaves_out(name, preset, dataset):
-            raise UsageError(f"--preset {preset} has no published options of {name} on {dataset}; expected another preset, or none")
+            raise UsageError(
+                f"--preset {preset} has no published options of {name} on {dataset}; expected another preset, or none"
+            )
         values.update(found.preset(name, preset, dataset))
     values.update(found.names[name] or {})
     if file is not None:

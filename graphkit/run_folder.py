@@ -70,7 +70,11 @@ class RunFolder:
     def leave_if_unused(self) -> None:
         """Take back config.yaml where nothing was trained, so that a run that was refused does not block the corrected one."""
         log = self.path / "metrics.jsonl"
-        if any(self.path.rglob("checkpoint.pt")) or (self.path / "partial.json").exists() or (log.exists() and log.stat().st_size):
+        if (
+            any(self.path.rglob("checkpoint.pt"))
+            or (self.path / "partial.json").exists()
+            or (log.exists() and log.stat().st_size)
+        ):
             return
         for file in (self.path / "config.yaml", log):
             file.unlink(missing_ok=True)
@@ -135,7 +139,9 @@ def check_finite(state: Mapping[str, Any], path: str | Path) -> None:
     for name, values in state.items():
         wrong = values.numel() - int(values.isfinite().sum()) if values.is_floating_point() else 0
         if wrong:
-            raise DataError(f"{path}: {wrong} of {values.numel()} numbers in {name} are not finite, expected the weights of a model")
+            raise DataError(
+                f"{path}: {wrong} of {values.numel()} numbers in {name} are not finite, expected the weights of a model"
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -152,8 +158,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 # what every result.json holds, and what those of learners hold beside it
-_OF_ALL = {"method": str, "dataset": str, "seeds": list, "seconds": (int, float), "command": str, "peak_rss_mb": (int, float)}
-_OF_LEARNERS = {"split": str, "metric": str, "metrics": dict, "valid": dict, "test": dict, "best_epochs": list, "parameters": int}
+_OF_ALL = {
+    "method": str,
+    "dataset": str,
+    "seeds": list,
+    "seconds": (int, float),
+    "command": str,
+    "peak_rss_mb": (int, float),
+}
+_OF_LEARNERS = {
+    "split": str,
+    "metric": str,
+    "metrics": dict,
+    "valid": dict,
+    "test": dict,
+    "best_epochs": list,
+    "parameters": int,
+}
 
 
 def read_result(path: Path) -> dict[str, Any]:
@@ -167,10 +188,14 @@ def read_result(path: Path) -> dict[str, Any]:
         parts = [("valid", result["valid"]), ("test", result["test"])]
         for name, values in result["metrics"].items():
             parts += [(name, values.get(part) if isinstance(values, dict) else None) for part in ("valid", "test")]
-        wrong = [name for name, part in parts if not (isinstance(part, dict) and {"mean", "std", "values"} <= set(part))]
+        wrong = [
+            name for name, part in parts if not (isinstance(part, dict) and {"mean", "std", "values"} <= set(part))
+        ]
         wrong += [] if result["metric"] in result["metrics"] else ["metrics"]
     if wrong:
-        raise DataError(f"{path}: {', '.join(dict.fromkeys(wrong))} missing or of another type; expected the result of a run")
+        raise DataError(
+            f"{path}: {', '.join(dict.fromkeys(wrong))} missing or of another type; expected the result of a run"
+        )
     return result
 
 
@@ -178,8 +203,11 @@ def read_partial(path: Path) -> dict[str, Any]:
     """Read a partial.json, seed -> outcome; raises :class:`DataError` where it is something else."""
     outcomes = read_json(path)
     whole = isinstance(outcomes, dict) and all(
-        isinstance(outcome, dict) and {"best", "epochs", "seconds", "parameters"} <= set(outcome) for outcome in outcomes.values()
+        isinstance(outcome, dict) and {"best", "epochs", "seconds", "parameters"} <= set(outcome)
+        for outcome in outcomes.values()
     )
     if not whole:
-        raise DataError(f"{path}: expected a mapping from each finished seed to its outcome; remove the file to run them again")
+        raise DataError(
+            f"{path}: expected a mapping from each finished seed to its outcome; remove the file to run them again"
+        )
     return outcomes

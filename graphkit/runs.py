@@ -49,10 +49,16 @@ def execute(
     """
     folder = None if out is None else RunFolder(Path(out), seeds)
     settings = {
-        "method": name, "dataset": dataset.name, "split": dataset.split_name, "seeds": list(seeds), "device": device,
-        "checksum": dataset.for_seed(seeds[0]).checksum(), "config": config.to_dict(), "threads": torch.get_num_threads(),
+        "method": name,
+        "dataset": dataset.name,
+        "split": dataset.split_name,
+        "seeds": list(seeds),
+        "device": device,
+        "checksum": dataset.for_seed(seeds[0]).checksum(),
+        "config": config.to_dict(),
+        "threads": torch.get_num_threads(),
         **(description or {}),
-    }  # fmt: skip
+    }
     if folder is not None and resume and (folder.path / "result.json").exists():
         folder.check_same(settings)
         return read_result(folder.path / "result.json")
@@ -75,7 +81,10 @@ def execute(
 def _note_ignored(name: str, dataset) -> None:
     """Tell of edge weights and directions that the data have and the method does not look at."""
     takes = registry.sheet(name).takes
-    for has, word, what in ((dataset.weighted, "weighted", "edge weights"), (dataset.directed, "directed", "edge directions")):
+    for has, word, what in (
+        (dataset.weighted, "weighted", "edge weights"),
+        (dataset.directed, "directed", "edge directions"),
+    ):
         if has and not takes.get(word):
             reading.note(dataset.name, f"has {what}, which {name} ignores")
 
@@ -87,8 +96,9 @@ def _run_seeds(name, dataset, config, seeds, device, folder, resume, report, out
     with StopRequest() as stop:
         for seed in seeds:
             if str(seed) not in outcomes:
-                outcomes[str(seed)] = _run_seed(name, dataset.for_seed(seed), config, seed, device, folder, resume, report,
-                                                stop, save_predictions)  # fmt: skip
+                outcomes[str(seed)] = _run_seed(
+                    name, dataset.for_seed(seed), config, seed, device, folder, resume, report, stop, save_predictions
+                )
                 if folder is not None:
                     folder.finish_seed(seed, outcomes)
 
@@ -116,11 +126,15 @@ def _run_seed(name, dataset, config, seed, device, folder, resume, report, stop,
     if save_predictions and folder is not None:
         _save_predictions(folder.seed_path(seed, "predictions.npz"), learner, found.state)
     return {
-        "best": found.best, "epochs": found.epochs, "seconds": found.seconds, "parameters": learner.parameter_count(),
-        "threads": torch.get_num_threads(), "model": model,
+        "best": found.best,
+        "epochs": found.epochs,
+        "seconds": found.seconds,
+        "parameters": learner.parameter_count(),
+        "threads": torch.get_num_threads(),
+        "model": model,
         **({"curve": found.curve} if folds.by_mean_curve(dataset) else {}),
         **({"report": said} if (said := learner.report(found.state)) else {}),
-    }  # fmt: skip
+    }
 
 
 def _save_predictions(path: Path, learner, state) -> None:
@@ -149,18 +163,33 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
         for metric in runs[0]["best"]
     }
     return {
-        "method": name, "dataset": dataset.name, "split": dataset.split_name, "protocol": protocol.id, **rules,
-        "metric": dataset.metric, "seeds": list(seeds), "hardware": hardware(device),
-        "valid": metrics[dataset.metric]["valid"], "test": metrics[dataset.metric]["test"], "metrics": metrics,
+        "method": name,
+        "dataset": dataset.name,
+        "split": dataset.split_name,
+        "protocol": protocol.id,
+        **rules,
+        "metric": dataset.metric,
+        "seeds": list(seeds),
+        "hardware": hardware(device),
+        "valid": metrics[dataset.metric]["valid"],
+        "test": metrics[dataset.metric]["test"],
+        "metrics": metrics,
         **({"always_one": ones} if (ones := ranking.always_one(dataset.split, metrics)) else {}),
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],
-        "seconds": sum(run["seconds"] for run in runs), "peak_rss_mb": round(peak_rss_mb(), 1),
-        "parameters": runs[0]["parameters"], "threads": _threads(runs), "models": [run.get("model") for run in runs],
-        **_mean_report(runs), "config": config.to_dict(),
-        "dataset_version": dataset.source.version, "dataset_checksum": checksum,
-        "versions": versions(), "revision": revision(), "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        "seconds": sum(run["seconds"] for run in runs),
+        "peak_rss_mb": round(peak_rss_mb(), 1),
+        "parameters": runs[0]["parameters"],
+        "threads": _threads(runs),
+        "models": [run.get("model") for run in runs],
+        **_mean_report(runs),
+        "config": config.to_dict(),
+        "dataset_version": dataset.source.version,
+        "dataset_checksum": checksum,
+        "versions": versions(),
+        "revision": revision(),
+        "command": shlex.join(["graphkit", *sys.argv[1:]]),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }  # fmt: skip
+    }
 
 
 def _threads(runs: list[dict[str, Any]]) -> int | list[int]:
@@ -209,7 +238,9 @@ class Run:
         except UsageError as problem:  # damaged, or of a plug-in that is not installed
             raise DataError(f"{self.path / 'config.yaml'}: {problem}") from None
         if kind != "learner" or "metrics" not in self.result:
-            raise DataError(f"{self.path}: a run of {self.settings['method']} that holds no model; expected one of graphkit train")
+            raise DataError(
+                f"{self.path}: a run of {self.settings['method']} that holds no model; expected one of graphkit train"
+            )
 
     def restore(self, seed: int | None = None, device: str = "cpu"):
         """Rebuild (learner, dataset) of a seed, by default the one with the best validation value.
@@ -244,11 +275,19 @@ class Run:
         """SHA-256 of a seed's model as it was written; None where the run is from before runs kept it."""
         models = self.result.get("models")
         if models is None:
-            reading.note(str(self.path), "keeps no checksum of its model, which is taken as it is; expected in runs of today")
+            reading.note(
+                str(self.path), "keeps no checksum of its model, which is taken as it is; expected in runs of today"
+            )
             return None
         place = self.settings["seeds"].index(seed)
-        if not isinstance(models, list) or len(models) != len(self.settings["seeds"]) or not isinstance(models[place], str):
-            raise DataError(f"{self.path / 'result.json'}: models holds no checksum for seed {seed}, expected one for each seed")
+        if (
+            not isinstance(models, list)
+            or len(models) != len(self.settings["seeds"])
+            or not isinstance(models[place], str)
+        ):
+            raise DataError(
+                f"{self.path / 'result.json'}: models holds no checksum for seed {seed}, expected one for each seed"
+            )
         return models[place]
 
     def _dataset(self, seed: int):

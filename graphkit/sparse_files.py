@@ -30,7 +30,9 @@ class SparseFile:
     def __init__(self, path: str | Path, kind: str, ids: numpy.ndarray):
         self.path, self.kind, self.ids = Path(path), kind, ids
         self.entries, self.total, self.sizes, self.row = 0, 0, [np.zeros(1, np.int64)], 0
-        self._begin = {"npz": self._begin_scratch, "mtx": self._begin_scratch, "parquet": self._begin_parquet}.get(kind, self._begin_text)
+        self._begin = {"npz": self._begin_scratch, "mtx": self._begin_scratch, "parquet": self._begin_parquet}.get(
+            kind, self._begin_text
+        )
         self._add = {"npz": self._add_npz, "mtx": self._add_mtx, "parquet": self._add_parquet}.get(kind, self._add_text)
 
     def __enter__(self) -> SparseFile:
@@ -72,7 +74,9 @@ class SparseFile:
         import pyarrow as pa
         from pyarrow import parquet
 
-        self.names = pa.array(self.ids.astype(str).astype(object)) if self.ids.dtype.kind in "OUS" else pa.array(self.ids)
+        self.names = (
+            pa.array(self.ids.astype(str).astype(object)) if self.ids.dtype.kind in "OUS" else pa.array(self.ids)
+        )
         self.schema = pa.schema([("source", self.names.type), ("target", self.names.type), ("count", pa.int64())])
         self.stream = self._open.enter_context(parquet.ParquetWriter(self.temporary, self.schema))
 
@@ -99,8 +103,12 @@ class SparseFile:
 
     def _finish_npz(self) -> None:
         n = len(self.ids)
-        small = {"indptr": np.cumsum(np.concatenate(self.sizes)), "format": np.array(b"csr"), "shape": np.array([n, n]),
-                 "_is_array": np.array(True)}  # fmt: skip
+        small = {
+            "indptr": np.cumsum(np.concatenate(self.sizes)),
+            "format": np.array(b"csr"),
+            "shape": np.array([n, n]),
+            "_is_array": np.array(True),
+        }
         with zipfile.ZipFile(self.temporary, "w") as archive:
             for name, array in small.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     import numpy
 
 FORMATS = {
-    ".tsv": "tsv", ".csv": "csv", ".tsv.gz": "tsv", ".csv.gz": "csv", ".parquet": "parquet", ".pq": "parquet", ".npz": "npz",
-}  # fmt: skip
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".tsv.gz": "tsv",
+    ".csv.gz": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".npz": "npz",
+}
 SHOWN = ".tsv .csv (also .gz) .parquet .npz"  # as the help of an option names them
 SEPARATORS = {"tsv": "\t", "csv": ","}
 VALUES_AT_ONCE = 4_000_000  # of a text or Parquet file, which bounds the memory that writing takes
@@ -50,7 +56,9 @@ def format_of(path: str | Path, option: str = "-o", formats: Mapping[str, str] |
         return "tsv"  # a device or a pipe, such as /dev/stdout
     if ending not in formats:
         hint = did_you_mean(ending, formats) if ending else ""
-        raise UsageError(f"{option} {path}: found the ending {ending or 'none'!r}, expected one of {', '.join(formats)}{hint}")
+        raise UsageError(
+            f"{option} {path}: found the ending {ending or 'none'!r}, expected one of {', '.join(formats)}{hint}"
+        )
     return formats[ending]
 
 
@@ -90,14 +98,18 @@ def opened(path: str | Path, packed: bool = False) -> Iterator[BinaryIO]:
             yield stream
 
 
-def write_text(stream: BinaryIO, columns: Mapping[str, numpy.ndarray], separator: str = "\t", header: bool = True) -> None:
+def write_text(
+    stream: BinaryIO, columns: Mapping[str, numpy.ndarray], separator: str = "\t", header: bool = True
+) -> None:
     """Write a header and a line per row to an open binary stream, piece by piece."""
     columns = _narrow(columns)
     if header:
         stream.write((separator.join(quoted(columns, separator)) + "\n").encode())
     for piece in _pieces(columns):
         blocks = list(_blocks(piece, separator))
-        stream.writelines(line + b"\n" for line in (blocks[0] if len(blocks) == 1 else map(separator.encode().join, zip(*blocks))))
+        stream.writelines(
+            line + b"\n" for line in (blocks[0] if len(blocks) == 1 else map(separator.encode().join, zip(*blocks)))
+        )
 
 
 def quoted(cells: Iterable[Any], separator: str) -> Iterator[str]:

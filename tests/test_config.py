@@ -58,7 +58,10 @@ def test_flags_use_dashes():
         hidden_dim: int = option(1, "")
         num_layers: int = option(1, "", flag="--layers")
 
-    assert [flag_name(Two.__dataclass_fields__[name]) for name in ("hidden_dim", "num_layers")] == ["--hidden-dim", "--layers"]
+    assert [flag_name(Two.__dataclass_fields__[name]) for name in ("hidden_dim", "num_layers")] == [
+        "--hidden-dim",
+        "--layers",
+    ]
 
 
 def test_precedence(tmp_path):

@@ -20,7 +20,18 @@ from graphkit import machine, registry
 
 LINKS = ["--dataset", "python-imports", "--epochs", "3", "--hidden-dim", "64"]
 LABELS = ["--dataset", "digits", "--epochs", "4"]
-GRAPHS = ["--dataset", "pattern:train=8,valid=2,test=2", "--epochs", "3", "--batch-size", "4", "--num-layers", "2", "--hidden-dim", "32"]
+GRAPHS = [
+    "--dataset",
+    "pattern:train=8,valid=2,test=2",
+    "--epochs",
+    "3",
+    "--batch-size",
+    "4",
+    "--num-layers",
+    "2",
+    "--hidden-dim",
+    "32",
+]
 GENERATED = [*LABELS, "--generator-steps", "10", "--generator-hidden", "64", "--select", "heldout"]
 EVENTS = ["--dataset", "repeats:n=60,events=600", "--epochs", "3", "--patience", "0"]
 DIM = ["--dataset", "digits", "--dim", "32"]
@@ -28,8 +39,9 @@ DIM = ["--dataset", "digits", "--dim", "32"]
 
 SAMPLERS = {
     **{name: ("--batch-size", "200") for name in ("neighbor", "labor", "shadow")},
-    "cluster": ("--parts", "10"), "saint": ("--batch-size", "200"),
-}  # fmt: skip
+    "cluster": ("--parts", "10"),
+    "saint": ("--batch-size", "200"),
+}
 
 
 def rows(names: str, *words: str) -> dict[str, list[str]]:
@@ -53,19 +65,30 @@ LEARNERS = {
     "graphgps/signnet": [*GRAPHS, "--pe", "signnet-ds:4", "--local", "gine", "--attn", "performer"],
     "graphgps/bigbird": [*GRAPHS, "--pe", "elstatic:8,hkdiag:4:8", "--local", "gat", "--attn", "bigbird"],
     "graph-mamba": [*GRAPHS, "--m", "2"],
-    "graph-mamba/nodes": ["--dataset", "digits", "--epochs", "2", "--m", "1", "--num-layers", "1", "--hidden-dim", "16"],
+    "graph-mamba/nodes": [
+        "--dataset",
+        "digits",
+        "--epochs",
+        "2",
+        "--m",
+        "1",
+        "--num-layers",
+        "1",
+        "--hidden-dim",
+        "16",
+    ],
     "largegt": [*LABELS, "--k", "10", "--hidden-dim", "32"],
     **rows("lagat lagcn lagcnii lagnn lagrand lasage", *GENERATED),
     "edgebank": EVENTS[:2],
     **rows("jodie nat tgat tgn", *EVENTS),
     "tgn/mean": [*EVENTS, "--aggregator", "mean", "--embedding", "sum", "--num-layers", "2"],
     "nat/attention": [*EVENTS, "--pool", "attention"],
-}  # fmt: skip
+}
 EMBEDDERS = {
     **rows("cleora deepwalk fastrp node2vec randne spectral", *DIM),
     **rows("gopmi orbit-adjacency", "--dataset", "digits", "--dim", "32"),
     "rwpmi": [*DIM, "--window", "3"],
-}  # fmt: skip
+}
 UNTRAINED = ("aa", "cn", "jaccard", "katz", "pa", "ppr", "ra", "edgebank")
 EXTRAS = {"deepwalk": "gensim", "node2vec": "gensim"}
 
@@ -123,7 +146,11 @@ def figures(out: Path):
 
 def difference(first, second) -> float:
     """Largest difference of a metric on the test set."""
-    return max(abs(a - b) for name in first[0] for a, b in zip(first[0][name]["test"]["values"], second[0][name]["test"]["values"]))
+    return max(
+        abs(a - b)
+        for name in first[0]
+        for a, b in zip(first[0][name]["test"]["values"], second[0][name]["test"]["values"])
+    )
 
 
 def kill_twice(commands: Commands, words, out: Path) -> list[str]:
@@ -159,7 +186,11 @@ def test_learner_gives_the_same_figures(tmp_path, servers, name, record_property
         server.run(*words_of(name, rest, tmp_path / f"run-{number}", threads))
     first, second = (figures(tmp_path / f"run-{number}") for number in range(2))
     assert first == second
-    hit = [] if name in UNTRAINED else kill_twice(servers[0], words_of(name, rest, tmp_path / "cut", threads), tmp_path / "cut")
+    hit = (
+        []
+        if name in UNTRAINED
+        else kill_twice(servers[0], words_of(name, rest, tmp_path / "cut", threads), tmp_path / "cut")
+    )
     if name not in UNTRAINED:
         assert figures(tmp_path / "cut") == first
     servers[0].run(*words_of(name, rest, tmp_path / "one", 1))
@@ -180,6 +211,10 @@ def test_embedder_gives_the_same_vectors(tmp_path, servers, name, record_propert
         server.run("embed", "--method", name, *EMBEDDERS[name], "--threads", count, "-o", out)
         found.append(np.load(out))
     assert np.array_equal(found[0], found[1])
-    apart = "equal" if np.array_equal(found[0], found[2]) else f"{np.abs(found[0] - found[2]).max() / np.abs(found[0]).max():.2g}"
+    apart = (
+        "equal"
+        if np.array_equal(found[0], found[2])
+        else f"{np.abs(found[0] - found[2]).max() / np.abs(found[0]).max():.2g}"
+    )
     record_property("threads 1 against 2", apart)
     print(f"| `{name}` | equal | - | {apart} |")

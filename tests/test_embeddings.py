@@ -66,23 +66,26 @@ def test_new_file_does_not_inherit_the_ids_of_an_old_one(tmp_path):
     assert embeddings.read(tmp_path / "v.npy")[1] is None
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("a.npy", b"", "not a readable npy embedding"),
-    ("a.npy", b"rubbish" * 90, "is not in npy format"),
-    ("a.npy", b"\x93NUMPY\x01\x00rubbish", "not a readable npy embedding"),
-    ("a.npz", b"PK\x03\x04 cut", "not a readable npz embedding"),
-    ("a.npz", b"rubbish", "not a readable npz embedding: no zip archive"),
-    ("a.parquet", b"PAR1 no PAR1", "not a readable parquet embedding"),
-    ("a.tsv", b"", "not a readable tsv embedding"),
-    ("a.tsv", b"id\tdim_0\nx\tone\n", "not a readable tsv embedding|expected numbers"),
-    ("a.tsv", b"id\tdim_0\nx\t1.0\t2.0\n", "not a readable tsv embedding"),
-    ("a.tsv", b"node\tdim_0\nx\t1.0\n", "the first column is 'node', expected 'id'"),
-    ("a.tsv", b"id\tdim_0\nx\tnan\n", "row 0 has a value that is not a finite number"),
-    ("a.txt", b"ann 1 2\n", "line 1 is not 'NODES DIMENSIONS'"),
-    ("a.txt", b"2 2\nann 1 2\n", "found 1 vectors, expected 2 as line 1 says"),
-    ("a.txt", b"1 999999999\nann 1 2\n", "not a readable word2vec embedding|expected"),
-    ("a.xyz", b"", "found the ending '.xyz', expected one of"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.npy", b"", "not a readable npy embedding"),
+        ("a.npy", b"rubbish" * 90, "is not in npy format"),
+        ("a.npy", b"\x93NUMPY\x01\x00rubbish", "not a readable npy embedding"),
+        ("a.npz", b"PK\x03\x04 cut", "not a readable npz embedding"),
+        ("a.npz", b"rubbish", "not a readable npz embedding: no zip archive"),
+        ("a.parquet", b"PAR1 no PAR1", "not a readable parquet embedding"),
+        ("a.tsv", b"", "not a readable tsv embedding"),
+        ("a.tsv", b"id\tdim_0\nx\tone\n", "not a readable tsv embedding|expected numbers"),
+        ("a.tsv", b"id\tdim_0\nx\t1.0\t2.0\n", "not a readable tsv embedding"),
+        ("a.tsv", b"node\tdim_0\nx\t1.0\n", "the first column is 'node', expected 'id'"),
+        ("a.tsv", b"id\tdim_0\nx\tnan\n", "row 0 has a value that is not a finite number"),
+        ("a.txt", b"ann 1 2\n", "line 1 is not 'NODES DIMENSIONS'"),
+        ("a.txt", b"2 2\nann 1 2\n", "found 1 vectors, expected 2 as line 1 says"),
+        ("a.txt", b"1 999999999\nann 1 2\n", "not a readable word2vec embedding|expected"),
+        ("a.xyz", b"", "found the ending '.xyz', expected one of"),
+    ],
+)
 def test_files_that_lie_are_refused_in_one_line(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises((DataError, UsageError), match=message) as caught:

@@ -37,7 +37,9 @@ def test_memory_stays_unless_the_user_says_otherwise():
     clean["THP_MEM_ALLOC_ENABLE"] = "0"  # large pages would hide the mappings
     user = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     words = [sys.executable, "-c", CHURN]
-    runs = [subprocess.run(words, env={**clean, **more}, capture_output=True, text=True, check=True) for more in ({}, user)]
+    runs = [
+        subprocess.run(words, env={**clean, **more}, capture_output=True, text=True, check=True) for more in ({}, user)
+    ]
     kept, mapped = (int(run.stdout) for run in runs)
     pages = 50 * 2 * 4 * 2**20 // resource.getpagesize()
     assert kept < pages / 20 and mapped > pages / 2
@@ -99,8 +101,10 @@ print(torch.get_num_threads(), dgl.utils.get_num_threads(), numba.get_num_thread
 
 
 @pytest.mark.skipif(machine.available_cores() < 2, reason="one core")
-@pytest.mark.parametrize("variable, option, expected",
-                         [(None, 0, "all"), ("1", 0, "1"), ("1,2", 0, "1"), ("1", 2, "2"), ("2", 1, "1"), (None, 1, "1")])  # fmt: skip
+@pytest.mark.parametrize(
+    "variable, option, expected",
+    [(None, 0, "all"), ("1", 0, "1"), ("1,2", 0, "1"), ("1", 2, "2"), ("2", 1, "1"), (None, 1, "1")],
+)
 def test_threads_of_the_user_stand_unless_the_option_says_otherwise(variable, option, expected):
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     environment = {key: value for key, value in os.environ.items() if key not in names}
@@ -110,9 +114,17 @@ def test_threads_of_the_user_stand_unless_the_option_says_otherwise(variable, op
     assert done.returncode == 0 and set(done.stdout.split()) == {expected}, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("command", [["train", "cn", "--dataset", "karate"], ["embed", "--method", "fastrp", "--dataset", "karate"],
-                                     ["encode", "--pe", "rwse:2", "--dataset", "karate"], ["count", "check", "karate"],
-                                     ["cluster", "local", "karate", "--seeds", "0"]], ids=lambda words: words[0])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "cn", "--dataset", "karate"],
+        ["embed", "--method", "fastrp", "--dataset", "karate"],
+        ["encode", "--pe", "rwse:2", "--dataset", "karate"],
+        ["count", "check", "karate"],
+        ["cluster", "local", "karate", "--seeds", "0"],
+    ],
+    ids=lambda words: words[0],
+)
 def test_more_threads_than_cores_are_wrong_usage(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--threads", "100000"])

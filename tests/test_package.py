@@ -20,7 +20,18 @@ def wheel(tmp_path_factory):
     if not (ROOT / ".git").exists():
         pytest.skip("no checkout")
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder, ROOT]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        folder,
+        ROOT,
+    ]
     copy = folder / "checkout"  # a build leaves files in the folder of the sources
     subprocess.run(["git", "-C", ROOT, "checkout-index", "--all", f"--prefix={copy}/"], check=True)
     done = subprocess.run([*command[:-1], copy], capture_output=True, text=True)
@@ -36,9 +47,14 @@ def test_the_wheel_holds_one_package_with_every_file(wheel):
     top = next(name for name in names if name.endswith("/top_level.txt"))
     assert wheel.read(top).decode().split() == ["graphkit"]
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"graphkit"}
-    listed = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True).stdout.splitlines()
-    inside = [name if name.startswith("graphkit/") else f"graphkit/{name}" for name in listed
-              if name.startswith(("graphkit/", "cli/", "datasets/")) and name not in ("graphkit/cli", "graphkit/datasets")]  # fmt: skip
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    inside = [
+        name if name.startswith("graphkit/") else f"graphkit/{name}"
+        for name in listed
+        if name.startswith(("graphkit/", "cli/", "datasets/")) and name not in ("graphkit/cli", "graphkit/datasets")
+    ]
     assert len(inside) > 200 and set(inside) <= names
     assert "graphkit/py.typed" in names
 
@@ -58,7 +74,9 @@ assert "graphkit.datasets" in sys.modules and not wrong, wrong
 def test_no_module_named_cli_or_datasets_is_loaded(tmp_path):
     """Not from inside a checkout either, where Python finds both folders first."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
-    done = subprocess.run([sys.executable, "-c", LOADED, tmp_path / "run"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, tmp_path / "run"], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -70,7 +88,9 @@ def test_other_packages_of_these_names_are_not_shadowed(tmp_path):
 
 
 def test_the_package_is_run_as_a_module(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "graphkit", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "graphkit", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert done.stdout.split() == ["graphkit", graphkit.__version__]
 
 
@@ -80,5 +100,7 @@ def test_torchrun_starts_the_command(tmp_path):
     if not script.is_file():
         pytest.skip("the command is not installed beside this Python")
     words = ["--no-python", "--nproc-per-node", "1", script, "data", "info", "karate"]
-    done = subprocess.run([sys.executable, "-m", "torch.distributed.run", *map(str, words)], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *map(str, words)], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0 and "nodes" in done.stdout, done.stderr

@@ -16,7 +16,9 @@ GUIDE = Path(__file__).resolve().parent.parent / "docs" / "adding-a-method.md"
 
 def shown(name: str) -> str:
     """The code block that follows a file's name in the guide."""
-    found = re.search(rf"^`{re.escape(name)}`\n\n```\w+\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    found = re.search(
+        rf"^`{re.escape(name)}`\n\n```\w+\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
     assert found, f"the guide shows no {name}"
     return found[1]
 
@@ -42,7 +44,11 @@ def installed(tmp_path_factory):
 def graphkit(folder: Path, *words):
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     return subprocess.run(
-        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)], capture_output=True, text=True, timeout=300, env=environment
+        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
 
 
@@ -60,14 +66,20 @@ def test_its_embedder_runs_with_its_options(installed):
 def test_its_preset_holds_unless_told_otherwise(installed):
     done = graphkit(installed, "embed", "--method", "degree-powers", "--dataset", "karate", "-o", "-")
     assert done.stdout.splitlines()[0].split("\t") == ["id", "dim_0", "dim_1", "dim_2"]
-    plain = graphkit(installed, "embed", "--method", "degree-powers", "--dataset", "karate", "--preset", "none", "-o", "-")
+    plain = graphkit(
+        installed, "embed", "--method", "degree-powers", "--dataset", "karate", "--preset", "none", "-o", "-"
+    )
     assert plain.stdout.splitlines()[0].split("\t") == ["id", "dim_0", "dim_1"]
 
 
 def test_it_is_listed_and_shown_beside_the_built_in_methods(installed):
     rows = {row["name"]: row for row in json.loads(graphkit(installed, "methods", "--json").stdout)}
     assert {"degree-powers", "fastrp"} <= set(rows)
-    assert rows["degree-powers"]["result"] == "exact" and rows["degree-powers"]["takes"] == ["directed", "featureless", "inductive"]
+    assert rows["degree-powers"]["result"] == "exact" and rows["degree-powers"]["takes"] == [
+        "directed",
+        "featureless",
+        "inductive",
+    ]
     text = graphkit(installed, "methods", "show", "degree-powers").stdout
     assert "--powers" in text and "1..16" in text and "An Example" in text
     limit = graphkit(installed, "embed", "--method", "degree-powers", "--dataset", "karate", "--powers", 17)
@@ -85,12 +97,15 @@ def test_documentation_lists_built_in_methods_alone(installed):
     assert "degree-powers" not in graphkit(installed, "methods", "--markdown").stdout
 
 
-@pytest.mark.parametrize("spoil, message", [
-    ("module", "its module graphkit_degrees.nothing cannot be found"),
-    ("package", "its module graphkit_nowhere.nothing cannot be found"),
-    ("sheet", "degree_powers.yaml: not a method sheet"),
-    ("kind", "kind is 'oracle', expected one of embedder, counter, learner"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        ("module", "its module graphkit_degrees.nothing cannot be found"),
+        ("package", "its module graphkit_nowhere.nothing cannot be found"),
+        ("sheet", "degree_powers.yaml: not a method sheet"),
+        ("kind", "kind is 'oracle', expected one of embedder, counter, learner"),
+    ],
+)
 def test_a_broken_one_is_named_in_one_line_and_left_out(tmp_path, spoil, message):
     entry = {"module": "broken = graphkit_degrees.nothing", "package": "broken = graphkit_nowhere.nothing"}.get(spoil)
     folder = install(tmp_path, entry) if entry else install(tmp_path)
@@ -110,4 +125,7 @@ def test_one_whose_module_fails_to_import_ends_in_one_line(tmp_path):
     module.write_text("import no_such_package\n")
     done = graphkit(folder, "embed", "--method", "degree-powers", "--dataset", "karate")
     assert done.returncode == 3
-    assert done.stderr.count("\n") == 1 and "degree-powers: plug-in graphkit_degrees.degree_powers cannot be loaded" in done.stderr
+    assert (
+        done.stderr.count("\n") == 1
+        and "degree-powers: plug-in graphkit_degrees.degree_powers cannot be loaded" in done.stderr
+    )

@@ -25,7 +25,11 @@ def test_lines_are_kept_once_in_their_order_and_reach_the_ledger_around():
 
 
 def test_strictness_of_the_ledger_around_holds_inside():
-    with reading.ledger(strict=True), reading.ledger(), pytest.raises(DataError, match=r"^f: one \(refused by --strict\)$"):
+    with (
+        reading.ledger(strict=True),
+        reading.ledger(),
+        pytest.raises(DataError, match=r"^f: one \(refused by --strict\)$"),
+    ):
         reading.note("f", "one")
 
 

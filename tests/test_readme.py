@@ -52,9 +52,13 @@ def own_files(path: Path) -> None:
     lines = [",".join(map(str, row)) + "\n" for row in [rows[11], *rows[:11], *rows[12:]]]
     (path / "features.csv").write_text("trust,account,amount\n" + "".join(lines))
     classes = {name: "clean" if k < 12 else "fraud" for k, name in enumerate(names)}
-    (path / "class.csv").write_text("account,class\n" + "".join(f"{name},{label}\n" for name, label in classes.items()) + "acc-99,fraud\n")
+    (path / "class.csv").write_text(
+        "account,class\n" + "".join(f"{name},{label}\n" for name, label in classes.items()) + "acc-99,fraud\n"
+    )
     parts = [("train", "train", "valid", "test")[k % 4] for k in range(24)]
-    (path / "part.csv").write_text("account,part\n" + "".join(f"{name},{part}\n" for name, part in zip(names, parts)) + "acc-99,test\n")
+    (path / "part.csv").write_text(
+        "account,part\n" + "".join(f"{name},{part}\n" for name, part in zip(names, parts)) + "acc-99,test\n"
+    )
 
 
 def shape(text: str) -> str:
@@ -80,7 +84,12 @@ def test_command(number, folder):
     command = re.sub(r"^pip install [^&]*&& ", "", command)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True, env=environment, timeout=300
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     printed = {shape(line) for line in done.stdout.splitlines()}

@@ -43,7 +43,9 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_are_declared(path):
     required, extras = requirements()
-    third_party = imported(path) - set(sys.stdlib_module_names if hasattr(sys, "stdlib_module_names") else ()) - {"graphkit"}
+    third_party = (
+        imported(path) - set(sys.stdlib_module_names if hasattr(sys, "stdlib_module_names") else ()) - {"graphkit"}
+    )
     if not hasattr(sys, "stdlib_module_names"):
         pytest.skip("Python 3.9 cannot list its standard library")
     assert third_party <= required | extras

@@ -26,8 +26,23 @@ def two_runs(tmp_path_factory):
 
 def test_result_has_the_fields_of_the_design(two_runs):
     result = json.loads((two_runs / "ncn" / "result.json").read_text())
-    expected = {"method", "dataset", "metric", "seeds", "valid", "test", "metrics", "seconds", "peak_rss_mb", "parameters",
-                "config", "versions", "command", "dataset_version", "dataset_checksum"}  # fmt: skip
+    expected = {
+        "method",
+        "dataset",
+        "metric",
+        "seeds",
+        "valid",
+        "test",
+        "metrics",
+        "seconds",
+        "peak_rss_mb",
+        "parameters",
+        "config",
+        "versions",
+        "command",
+        "dataset_version",
+        "dataset_checksum",
+    }
     assert expected <= set(result)
     for values in result["metrics"].values():
         for part in ("valid", "test"):
@@ -116,7 +131,19 @@ def test_runs_of_embedders_are_shown_and_not_compared(tmp_path, two_runs):
     from graphkit.cli.main import graphkit as main
     from graphkit.cli.runs import command
 
-    words = ["embed", "--method", "fastrp", "--dim", "4", "--weights", "1", "--dataset", "karate", "--out", str(tmp_path / "e")]
+    words = [
+        "embed",
+        "--method",
+        "fastrp",
+        "--dim",
+        "4",
+        "--weights",
+        "1",
+        "--dataset",
+        "karate",
+        "--out",
+        str(tmp_path / "e"),
+    ]
     assert CliRunner().invoke(main, words, catch_exceptions=False).exit_code == 0
     shown = CliRunner().invoke(command, ["show", str(tmp_path / "e")], catch_exceptions=False).stdout.splitlines()
     assert ["dim", "4"] in [line.split() for line in shown] and ["nodes", "34"] in [line.split() for line in shown]
@@ -125,11 +152,14 @@ def test_runs_of_embedders_are_shown_and_not_compared(tmp_path, two_runs):
         CliRunner().invoke(command, ["compare", str(tmp_path / "e"), str(two_runs / "ncn")], catch_exceptions=False)
 
 
-@pytest.mark.parametrize("text, message", [
-    ("[]", "result.json: found list, expected a mapping"),
-    ("{}", "result.json: method, dataset, .*expected the result of a run"),
-    ('{"dim": 3}', "expected the result of a run"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("[]", "result.json: found list, expected a mapping"),
+        ("{}", "result.json: method, dataset, .*expected the result of a run"),
+        ('{"dim": 3}', "expected the result of a run"),
+    ],
+)
 def test_a_result_that_is_none(tmp_path, two_runs, text, message):
     from graphkit.cli.runs import command
 
@@ -140,13 +170,18 @@ def test_a_result_that_is_none(tmp_path, two_runs, text, message):
             CliRunner().invoke(command, words, catch_exceptions=False)
 
 
-@pytest.mark.parametrize("line", ["seeds: 3", "seeds: []", "seeds: [a]", "config: 5", "data: [1]", "method: [ncn]", "dataset:"])
+@pytest.mark.parametrize(
+    "line", ["seeds: 3", "seeds: []", "seeds: [a]", "config: 5", "data: [1]", "method: [ncn]", "dataset:"]
+)
 def test_settings_of_another_kind(tmp_path, two_runs, line):
     from graphkit.cli.runs import command
 
     settings = run_folder.read_yaml(two_runs / "ncn" / "config.yaml")
-    (tmp_path / "config.yaml").write_text(json.dumps({key: value for key, value in settings.items() if key != line.split(":")[0]})[:-1]
-                                          + f", {line.replace(':', ': ', 1)}" + "}")  # fmt: skip
+    (tmp_path / "config.yaml").write_text(
+        json.dumps({key: value for key, value in settings.items() if key != line.split(":")[0]})[:-1]
+        + f", {line.replace(':', ': ', 1)}"
+        + "}"
+    )
     with pytest.raises(DataError, match=f"config.yaml: {line.split(':')[0]} is"):
         CliRunner().invoke(command, ["list", str(tmp_path)], catch_exceptions=False)
 
@@ -178,16 +213,31 @@ def test_resume_takes_a_missing_log_for_an_empty_one(tmp_path):
 STATE = {"torch": None}
 
 
-@pytest.mark.parametrize("name, content, message", [
-    ("partial.json", b"[]", "partial.json: expected a mapping"),
-    ("partial.json", b'{"0": 1}', "partial.json: expected a mapping"),
-    ("result.json", b"[]", "result.json: found list"),
-    ("checkpoint.pt", {"foreign": 1}, "checkpoint.pt: not a checkpoint of graphkit: its seed"),
-    ("checkpoint.pt", {"seed": 0, "progress": {}, "random": STATE, "learner": {}}, "its progress is missing"),
-    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {}}, "not a checkpoint of this run: 'model'"),
-    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {"model": {}, "optimizers": []}}, "Missing key"),
-    ("checkpoint.pt", {"seed": 0, "progress": {"epoch": 1, "x": 2}, "random": STATE, "learner": {}}, "not a checkpoint of this run"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("partial.json", b"[]", "partial.json: expected a mapping"),
+        ("partial.json", b'{"0": 1}', "partial.json: expected a mapping"),
+        ("result.json", b"[]", "result.json: found list"),
+        ("checkpoint.pt", {"foreign": 1}, "checkpoint.pt: not a checkpoint of graphkit: its seed"),
+        ("checkpoint.pt", {"seed": 0, "progress": {}, "random": STATE, "learner": {}}, "its progress is missing"),
+        (
+            "checkpoint.pt",
+            {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {}},
+            "not a checkpoint of this run: 'model'",
+        ),
+        (
+            "checkpoint.pt",
+            {"seed": 0, "progress": {"epoch": 1}, "random": STATE, "learner": {"model": {}, "optimizers": []}},
+            "Missing key",
+        ),
+        (
+            "checkpoint.pt",
+            {"seed": 0, "progress": {"epoch": 1, "x": 2}, "random": STATE, "learner": {}},
+            "not a checkpoint of this run",
+        ),
+    ],
+)
 def test_resume_from_a_broken_folder(tmp_path, name, content, message):
     with pytest.raises(DataError, match=message):
         resumed(tmp_path, {name: content})
@@ -198,7 +248,9 @@ def test_runs_of_different_protocols_are_not_compared(tmp_path, two_runs):
 
     result = json.loads((two_runs / "ncn" / "result.json").read_text())
     (tmp_path / "config.yaml").write_text((two_runs / "ncn" / "config.yaml").read_text())
-    (tmp_path / "result.json").write_text(json.dumps({**result, "protocol": "heart-existing", "split": "heart-existing"}))
+    (tmp_path / "result.json").write_text(
+        json.dumps({**result, "protocol": "heart-existing", "split": "heart-existing"})
+    )
     with pytest.raises(UsageError, match=f"differ in protocol: found '{result['protocol']}' and 'heart-existing'"):
         CliRunner().invoke(command, ["compare", str(two_runs / "ncn"), str(tmp_path)], catch_exceptions=False)
 
@@ -207,7 +259,11 @@ def test_a_refused_run_does_not_block_the_corrected_one(tmp_path):
     dataset = datasets.load("karate", task="node", split="random-0.4/0.3/0.3", seed=0)
     out = tmp_path / "run"
     with pytest.raises(UsageError, match="--heads is 5"):
-        runs.execute("gat", dataset, registry.resolve_config("gat", None, {"heads": 5, "hidden_dim": 8, "epochs": 1}), out=out)
+        runs.execute(
+            "gat", dataset, registry.resolve_config("gat", None, {"heads": 5, "hidden_dim": 8, "epochs": 1}), out=out
+        )
     assert not out.exists()
-    result = runs.execute("gat", dataset, registry.resolve_config("gat", None, {"heads": 2, "hidden_dim": 8, "epochs": 1}), out=out)
+    result = runs.execute(
+        "gat", dataset, registry.resolve_config("gat", None, {"heads": 2, "hidden_dim": 8, "epochs": 1}), out=out
+    )
     assert result["method"] == "gat" and (out / "config.yaml").exists()

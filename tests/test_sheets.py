@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SHEETS = [sheet for sheet in registry.sheets() if not sheet.family.startswith("plug-in")]
 WORDS = [(name, sheet) for sheet in SHEETS for name in sheet.names]
 TAKES = {"directed", "weighted", "attributed", "featureless", "inductive", "multi_graph"}
-PRESETS = [(name, preset, dataset) for name, sheet in WORDS for preset, values in sheet.presets.items() for dataset in values]
+PRESETS = [
+    (name, preset, dataset) for name, sheet in WORDS for preset, values in sheet.presets.items() for dataset in values
+]
 CLAIMS = [(sheet, key) for sheet in SHEETS for key in sheet.claims]
 
 
@@ -80,9 +82,18 @@ def test_class_fits_its_sheet(name, sheet):
 @pytest.mark.parametrize("name, sheet", WORDS, ids=word_id)
 def test_options_do_not_collide_with_the_common_ones(name, sheet):
     own = [flag for made in config_options(registry.method(name).Config) for flag in (*made.opts, *made.secondary_opts)]
-    every = learner_command(name).params if sheet.kind == "learner" else [*config_options(registry.method(name).Config),
-                                                                          *embed_command.params]  # fmt: skip
-    flags = [flag for param in every for flag in (*param.opts, *param.secondary_opts)] + ["--help", "-h", "-q", "-v", "--quiet"]
+    every = (
+        learner_command(name).params
+        if sheet.kind == "learner"
+        else [*config_options(registry.method(name).Config), *embed_command.params]
+    )
+    flags = [flag for param in every for flag in (*param.opts, *param.secondary_opts)] + [
+        "--help",
+        "-h",
+        "-q",
+        "-v",
+        "--quiet",
+    ]
     assert set(own) <= set(flags)
     assert sorted(flags) == sorted(set(flags))
 
@@ -139,7 +150,9 @@ def test_methods_that_are_no_baselines_have_a_smoke_claim_and_a_full_one():
 def test_method_has_a_test(sheet):
     folder = ROOT / "tests" / "methods" / sheet.family
     text = "\n".join(path.read_text(encoding="utf-8") for path in folder.glob("test_*.py"))
-    assert re.search(rf"\b{sheet.class_name}\b|[\"']({'|'.join(map(re.escape, sheet.names))})[\"']", text), f"no test in {folder} names it"
+    assert re.search(rf"\b{sheet.class_name}\b|[\"']({'|'.join(map(re.escape, sheet.names))})[\"']", text), (
+        f"no test in {folder} names it"
+    )
 
 
 def test_families_are_installed():
@@ -154,10 +167,16 @@ def test_families_are_installed():
 
 def test_table_of_methods_in_the_documentation_is_fresh():
     done = subprocess.run(
-        [sys.executable, "-m", "graphkit.cli.main", "methods", "--markdown"], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-m", "graphkit.cli.main", "methods", "--markdown"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
     assert done.stdout == page, "docs/methods.md is stale; run: graphkit methods --markdown > docs/methods.md"
     assert all(f"`{name}`" in page for name, _ in WORDS)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert markdown_table() in readme, "the README's table of methods is stale; it is the first table of docs/methods.md"
+    assert markdown_table() in readme, (
+        "the README's table of methods is stale; it is the first table of docs/methods.md"
+    )

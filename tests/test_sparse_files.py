@@ -16,7 +16,9 @@ def read(path, kind, ids):
         return scipy.sparse.load_npz(path).toarray()
     if kind == "mtx":
         return scipy.io.mmread(path).toarray()
-    table = pandas.read_parquet(path) if kind == "parquet" else pandas.read_csv(path, sep="," if kind == "csv" else "\t")
+    table = (
+        pandas.read_parquet(path) if kind == "parquet" else pandas.read_csv(path, sep="," if kind == "csv" else "\t")
+    )
     place = {name: k for k, name in enumerate(ids.tolist())}
     dense = np.zeros((len(ids),) * 2, dtype=np.int64)
     dense[[place[name] for name in table["source"]], [place[name] for name in table["target"]]] = table["count"]

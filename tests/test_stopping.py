@@ -33,8 +33,13 @@ def hear_interrupts():
 
 
 def run_until(script, *arguments):
-    process = subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
     time.sleep(0.5)  # into the call
     return process

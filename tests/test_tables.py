@@ -13,8 +13,24 @@ from graphkit import embeddings, tables
 from graphkit.errors import UsageError
 
 ENDINGS = ["tsv", "csv", "tsv.gz", "csv.gz", "parquet", "pq", "npz"]
-WORDS = ["a,b", 'say "c"', '"quoted"', "tab\there", "two\nlines", "carriage\rreturn", "κ;|", " blank ", "007", "NA", "1,5"]
-IDS = {"words": np.array(WORDS, dtype=object), "fixed": np.array(WORDS), "numbers": np.array([2**63 - 1, -5, *range(len(WORDS) - 2)])}
+WORDS = [
+    "a,b",
+    'say "c"',
+    '"quoted"',
+    "tab\there",
+    "two\nlines",
+    "carriage\rreturn",
+    "κ;|",
+    " blank ",
+    "007",
+    "NA",
+    "1,5",
+]
+IDS = {
+    "words": np.array(WORDS, dtype=object),
+    "fixed": np.array(WORDS),
+    "numbers": np.array([2**63 - 1, -5, *range(len(WORDS) - 2)]),
+}
 
 
 def columns(ids):
@@ -23,9 +39,13 @@ def columns(ids):
     share = rng.standard_normal(n)
     share[1] = np.nan
     return {
-        "id": ids, "count": np.arange(n) + 2**60, "share": share, "narrow": (share / 3).astype(np.float32),
-        "wide": rng.standard_normal((n, 2)).astype(np.float32) * 1e-20, "class": np.array(["x,y", None] * n, dtype=object)[:n],
-    }  # fmt: skip
+        "id": ids,
+        "count": np.arange(n) + 2**60,
+        "share": share,
+        "narrow": (share / 3).astype(np.float32),
+        "wide": rng.standard_normal((n, 2)).astype(np.float32) * 1e-20,
+        "class": np.array(["x,y", None] * n, dtype=object)[:n],
+    }
 
 
 def read(path, ids):
@@ -37,10 +57,16 @@ def read(path, ids):
         flat = {"wide_1": found["wide"][:, 0], "wide_2": found["wide"][:, 1]}
         return pandas.DataFrame({**{name: found[name] for name in found.files if name != "wide"}, **flat})
     separator = "\t" if ".tsv" in path.name else ","
-    types = {"id": str if ids.dtype.kind in "OU" else np.int64, "class": str, **dict.fromkeys(("narrow", "wide_1", "wide_2"), np.float32)}
+    types = {
+        "id": str if ids.dtype.kind in "OU" else np.int64,
+        "class": str,
+        **dict.fromkeys(("narrow", "wide_1", "wide_2"), np.float32),
+    }
     # The parser must see a carriage return in quotes as it stands, hence the engine.
     empty = {"share": [""], "narrow": [""]}
-    return pandas.read_csv(path, sep=separator, dtype=types, keep_default_na=False, na_values=empty, lineterminator="\n")
+    return pandas.read_csv(
+        path, sep=separator, dtype=types, keep_default_na=False, na_values=empty, lineterminator="\n"
+    )
 
 
 @pytest.mark.parametrize("kind", IDS)
@@ -57,7 +83,9 @@ def test_every_format_gives_back_every_bit(tmp_path, ending, kind, monkeypatch):
     np.testing.assert_array_equal(found["narrow"].to_numpy(np.float32), given["narrow"])
     for k in (0, 1):
         np.testing.assert_array_equal(found[f"wide_{k + 1}"].to_numpy(np.float32), given["wide"][:, k])
-    assert ["" if value is None or value != value else value for value in found["class"]] == [value or "" for value in given["class"]]
+    assert ["" if value is None or value != value else value for value in found["class"]] == [
+        value or "" for value in given["class"]
+    ]
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
     if ending.endswith(".gz"):
         gzip.decompress(path.read_bytes())
@@ -66,7 +94,11 @@ def test_every_format_gives_back_every_bit(tmp_path, ending, kind, monkeypatch):
 
 
 def test_text_is_plain_where_it_can_be(tmp_path):
-    given = {"id": np.array(["ann", 'b"c'], dtype=object), "x": np.array([7.0, 0.1], np.float32), "y": np.array([np.nan, 1e-9])}
+    given = {
+        "id": np.array(["ann", 'b"c'], dtype=object),
+        "x": np.array([7.0, 0.1], np.float32),
+        "y": np.array([np.nan, 1e-9]),
+    }
     out = io.BytesIO()
     tables.write_text(out, given)
     assert out.getvalue().decode() == 'id\tx\ty\nann\t7\t\nb"c\t0.1\t1e-9\n'
@@ -79,7 +111,12 @@ def test_rows_become_columns_of_their_kind():
     narrow = float(np.float32(0.1))
     found = tables.of_rows(("id", "n", "p", "q", "w"), [("a", 1, narrow, 0.1, None), ("b", 2, None, 2.5, "z")])
     assert {name: values.dtype for name, values in found.items()} == {
-        "id": object, "n": np.int64, "p": np.float32, "q": np.float64, "w": object}  # fmt: skip
+        "id": object,
+        "n": np.int64,
+        "p": np.float32,
+        "q": np.float64,
+        "w": object,
+    }
     assert found["w"].tolist() == [None, "z"]
     assert np.isnan(found["p"][1])
     assert tables.line(("a\tb", 3, narrow, 0.1, 7.0, float("nan"))) == '"a\tb"\t3\t0.1\t0.1\t7\t\n'
@@ -96,7 +133,12 @@ def test_no_rows(tmp_path, ending):
 
 
 def test_unknown_endings_name_the_known_ones(tmp_path):
-    for name, ending in (("nodes.xls", "'.xls'"), ("nodes", "'none'"), ("nodes.parquet.gz", "'.parquet.gz'"), ("nodes.gz", "'.gz'")):
+    for name, ending in (
+        ("nodes.xls", "'.xls'"),
+        ("nodes", "'none'"),
+        ("nodes.parquet.gz", "'.parquet.gz'"),
+        ("nodes.gz", "'.gz'"),
+    ):
         expected = f"found the ending {ending}, expected one of .tsv, .csv, .tsv.gz, .csv.gz, .parquet, .pq, .npz"
         with pytest.raises(UsageError, match=expected):
             tables.write(tmp_path / name, {"id": np.arange(2)})

@@ -27,13 +27,20 @@ from typing import Any
 from graphkit.errors import DataError, did_you_mean
 
 ARITHMETIC: dict[type, Any] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
 SIGNS: dict[type, Any] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 COMPARISONS: dict[type, Any] = {
-    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
-}  # fmt: skip
+}
 FUNCTIONS = {"abs": abs, "min": min, "max": max}
 FIELDS = ("test", "valid", "seconds", "parameters")
 #: function -> number of runs that it is given
@@ -134,8 +141,11 @@ def _check_number(node: ast.expr, runs: list[str]) -> None:
             raise _Refused(f"{ast.unparse(node)} is several numbers, expected it inside min or max")
         return
     elif isinstance(node, ast.Name):
-        raise _Refused(f"{node.id} alone has no value, expected RUN.test or RUN['metric']" if node.id in runs
-                       else f"no run is called {node.id!r}{did_you_mean(node.id, runs)}")  # fmt: skip
+        raise _Refused(
+            f"{node.id} alone has no value, expected RUN.test or RUN['metric']"
+            if node.id in runs
+            else f"no run is called {node.id!r}{did_you_mean(node.id, runs)}"
+        )
     else:
         raise _Refused(f"{ast.unparse(node)} ({type(node).__name__}) is not allowed, only + - * / and comparisons are")
     for part in parts:
@@ -151,12 +161,19 @@ def _is_interval(node: ast.AST) -> bool:
 def _check_interval(node: ast.Attribute, runs: list[str]) -> None:
     call = node.value
     if node.attr not in ENDS:
-        raise _Refused(f"{ast.unparse(node)} is not known, expected one of {', '.join(ENDS)}{did_you_mean(node.attr, ENDS)}")
+        raise _Refused(
+            f"{ast.unparse(node)} is not known, expected one of {', '.join(ENDS)}{did_you_mean(node.attr, ENDS)}"
+        )
     if len(call.args) != INTERVALS[call.func.id] or call.keywords:
         raise _Refused(f"{ast.unparse(call)} is not allowed, expected paired(A.test, B.test) or interval(A.test)")
     for part in call.args:
-        if not isinstance(part, (ast.Attribute, ast.Subscript)) or _reference(part, runs)[1] in ("seconds", "parameters"):
-            raise _Refused(f"{ast.unparse(part)} has no value for each seed, expected RUN.test, RUN.valid or RUN['metric']")
+        if not isinstance(part, (ast.Attribute, ast.Subscript)) or _reference(part, runs)[1] in (
+            "seconds",
+            "parameters",
+        ):
+            raise _Refused(
+                f"{ast.unparse(part)} has no value for each seed, expected RUN.test, RUN.valid or RUN['metric']"
+            )
 
 
 def _arguments(node: ast.Call, runs: list[str]) -> list[ast.expr]:
@@ -169,7 +186,9 @@ def _arguments(node: ast.Call, runs: list[str]) -> list[ast.expr]:
     if spread and isinstance(node.args[0], ast.Attribute) and _reference(node.args[0], runs)[1] == "values":
         return []
     if (name == "abs") != (len(node.args) == 1):
-        raise _Refused(f"{ast.unparse(node)} has {len(node.args)} arguments, expected abs(x), min(a, b) or min(RUN.values)")
+        raise _Refused(
+            f"{ast.unparse(node)} has {len(node.args)} arguments, expected abs(x), min(a, b) or min(RUN.values)"
+        )
     return node.args
 
 
@@ -234,7 +253,9 @@ def _series(run: str, asked: str, runs: Mapping[str, Outcome]) -> tuple[float, .
     found = official[asked] if asked in official else outcome.series.get(asked)
     if found is None:
         known = ", ".join(outcome.series) or "nothing"
-        raise _Refused(f"{run}.{asked} was not measured{did_you_mean(asked, outcome.series) or f'; the run has {known}'}")
+        raise _Refused(
+            f"{run}.{asked} was not measured{did_you_mean(asked, outcome.series) or f'; the run has {known}'}"
+        )
     if any(math.isnan(value) for value in found):
         raise _Refused(f"{run}.{asked} is not a number")
     return found
@@ -278,7 +299,9 @@ def _measured(node: ast.Attribute | ast.Subscript, runs: Mapping[str, Outcome]) 
     found = getattr(run, asked) if is_field else run.metrics.get(asked)
     if found is None:
         known = ", ".join(run.metrics) or "nothing"
-        raise _Refused(f"{ast.unparse(node)} was not measured{did_you_mean(asked, run.metrics) or f'; the run has {known}'}")
+        raise _Refused(
+            f"{ast.unparse(node)} was not measured{did_you_mean(asked, run.metrics) or f'; the run has {known}'}"
+        )
     if any(math.isnan(value) for value in (found if isinstance(found, tuple) else (found,))):
         raise _Refused(f"{ast.unparse(node)} is not a number")
     return found

@@ -22,7 +22,9 @@ def measured(verdict: Verdict) -> str:
         return verdict.reason
     asked = expressions.references(verdict.expect, verdict.runs)
     figures = dict.fromkeys(_figure(key, name, verdict.runs[key]) for key, name in asked)
-    figures.update(dict.fromkeys(_interval(pairs, verdict) for _, pairs in expressions.intervals(verdict.expect, verdict.runs)))
+    figures.update(
+        dict.fromkeys(_interval(pairs, verdict) for _, pairs in expressions.intervals(verdict.expect, verdict.runs))
+    )
     used = {key for key, _ in asked}
     beside = [_figure(key, "test", run) for key, run in verdict.runs.items() if key not in used and "metric" in run]
     return "; ".join([*figures, *(["beside: " + ", ".join(beside)] if beside else [])])
@@ -133,7 +135,9 @@ def page(verdicts: Iterable[Verdict]) -> str:
             verdict.finished,
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    for machine, versions in dict.fromkeys((v.machine, tuple(v.versions.items())) for v in verdicts if v.state != "skipped"):
+    for machine, versions in dict.fromkeys(
+        (v.machine, tuple(v.versions.items())) for v in verdicts if v.state != "skipped"
+    ):
         names = ", ".join(f"{name} {version}" for name, version in versions)
         lines += ["", f"Measured on {machine or 'an unnamed machine'}, with {names}."]
     return "\n".join(lines) + "\n"

@@ -71,7 +71,9 @@ class Runner:
     entry of a claim, ``execute(run, name, dataset, config, path, report)`` -> its result; tests put their own there.
     """
 
-    def __init__(self, folder: Path, *, fresh: bool = False, report: Callable | None = None, execute: Callable | None = None):
+    def __init__(
+        self, folder: Path, *, fresh: bool = False, report: Callable | None = None, execute: Callable | None = None
+    ):
         self.folder, self.fresh = Path(folder), fresh
         self.report = report or (lambda event: None)
         self.execute = execute or execute_run
@@ -122,8 +124,15 @@ class Runner:
         dataset = datasets.load(run["dataset"], task=run["task"], split=run.get("split"))
         config = None
         if name is not None:
-            config = registry.resolve_config(name, run["dataset"], run.get("overrides"), preset=run.get("preset", "paper"))
-        settings = {"run": dict(run), "config": config and config.to_dict(), "data": dataset.checksum(), "version": __version__}
+            config = registry.resolve_config(
+                name, run["dataset"], run.get("overrides"), preset=run.get("preset", "paper")
+            )
+        settings = {
+            "run": dict(run),
+            "config": config and config.to_dict(),
+            "data": dataset.checksum(),
+            "version": __version__,
+        }
         key = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
         path = self.folder / "runs" / f"{name or 'check'}-{dataset.name.replace('/', '-')}-{key}"
         with _locked(path, self.report):
@@ -168,9 +177,15 @@ def outcome(run: Mapping[str, Any]) -> expressions.Outcome:
     values = {part: tuple(official[part]["values"]) if part in official else None for part in ("test", "valid")}
     series = {name: tuple(values["test"]["values"]) for name, values in run["metrics"].items()}
     return expressions.Outcome(
-        means, seconds=run["seconds"], parameters=run.get("parameters"), values=values["test"], valid_values=values["valid"],
-        series=series, seeds=tuple(run["seeds"]) if "seeds" in run else None, **pick,
-    )  # fmt: skip
+        means,
+        seconds=run["seconds"],
+        parameters=run.get("parameters"),
+        values=values["test"],
+        valid_values=values["valid"],
+        series=series,
+        seeds=tuple(run["seeds"]) if "seeds" in run else None,
+        **pick,
+    )
 
 
 def took(run: Mapping[str, Any]) -> float:

@@ -32,7 +32,9 @@ def select(name: str, claim: str | None = None, smoke: bool = False) -> dict[str
     sheet = registry.sheet(name)
     if claim is not None and claim not in sheet.claims:
         known = ", ".join(sheet.claims) or "none"
-        raise UsageError(f"--claim {claim}: {name} has no such claim{did_you_mean(claim, sheet.claims)}; it has {known}")
+        raise UsageError(
+            f"--claim {claim}: {name} has no such claim{did_you_mean(claim, sheet.claims)}; it has {known}"
+        )
     chosen = {
         key: value
         for key, value in sheet.claims.items()
@@ -94,14 +96,20 @@ def _check_run(where: str, run: Any) -> None:
 def _check_pairs(runs: Mapping[str, Any], names: list[str]) -> None:
     """Refuse an interval of runs that are not judged on the same data, splits and seeds, or by a single seed."""
     shared = [
-        {"dataset": run["dataset"], "split": run.get("split"), "seeds": run.get("seeds", 1),
-         **{key: value for key, value in run.get("evaluate", {}).items() if key != "C"}}
+        {
+            "dataset": run["dataset"],
+            "split": run.get("split"),
+            "seeds": run.get("seeds", 1),
+            **{key: value for key, value in run.get("evaluate", {}).items() if key != "C"},
+        }
         for run in (runs[name] for name in names)
-    ]  # fmt: skip
+    ]
     for key in sorted({key for settings in shared for key in settings}):
         found = [settings.get(key) for settings in shared]
         if any(value != found[0] for value in found):
-            raise DataError(f"runs {' and '.join(names)} cannot be paired: {key} is {found[0]!r} and {found[1]!r}, expected the same")
+            raise DataError(
+                f"runs {' and '.join(names)} cannot be paired: {key} is {found[0]!r} and {found[1]!r}, expected the same"
+            )
     if "train" in runs[names[0]] and shared[0]["seeds"] == 1:
         raise DataError(f"run {names[0]!r} has one seed, expected at least 2 for an interval")
 
@@ -127,7 +135,9 @@ def _check_dataset(where: str, name: Any) -> None:
 def _check_protocol(where: str, evaluate: Mapping[str, Any]) -> None:
     name = evaluate.get("protocol", "node-classification")
     if name not in PROTOCOLS:
-        raise DataError(f"{where}: protocol is {name!r}, expected one of {', '.join(PROTOCOLS)}{did_you_mean(name, PROTOCOLS)}")
+        raise DataError(
+            f"{where}: protocol is {name!r}, expected one of {', '.join(PROTOCOLS)}{did_you_mean(name, PROTOCOLS)}"
+        )
     for key in evaluate:
         if key not in PROTOCOLS[name] | {"protocol"}:
             raise DataError(f"{where}: {name} has no option {key!r}{did_you_mean(key, PROTOCOLS[name])}")

@@ -56,7 +56,14 @@ def bins(measure: numpy.ndarray, outcome: numpy.ndarray, count: int) -> list[dic
     rows = []
     for k in np.unique(owner):
         own = owner == k
-        rows.append({"low": float(x[own].min()), "high": float(x[own].max()), "nodes": int(own.sum()), "mean": float(y[own].mean())})
+        rows.append(
+            {
+                "low": float(x[own].min()),
+                "high": float(x[own].max()),
+                "nodes": int(own.sum()),
+                "mean": float(y[own].mean()),
+            }
+        )
     return rows
 
 

@@ -86,14 +86,18 @@ def node_splits(truth: np.ndarray, ratios: Sequence[float], shuffles: int, folds
         return
     for ratio in ratios:
         if not 0 < int(ratio * count) < count:
-            raise UsageError(f"--train-ratio is {ratio:g}, which leaves {int(ratio * count)} of {count} labelled nodes for training")
+            raise UsageError(
+                f"--train-ratio is {ratio:g}, which leaves {int(ratio * count)} of {count} labelled nodes for training"
+            )
     for ratio in ratios:
         for shuffle in range(shuffles):
             order = np.random.default_rng(seed + shuffle).permutation(count)
             yield f"@{ratio:g}", shuffle, *np.split(order, [int(ratio * count)])
 
 
-def classified(features: torch.Tensor, truth: np.ndarray, train: np.ndarray, test: np.ndarray, C: float, ranked: bool = False):
+def classified(
+    features: torch.Tensor, truth: np.ndarray, train: np.ndarray, test: np.ndarray, C: float, ranked: bool = False
+):
     """Train on some rows of (k, d) features with (k, L) truth and return the F1 scores, and with ``ranked`` the ranking ones, of others."""
     scores = classifier_scores(features[train], truth[train], features[test], C)
     found = f1_scores(truth[test], top_labels(scores, truth[test].sum(1)))
@@ -114,7 +118,9 @@ def classifier_scores(features: torch.Tensor, truth: np.ndarray, others: torch.T
     return scores
 
 
-def link_prediction(vectors: np.ndarray, split, operator: str = "hadamard", seed: int = 0, C: float = 1.0) -> dict[str, float]:
+def link_prediction(
+    vectors: np.ndarray, split, operator: str = "hadamard", seed: int = 0, C: float = 1.0
+) -> dict[str, float]:
     """Return the test ROC-AUC and average precision of vectors that were made from the training graph of a link split.
 
     operator: ``dot`` ranks by the inner product; ``hadamard``, ``average``, ``l1`` and ``l2`` make pair features for a
@@ -127,7 +133,9 @@ def link_prediction(vectors: np.ndarray, split, operator: str = "hadamard", seed
     if operator not in OPERATORS:
         raise UsageError(f"--operator is {operator!r}, expected one of {', '.join([*OPERATORS, 'all'])}")
     if split.test.neg is None:
-        raise DataError("found negatives of each positive, expected negatives shared by all: use the data set's own metric")
+        raise DataError(
+            "found negatives of each positive, expected negatives shared by all: use the data set's own metric"
+        )
     vectors = torch.from_numpy(_checked(vectors, None))
     if operator == "dot":
         scores = [_by_chunk(pairs, lambda a, b: (a * b).sum(1), vectors) for pairs in (split.test.pos, split.test.neg)]

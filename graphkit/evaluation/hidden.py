@@ -24,8 +24,12 @@ def hide_edges(dataset: GraphDataset, fraction: float = 0.5, seed: int = 0) -> G
     free = np.flatnonzero(~_in_forest(pairs, n, rng))
     if not 0 < count <= len(free):
         most = len(free) / max(len(pairs), 1)
-        found = f"{count} of {len(pairs)} edges to hide" if count <= 0 else f"only {len(free)} of {len(pairs)} edges can go"
-        raise DataError(f"{dataset.name}: {found}, expected --hide between 0 and {int(most * 1000) / 1000} (is {fraction:g})")
+        found = (
+            f"{count} of {len(pairs)} edges to hide" if count <= 0 else f"only {len(free)} of {len(pairs)} edges can go"
+        )
+        raise DataError(
+            f"{dataset.name}: {found}, expected --hide between 0 and {int(most * 1000) / 1000} (is {fraction:g})"
+        )
     hidden = rng.choice(free, count, replace=False)
     kept = np.setdiff1d(np.arange(len(pairs)), hidden)
     weight = dataset.graph.edata["weight"].numpy()[index] if dataset.weighted else None
@@ -33,12 +37,19 @@ def hide_edges(dataset: GraphDataset, fraction: float = 0.5, seed: int = 0) -> G
     negatives = non_edges(pairs, n, count, rng, dataset.directed, dataset.name)
     nothing = np.empty((0, 2), np.int64)
     split = LinkSplit(
-        EdgeSet(pos=pairs[kept], weight=kept_weight), EdgeSet(pos=nothing, neg=nothing), EdgeSet(pos=pairs[hidden], neg=negatives)
+        EdgeSet(pos=pairs[kept], weight=kept_weight),
+        EdgeSet(pos=nothing, neg=nothing),
+        EdgeSet(pos=pairs[hidden], neg=negatives),
     )
     return dataset.renamed(
-        graph=train_graph(dataset, pairs[kept], kept_weight), task="link", split=split, split_name=f"connected-{fraction:g}",
-        metric="auc", seed=seed, splitter=lambda other: hide_edges(dataset, fraction, other),
-    )  # fmt: skip
+        graph=train_graph(dataset, pairs[kept], kept_weight),
+        task="link",
+        split=split,
+        split_name=f"connected-{fraction:g}",
+        metric="auc",
+        seed=seed,
+        splitter=lambda other: hide_edges(dataset, fraction, other),
+    )
 
 
 def _in_forest(pairs: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -44,4 +44,8 @@ def ranking_scores(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     for label in judged:
         roc.append(roc_auc_score(truth[:, label], scores[:, label]))
         precision.append(average_precision_score(truth[:, label], scores[:, label]))
-    return {"auroc": float(np.mean(roc)), "auprc": float(np.mean(precision)), "apop": float(np.mean(np.log2(precision / prior)))}
+    return {
+        "auroc": float(np.mean(roc)),
+        "auprc": float(np.mean(precision)),
+        "apop": float(np.mean(np.log2(precision / prior))),
+    }

@@ -52,7 +52,9 @@ def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict
     if own not in found and str(own).startswith("hits@") and "y_pred_pos" in predictions:
         found[own] = ranking.hits_at_k(predictions["y_pred_pos"], predictions["y_pred_neg"], int(own[5:]))
     if own not in found:
-        raise GraphkitError(f"{dataset.name}: its metric {metric!r} is not defined for these predictions ({', '.join(found)})")
+        raise GraphkitError(
+            f"{dataset.name}: its metric {metric!r} is not defined for these predictions ({', '.join(found)})"
+        )
     return {metric: found.pop(own), **found}
 
 
@@ -60,7 +62,9 @@ def _refuse_nan(predictions: dict[str, torch.Tensor], split: str) -> None:
     for name, value in predictions.items():
         # NaN sorts as the largest score: one among the negatives would turn every hit into a miss.
         if name != "y_true" and value.is_floating_point() and (bad := int(torch.isnan(value).sum())):
-            raise GraphkitError(f"{name} of the {split} split holds {bad} NaN of {value.numel()} scores; a metric would lie")
+            raise GraphkitError(
+                f"{name} of the {split} split holds {bad} NaN of {value.numel()} scores; a metric would lie"
+            )
 
 
 def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor) -> dict[str, float]:
@@ -73,7 +77,9 @@ def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor)
     """
     truth, scores = truth.numpy(), scores.numpy()
     if len(truth) != len(scores) or len(truth) == 0:
-        raise GraphkitError(f"found {len(truth)} y_true and {len(scores)} y_pred, expected the same number, at least one")
+        raise GraphkitError(
+            f"found {len(truth)} y_true and {len(scores)} y_pred, expected the same number, at least one"
+        )
     if NAMES.get(metric, metric) in ("accuracy", "balanced-accuracy"):
         return _class_metrics(truth, scores)
     truth, scores = truth.reshape(len(truth), -1), scores.reshape(len(scores), -1)
@@ -82,11 +88,17 @@ def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor)
         found = f1_scores(matrix, top_labels(scores, matrix.sum(1)))
         return {name.replace("_", "-"): value for name, value in found.items()}
     if truth.shape != scores.shape:
-        raise GraphkitError(f"found y_true {truth.shape} and y_pred {scores.shape}, expected the same shape for {metric}")
+        raise GraphkitError(
+            f"found y_true {truth.shape} and y_pred {scores.shape}, expected the same shape for {metric}"
+        )
     truth, scores = truth.astype(np.float64), scores.astype(np.float64)
     if metric in ("rmse", "mae"):
         error = (scores - truth)[~np.isnan(truth)]
-        return {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error))), "r2": _r2(truth, scores)}
+        return {
+            "rmse": float(np.sqrt(np.mean(error**2))),
+            "mae": float(np.mean(np.abs(error))),
+            "r2": _r2(truth, scores),
+        }
     scores = np.nan_to_num(scores)  # infinite scores become the largest numbers: their order is all that counts
     return {
         "rocauc": _mean_over_tasks(sk.roc_auc_score, truth, scores),
@@ -115,7 +127,10 @@ def _r2(truth: np.ndarray, scores: np.ndarray) -> float:
         known = ~np.isnan(truth[:, column])
         if known.any():
             target = truth[known, column]
-            error, spread = float(np.sum((scores[known, column] - target) ** 2)), float(np.sum((target - target.mean()) ** 2))
+            error, spread = (
+                float(np.sum((scores[known, column] - target) ** 2)),
+                float(np.sum((target - target.mean()) ** 2)),
+            )
             values.append(1 - error / spread if spread else float(error == 0))
     return float(np.mean(values))
 
@@ -169,7 +184,9 @@ def ogb_metrics(name: str, predictions: dict[str, Any]) -> dict[str, float]:
     try:
         found = evaluator.eval(inputs)
     except (RuntimeError, ValueError) as problem:
-        raise GraphkitError(f"OGB's evaluator of {name} refused the predictions: {' '.join(str(problem).split())}") from None
+        raise GraphkitError(
+            f"OGB's evaluator of {name} refused the predictions: {' '.join(str(problem).split())}"
+        ) from None
     names = {key: NAMES.get(key, key.removesuffix("_list")) for key in found}
     found = {key: value.cpu().numpy() if torch.is_tensor(value) else value for key, value in found.items()}
     return {names[key]: float(np.mean(value, dtype=np.float64)) for key, value in found.items()}

@@ -36,7 +36,9 @@ def rank_nodes(
     unless ``known`` is None: then the node itself alone. nodes: those to rank for, each with a target at least. Scores a few million
     pairs at a time. Raises :class:`DataError` where a score is not a number.
     """
-    columns = {f"{name}@{k}": np.zeros(len(nodes)) for k in cutoffs for name in ("recall", "precision", "f1", "hits", "ndcg")}
+    columns = {
+        f"{name}@{k}": np.zeros(len(nodes)) for k in cutoffs for name in ("recall", "precision", "f1", "hits", "ndcg")
+    }
     columns["rr"] = np.zeros(len(nodes))
     for begin, block in _blocks(nodes, targets.shape[0]):
         scores = _scores(score, block, targets.shape[0])

@@ -22,7 +22,9 @@ def read(file: str) -> dict[str, np.ndarray]:
     try:
         with open(file, "rb") as stream:
             if not zipfile.is_zipfile(stream):  # NumPy's own message would advise to unpickle it
-                raise DataError(f"{file}: not an npz, expected one with y_pred_pos and y_pred_neg, or y_true and y_pred")
+                raise DataError(
+                    f"{file}: not an npz, expected one with y_pred_pos and y_pred_neg, or y_true and y_pred"
+                )
         archive = Npz(read_blob(file, "predictions"))
         form = next((form for form in FORMS if set(form) <= set(archive.members)), None)
         if form is None:
@@ -50,7 +52,9 @@ def check(file: str, arrays: dict[str, np.ndarray], dataset: GraphDataset, part:
     for name, value in arrays.items():
         if name != "y_true" and value.dtype.kind == "f" and np.isnan(value).any():
             place = ", ".join(map(str, np.argwhere(np.isnan(value))[0]))
-            raise DataError(f"{file}: {name}[{place}] is NaN, expected a score ({int(np.isnan(value).sum())} NaN in all)")
+            raise DataError(
+                f"{file}: {name}[{place}] is NaN, expected a score ({int(np.isnan(value).sum())} NaN in all)"
+            )
     target = getattr(dataset.split, part)
     if "y_pred_pos" in arrays:
         _check_links(file, arrays, _shapes(dataset, target, part), f"the {part} split of {dataset.name}")
@@ -104,4 +108,6 @@ def _check_labels(file: str, arrays: dict[str, np.ndarray], dataset: GraphDatase
     if not same.all():
         row, column = np.argwhere(~same)[0]
         what = f"y_true[{row}]" if width == 1 else f"y_true[{row}, {column}]"
-        raise DataError(f"{file}: {what} is {given[row, column]:g}, expected {known[row, column]:g}, the label in {place}")
+        raise DataError(
+            f"{file}: {what} is {given[row, column]:g}, expected {known[row, column]:g}, the label in {place}"
+        )

@@ -23,41 +23,88 @@ class Protocol:
 
 # id, prefixes of the split's name, tasks, rules; the first that fits holds
 _RULES = (
-    ("gin-validation", ("gin-10fold",), ("graph",),
-     "ten folds without a test part: the epoch with the best mean over the validation folds is reported (optimistic)"),
+    (
+        "gin-validation",
+        ("gin-10fold",),
+        ("graph",),
+        "ten folds without a test part: the epoch with the best mean over the validation folds is reported (optimistic)",
+    ),
     ("10fold", ("10fold",), ("graph",), "ten folds of 80/10/10, test at the best validation epoch"),
     ("planetoid-public", ("public",), ("node",), "the public split: 20 nodes a class train, 500 validate, 1,000 test"),
     ("shchur", ("shchur",), ("node",), "20 nodes a class train, 30 validate, the rest test, drawn per seed"),
     ("geom-gcn", ("geom-gcn",), ("node",), "ten fixed splits of 48/32/20 %, one per seed"),
     ("fixed-splits", ("fixed",), ("node",), "the fixed splits that come with the data, one per seed"),
-    ("heart-existing", ("heart-",), ("link",),
-     "one fixed split (HeaRT's existing setting), as many uniform negatives as positives, MRR against all of them"),
-    ("ncnc-links", ("random-0.7/0.1/0.2",), ("link",),
-     "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test"),
-    ("hidden-edges", ("connected-",), ("link",),
-     "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC"),
-    ("tgb-links", ("tgb",), ("events",),
-     "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at their mean rank; MRR"),
-    ("temporal-historical", ("chrono-historical-",), ("events",),
-     "events cut at quantiles of time, each with a pair of the training events that is not among the same 200 judged ones "
-     "(the historical negatives of EdgeBank's paper)"),
-    ("temporal-unseen-pairs", ("chrono-inductive-",), ("events",),
-     "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among the same 200 judged "
-     "ones (the inductive negatives of EdgeBank's paper)"),
-    ("temporal-transductive", ("chrono-",), ("events",),
-     "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's"),
-    ("nat-judged", ("inductive-judged-",), ("events",),
-     "as nat, but the test's negatives are destinations of the judged events alone, as TGN draws them for new nodes"),
-    ("nat", ("inductive-",), ("events",),
-     "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen; "
-     "negatives are destinations of any training, validation or judged event"),
+    (
+        "heart-existing",
+        ("heart-",),
+        ("link",),
+        "one fixed split (HeaRT's existing setting), as many uniform negatives as positives, MRR against all of them",
+    ),
+    (
+        "ncnc-links",
+        ("random-0.7/0.1/0.2",),
+        ("link",),
+        "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test",
+    ),
+    (
+        "hidden-edges",
+        ("connected-",),
+        ("link",),
+        "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC",
+    ),
+    (
+        "tgb-links",
+        ("tgb",),
+        ("events",),
+        "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at their mean rank; MRR",
+    ),
+    (
+        "temporal-historical",
+        ("chrono-historical-",),
+        ("events",),
+        "events cut at quantiles of time, each with a pair of the training events that is not among the same 200 judged ones "
+        "(the historical negatives of EdgeBank's paper)",
+    ),
+    (
+        "temporal-unseen-pairs",
+        ("chrono-inductive-",),
+        ("events",),
+        "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among the same 200 judged "
+        "ones (the inductive negatives of EdgeBank's paper)",
+    ),
+    (
+        "temporal-transductive",
+        ("chrono-",),
+        ("events",),
+        "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's",
+    ),
+    (
+        "nat-judged",
+        ("inductive-judged-",),
+        ("events",),
+        "as nat, but the test's negatives are destinations of the judged events alone, as TGN draws them for new nodes",
+    ),
+    (
+        "nat",
+        ("inductive-",),
+        ("events",),
+        "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen; "
+        "negatives are destinations of any training, validation or judged event",
+    ),
     ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
-)  # fmt: skip
+)
 OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")
 EMBEDDING = {
-    "node": Protocol("deepwalk", "one-vs-rest L2 logistic regression on the first part of shuffled nodes; as many labels as each node has"),
-    "folds": Protocol("stratified-folds", "one-vs-rest L2 logistic regression in stratified folds; as many labels as each node has"),
-    "link": Protocol("node2vec-links", "logistic regression on pair features, trained on the training edges, held-out edges ranked"),
+    "node": Protocol(
+        "deepwalk",
+        "one-vs-rest L2 logistic regression on the first part of shuffled nodes; as many labels as each node has",
+    ),
+    "folds": Protocol(
+        "stratified-folds", "one-vs-rest L2 logistic regression in stratified folds; as many labels as each node has"
+    ),
+    "link": Protocol(
+        "node2vec-links", "logistic regression on pair features, trained on the training edges, held-out edges ranked"
+    ),
     "clustering": Protocol("k-means", "k-means with the number of classes, best of ten starts, against the classes"),
 }
 
@@ -97,4 +144,6 @@ def require_same(results: Sequence[Mapping[str, Any]], names: Sequence[str] | No
         first = conditions(results[0])
         for key, value in conditions(result).items():
             if value != first[key]:
-                raise UsageError(f"{names[0]} and {name} differ in {key}: found {first[key]!r} and {value!r}; one table holds one protocol")
+                raise UsageError(
+                    f"{names[0]} and {name} differ in {key}: found {first[key]!r} and {value!r}; one table holds one protocol"
+                )

@@ -52,7 +52,9 @@ def _count_negatives(split, part: str) -> int | None:
     edges = getattr(split, part, None)
     if hasattr(edges, "pos"):
         shared = [len(edges.neg)] if edges.neg is not None else []
-        return max([*shared, *(own.shape[1] for own in (edges.neg_dst, edges.neg_src) if own is not None)], default=None)
+        return max(
+            [*shared, *(own.shape[1] for own in (edges.neg_dst, edges.neg_src) if own is not None)], default=None
+        )
     events = getattr(split, f"{part}_neg", None)
     if events is None or events.ndim != 2 or not len(events):
         return None
@@ -109,7 +111,9 @@ def link_metrics(positive: torch.Tensor, negative: torch.Tensor) -> dict[str, fl
         shapes = f"y_pred_pos {tuple(positive.shape)} and y_pred_neg {tuple(negative.shape)}"
         raise GraphkitError(f"found {shapes}, expected (P,) and (Q,), or (P,) and (P, N)")
     if positive.numel() == 0 or negative.numel() == 0:
-        raise GraphkitError(f"found {positive.numel()} positive and {negative.numel()} negative scores, expected some of both")
+        raise GraphkitError(
+            f"found {positive.numel()} positive and {negative.numel()} negative scores, expected some of both"
+        )
     kind = torch.promote_types(positive.dtype, negative.dtype)
     positive, negative = positive.to(kind), negative.to(kind)
     if negative.dim() == 2:

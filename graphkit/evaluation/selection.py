@@ -37,7 +37,10 @@ def best_of(
     seed alone, so that two calls can be compared split by split.
     """
     known, truth = labelled(labels)
-    features = {name: torch.from_numpy(_rows(name, vectors, len(np.asarray(labels)))[known]) for name, vectors in candidates.items()}
+    features = {
+        name: torch.from_numpy(_rows(name, vectors, len(np.asarray(labels)))[known])
+        for name, vectors in candidates.items()
+    }
     found: dict[str, list[Any]] = {"chosen": []}
     for _, number, train, test in node_splits(truth, [ratio], shuffles, folds, seed):
         order = np.random.default_rng([seed, number, 1]).permutation(train)
@@ -47,10 +50,14 @@ def best_of(
             scores[name] = 0.0 if len(features) == 1 else classified(values, truth, fit, valid, C)[metric]
         chosen = max(scores, key=scores.__getitem__)
         found["chosen"].append(chosen)
-        for name, value in classified(features[chosen], truth, train, test, C, ranked=folds > 0 and np.ndim(labels) == 2).items():
+        for name, value in classified(
+            features[chosen], truth, train, test, C, ranked=folds > 0 and np.ndim(labels) == 2
+        ).items():
             found.setdefault(name, []).append(value)
         if report is not None:
-            report(f"split {number + 1}: {chosen}, {metric} {scores[chosen]:.4f} on validation, {found[metric][-1]:.4f} on test")
+            report(
+                f"split {number + 1}: {chosen}, {metric} {scores[chosen]:.4f} on validation, {found[metric][-1]:.4f} on test"
+            )
     return found
 
 

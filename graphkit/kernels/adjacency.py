@@ -41,7 +41,9 @@ class Adjacency:
         if not len(self.weights):
             return self.degrees().astype(np.float64)
         sums = np.zeros(self.num_nodes)
-        in_ranges(lambda a, b: _row_sums(self.indptr, self.weights, sums, a, b), self.num_nodes, cost=1 + self.degrees())
+        in_ranges(
+            lambda a, b: _row_sums(self.indptr, self.weights, sums, a, b), self.num_nodes, cost=1 + self.degrees()
+        )
         return sums
 
     def row_chunks(self, count: int = 64) -> np.ndarray:

@@ -46,7 +46,20 @@ def hop_features(
         result[:, 0, a:b] = power
         for hop in range(1, hops + 1):
             scaled, power = power * column_scale, np.empty((n, b - a), np.float32)
-            propagate(indptr, indices, no_weights, row_scale, scaled, power, STORE_PRODUCT, no_total, 0.0, PLAIN, no_squares, chunks)
+            propagate(
+                indptr,
+                indices,
+                no_weights,
+                row_scale,
+                scaled,
+                power,
+                STORE_PRODUCT,
+                no_total,
+                0.0,
+                PLAIN,
+                no_squares,
+                chunks,
+            )
             result[:, hop, a:b] = power
         if report is not None:
             report(b, width)

@@ -69,7 +69,9 @@ def hop_lists(
     for first, last in zip(bounds[:-1], bounds[1:]):
 
         def fill(start, stop, arrays, first=first):
-            _fill_lists(matrix.indptr, matrix.indices, first + start, first + stop, np.uint64(seed), hub_cap, *arrays, lists)
+            _fill_lists(
+                matrix.indptr, matrix.indices, first + start, first + stop, np.uint64(seed), hub_cap, *arrays, lists
+            )
 
         in_ranges(fill, last - first, 64, cost=cost[first:last], scratch=kept)
         if report is not None:

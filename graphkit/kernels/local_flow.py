@@ -21,7 +21,14 @@ from graphkit.kernels.local_work import (
 from graphkit.kernels.threads import STEPS
 
 CONVERGED, STOPPED, FULL = 0, 1, 2
-COUNT, WAITING, LEFT, ROUNDS, PUSHES, STATUS = 1, 2, 4, 5, 6, 8  # places of ``at``; 0: an unsound node, 3: head of the queue, 7: pushed
+COUNT, WAITING, LEFT, ROUNDS, PUSHES, STATUS = (
+    1,
+    2,
+    4,
+    5,
+    6,
+    8,
+)  # places of ``at``; 0: an unsound node, 3: head of the queue, 7: pushed
 
 
 def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, power) -> tuple[int, int, int, int]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from graphkit.kernels.local_work import DONE, PAUSED, QUEUED, SEEN, UNSOUND, clear, edge_weight, opened, until_done, weighted_degree
+from graphkit.kernels.local_work import (
+    DONE,
+    PAUSED,
+    QUEUED,
+    SEEN,
+    UNSOUND,
+    clear,
+    edge_weight,
+    opened,
+    until_done,
+    weighted_degree,
+)
 from graphkit.kernels.threads import STEPS
 
 
@@ -114,7 +125,11 @@ def heat_push(graph, work, seeds, source, thresholds, rates) -> tuple[int, int]:
         for j in range(len(rates)):
             at[3] = at[4] = 0
             last = j == len(rates) - 1
-            until_done(lambda j=j, last=last: _heat_piece(graph, work, thresholds[j], rates[j], last, at, STEPS // 4), graph, at)
+            until_done(
+                lambda j=j, last=last: _heat_piece(graph, work, thresholds[j], rates[j], last, at, STEPS // 4),
+                graph,
+                at,
+            )
     except BaseException:
         clear(work, at[1])
         raise

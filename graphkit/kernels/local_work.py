@@ -57,7 +57,9 @@ def unsound(graph, node: int) -> DataError:
     start, stop = int(indptr[node]), int(indptr[node + 1])
     what = f"row {node} of the graph is from {start} to {stop} of {len(indices)} entries"
     if 0 <= start <= stop <= len(indices):
-        what += f", has degree {float(graph[3][node]):g}, a neighbour outside of the nodes or a weight that is not above 0"
+        what += (
+            f", has degree {float(graph[3][node]):g}, a neighbour outside of the nodes or a weight that is not above 0"
+        )
     return DataError(f"{what}; expected a sound row (is the stored graph damaged?)")
 
 

@@ -53,7 +53,9 @@ class NeighbourSets(NamedTuple):
 
 def neighbour_sets(left: Rows, right: Rows, pairs: np.ndarray) -> NeighbourSets:
     """Return the tagged union of ``left`` row i and ``right`` row j for each of the (P, 2) int64 pairs (i, j)."""
-    ptr = _pointers(_count_union, left, right, pairs, 2 * (_lengths(left, pairs[:, 0]) + _lengths(right, pairs[:, 1])) + 4)
+    ptr = _pointers(
+        _count_union, left, right, pairs, 2 * (_lengths(left, pairs[:, 0]) + _lengths(right, pairs[:, 1])) + 4
+    )
     node, kind = np.empty(ptr[-1], dtype=np.int32), np.empty(ptr[-1], dtype=np.uint8)
     cost = 2 * (_lengths(left, pairs[:, 0]) + _lengths(right, pairs[:, 1])) + 4
     in_ranges(lambda begin, end: _fill_union(*left, *right, pairs, ptr, node, kind, begin, end), len(pairs), cost=cost)
@@ -72,7 +74,11 @@ def common_neighbours(left: Rows, right: Rows, pairs: np.ndarray) -> tuple[np.nd
 def common_weight(rows: Rows, pairs: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return (P,) sums of ``weight`` (n,) float64 over the common neighbours of each pair."""
     out = np.zeros(len(pairs))
-    in_ranges(lambda begin, end: _sum_common(*rows, pairs, weight, out, begin, end), len(pairs), cost=_common_cost(rows, rows, pairs))
+    in_ranges(
+        lambda begin, end: _sum_common(*rows, pairs, weight, out, begin, end),
+        len(pairs),
+        cost=_common_cost(rows, rows, pairs),
+    )
     return out
 
 
@@ -85,7 +91,9 @@ def sample_one_sided(sets: NeighbourSets, pairs: np.ndarray, limit: int, seed: i
     """
     weight = np.ones(len(sets.node), dtype=np.float32)
     cost = 3 * np.diff(sets.ptr) + limit
-    in_ranges(lambda begin, end: _sample(*sets, pairs, limit, np.uint64(seed), weight, begin, end), len(pairs), cost=cost)
+    in_ranges(
+        lambda begin, end: _sample(*sets, pairs, limit, np.uint64(seed), weight, begin, end), len(pairs), cost=cost
+    )
     chosen = weight > 0
     ptr = np.concatenate([[0], np.cumsum(chosen)])[sets.ptr]
     return NeighbourSets(ptr, sets.node[chosen], sets.kind[chosen]), weight[chosen]

@@ -12,11 +12,26 @@ from graphkit.kernels.orbits import Orbits, adjacency_of, node_orbits
 from graphkit.kernels.threads import in_ranges
 
 # Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of a column.
-ROW_FACTORS = {(1, 5, 5): (5, 1, 5, 1), (1, 10, 10): (10, 1, 10, 1), (1, 10, 11): (10, 1, 11, 2), (1, 12, 13): (12, 2, 13, 2),
-               (2, 1, 1): (1, 1, 1, 1), (2, 4, 5): (4, 1, 5, 1), (2, 6, 6): (6, 2, 6, 2), (2, 8, 8): (8, 1, 8, 1),
-               (2, 9, 10): (9, 2, 10, 1), (2, 12, 12): (12, 1, 12, 1), (3, 4, 4): (4, 1, 4, 1)}  # fmt: skip
-EQUAL_TOTALS = (((1, 4, 5), 1, (2, 4, 5), 1), ((1, 4, 5), 1, (1, 5, 5), 1), ((1, 4, 5), 1, (3, 4, 4), 1),
-                ((1, 13, 13), 1, (2, 12, 12), 1), ((1, 8, 8), 1, (2, 8, 8), 2))  # fmt: skip
+ROW_FACTORS = {
+    (1, 5, 5): (5, 1, 5, 1),
+    (1, 10, 10): (10, 1, 10, 1),
+    (1, 10, 11): (10, 1, 11, 2),
+    (1, 12, 13): (12, 2, 13, 2),
+    (2, 1, 1): (1, 1, 1, 1),
+    (2, 4, 5): (4, 1, 5, 1),
+    (2, 6, 6): (6, 2, 6, 2),
+    (2, 8, 8): (8, 1, 8, 1),
+    (2, 9, 10): (9, 2, 10, 1),
+    (2, 12, 12): (12, 1, 12, 1),
+    (3, 4, 4): (4, 1, 4, 1),
+}
+EQUAL_TOTALS = (
+    ((1, 4, 5), 1, (2, 4, 5), 1),
+    ((1, 4, 5), 1, (1, 5, 5), 1),
+    ((1, 4, 5), 1, (3, 4, 4), 1),
+    ((1, 13, 13), 1, (2, 12, 12), 1),
+    ((1, 8, 8), 1, (2, 8, 8), 2),
+)
 
 
 def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: None) -> list[dict[str, Any]]:
@@ -32,7 +47,9 @@ def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: No
         if key in ROW_FACTORS:
             a, by_row, b, by_column = ROW_FACTORS[key]
             found.append((f"rows of {name} = {by_row} x orbit {a}", np.array_equal(rows, by_row * nodes[:, a])))
-            found.append((f"columns of {name} = {by_column} x orbit {b}", np.array_equal(columns, by_column * nodes[:, b])))
+            found.append(
+                (f"columns of {name} = {by_column} x orbit {b}", np.array_equal(columns, by_column * nodes[:, b]))
+            )
         report(done + 1, len(KEYS))
     degree = np.diff(orbits.indptr)
     onward = np.concatenate([[0], np.cumsum(degree[orbits.indices] - 1)])
@@ -48,7 +65,11 @@ def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: No
 def _symmetric(indptr, indices, values) -> bool:
     """Whether every entry has its mirror image, looked up in place: a transpose would take the memory of a matrix more."""
     found = []
-    in_ranges(lambda a, b: found.append(_mirrored(indptr, indices, values, a, b)), len(indptr) - 1, cost=1 + 24 * np.diff(indptr))
+    in_ranges(
+        lambda a, b: found.append(_mirrored(indptr, indices, values, a, b)),
+        len(indptr) - 1,
+        cost=1 + 24 * np.diff(indptr),
+    )
     return all(found)
 
 

@@ -23,7 +23,9 @@ from graphkit.kernels.threads import STEPS, in_threads, num_threads
 PIECE = 1 << 21  # entries that a piece has room for, for each key of two hops
 
 
-def pieces(orbits, keys: Sequence[tuple[int, int, int]], report=lambda done, total: None) -> Iterator[tuple[int, int, dict]]:
+def pieces(
+    orbits, keys: Sequence[tuple[int, int, int]], report=lambda done, total: None
+) -> Iterator[tuple[int, int, dict]]:
     """Yield (first row, row after the last, key -> (sizes, columns, values)) of consecutive rows, for some of :data:`FURTHER`.
 
     orbits: as :func:`graphkit.kernels.orbits.prepare` returns it. sizes (rows,) int64 entries of each row, columns int32 ascending
@@ -100,7 +102,11 @@ def _bounds(wedges: _Wedges):
 
 def _scratch(n: int) -> tuple:
     """What a thread marks nodes and adds up in, all zero between rows: flags, sums, and lists of node numbers."""
-    return (np.zeros(n, np.bool_), *(np.zeros(n, np.int64) for _ in range(6)), *(np.empty(n, np.int32) for _ in range(3)))
+    return (
+        np.zeros(n, np.bool_),
+        *(np.zeros(n, np.int64) for _ in range(6)),
+        *(np.empty(n, np.int32) for _ in range(3)),
+    )
 
 
 def _piece(orbits, wanted, rest, wedges: _Wedges, scratch, begin: int, end: int) -> dict:
@@ -110,8 +116,25 @@ def _piece(orbits, wanted, rest, wedges: _Wedges, scratch, begin: int, end: int)
     columns, values = np.empty((6, near), np.int32), np.empty((6, near), np.int64)
     far_columns, far_values = np.empty(far, np.int32), np.empty(far, np.int64)
     sizes = np.zeros((7, end - begin), np.int64)
-    _rows(orbits.indptr, orbits.indices, orbits.triangles, orbits.common_ptr, orbits.common, rest, wedges.indptr, wedges.entry, wanted,
-          begin, end, scratch, sizes, columns, values, far_columns, far_values)  # fmt: skip
+    _rows(
+        orbits.indptr,
+        orbits.indices,
+        orbits.triangles,
+        orbits.common_ptr,
+        orbits.common,
+        rest,
+        wedges.indptr,
+        wedges.entry,
+        wanted,
+        begin,
+        end,
+        scratch,
+        sizes,
+        columns,
+        values,
+        far_columns,
+        far_values,
+    )
     found = {}
     for kind in np.flatnonzero(wanted):
         total = int(sizes[kind].sum())
@@ -121,8 +144,25 @@ def _piece(orbits, wanted, rest, wedges: _Wedges, scratch, begin: int, end: int)
 
 
 @numba.njit(cache=True, nogil=True)
-def _rows(indptr, indices, triangles, common_ptr, common, rest, wedge_ptr, wedge_entry, wanted, begin, end, scratch, sizes, columns,
-          values, far_columns, far_values):  # fmt: skip
+def _rows(
+    indptr,
+    indices,
+    triangles,
+    common_ptr,
+    common,
+    rest,
+    wedge_ptr,
+    wedge_entry,
+    wanted,
+    begin,
+    end,
+    scratch,
+    sizes,
+    columns,
+    values,
+    far_columns,
+    far_values,
+):
     # beside: u itself and its neighbours. from_t, from_b, to_b: (A T), (A B), (B A) of a row.
     beside, near, inside, from_t, from_b, to_b, far, touched, reached, within = scratch
     inner = wanted[1] or wanted[2] or wanted[3] or wanted[4] or wanted[5] or wanted[6]
@@ -175,7 +215,21 @@ def _rows(indptr, indices, triangles, common_ptr, common, rest, wedge_ptr, wedge
                         at[kind] += 1
                         sizes[kind, u - begin] += 1
         if wanted[6]:
-            size = _far_row(indptr, indices, beside, touched, count, near, inside, from_t, far, reached, far_at, far_columns, far_values)
+            size = _far_row(
+                indptr,
+                indices,
+                beside,
+                touched,
+                count,
+                near,
+                inside,
+                from_t,
+                far,
+                reached,
+                far_at,
+                far_columns,
+                far_values,
+            )
             sizes[6, u - begin] = size
             far_at += size
         for i in range(count):

@@ -42,11 +42,19 @@ def triangles_of(indptr, indices, reverse, room=lambda count: None) -> tuple[np.
     cost = 1 + np.where(upper, other, 0)
     counts, none = np.zeros(len(indices), np.int64), (np.empty(0, np.int64), np.empty(0, np.int32))
     marks = dict(cost=cost, scratch=lambda: np.full(len(degree), -1, np.int32))
-    in_ranges(lambda a, b, mark: _common(indptr, indices, rows, upper, reverse, mark, a, b, counts, *none), len(indices), **marks)
+    in_ranges(
+        lambda a, b, mark: _common(indptr, indices, rows, upper, reverse, mark, a, b, counts, *none),
+        len(indices),
+        **marks,
+    )
     starts = np.concatenate([[0], np.cumsum(counts)])
     room(int(starts[-1]))
     lists = starts, np.empty(starts[-1], np.int32)
-    in_ranges(lambda a, b, mark: _common(indptr, indices, rows, upper, reverse, mark, a, b, counts, *lists), len(indices), **marks)
+    in_ranges(
+        lambda a, b, mark: _common(indptr, indices, rows, upper, reverse, mark, a, b, counts, *lists),
+        len(indices),
+        **marks,
+    )
     return counts + counts[reverse], *lists
 
 
@@ -58,12 +66,18 @@ def triangle_sums(indptr, indices, reverse, triangles, starts, common) -> tuple[
     rows, degree = rows_of(indptr), np.diff(indptr)
     # For the edges among the common neighbours every list of the row is read, once for each triangle of the edge that it belongs to.
     inner = np.zeros(len(indices), np.int64)
-    in_ranges(lambda a, b, place: _inner_work(indptr, indices, rows, reverse, triangles, starts, common, place, a, b, inner), len(indices),
-              cost=1 + triangles, scratch=lambda: np.full(len(degree), -1, np.int64))  # fmt: skip
+    in_ranges(
+        lambda a, b, place: _inner_work(indptr, indices, rows, reverse, triangles, starts, common, place, a, b, inner),
+        len(indices),
+        cost=1 + triangles,
+        scratch=lambda: np.full(len(degree), -1, np.int64),
+    )
     sums, degrees, edges = np.zeros((3, len(indices)), np.int64)
 
     def work(begin, end, own):
-        _triangle_sums(indptr, indices, rows, degree, reverse, triangles, starts, common, *own, begin, end, sums, degrees, edges)
+        _triangle_sums(
+            indptr, indices, rows, degree, reverse, triangles, starts, common, *own, begin, end, sums, degrees, edges
+        )
 
     def scratch():
         return np.full(len(degree), -1, np.int64), np.full(len(degree), -1, np.int32)
@@ -101,7 +115,9 @@ def four_cycles(indptr, indices, reverse) -> np.ndarray:
                 _cycles(indptr, indices, upper, reverse, rank, begin, end, reached, totals[copy])
                 continue
             # A single node with more than a piece of work: its edges are taken a few at a time, once for each phase.
-            cuts = indptr[begin] + threads.ranges(int(degree[begin]), cost=np.where(upper, other, 0)[indptr[begin] : indptr[end]])
+            cuts = indptr[begin] + threads.ranges(
+                int(degree[begin]), cost=np.where(upper, other, 0)[indptr[begin] : indptr[end]]
+            )
             for phase in range(3):
                 for first, last in zip(cuts[:-1], cuts[1:]):
                     go_on()
@@ -159,7 +175,9 @@ def _inner_work(indptr, indices, rows, reverse, triangles, starts, common, place
 
 
 @numba.njit(cache=True, nogil=True)
-def _triangle_sums(indptr, indices, rows, degree, reverse, triangles, starts, common, place, mark, begin, end, sums, degrees, edges):
+def _triangle_sums(
+    indptr, indices, rows, degree, reverse, triangles, starts, common, place, mark, begin, end, sums, degrees, edges
+):
     for e in range(begin, end):
         u, v = rows[e], indices[e]
         if triangles[e] == 0:

@@ -28,9 +28,22 @@ from graphkit.kernels.threads import in_ranges
 
 EDGE_ORBITS = ONE_HOP[1:]
 # Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.
-NODE_SUMS = ((0, 0, False, 1), (1, 1, False, 1), (3, 2, False, 2), (4, 3, False, 1), (5, 3, True, 1), (6, 5, False, 1),
-             (7, 5, True, 3), (8, 6, False, 2), (9, 7, False, 1), (10, 8, False, 1), (11, 7, True, 1), (12, 10, False, 2),
-             (13, 11, False, 1), (14, 12, False, 3))  # fmt: skip
+NODE_SUMS = (
+    (0, 0, False, 1),
+    (1, 1, False, 1),
+    (3, 2, False, 2),
+    (4, 3, False, 1),
+    (5, 3, True, 1),
+    (6, 5, False, 1),
+    (7, 5, True, 3),
+    (8, 6, False, 2),
+    (9, 7, False, 1),
+    (10, 8, False, 1),
+    (11, 7, True, 1),
+    (12, 10, False, 2),
+    (13, 11, False, 1),
+    (14, 12, False, 3),
+)
 LARGEST = np.iinfo(np.int64).max
 
 
@@ -77,7 +90,9 @@ def one_hop(orbits: Orbits, report=lambda done, total: None) -> np.ndarray:
     cycles = orbit_sums.four_cycles(indptr, indices, reverse)
     report(2, 3)
     around = _sums(orbits)
-    in_ranges(lambda a, b: _one_hop(indices, reverse, triangles, *sums, cycles, *around, a, b, out), len(indices), cost=8)
+    in_ranges(
+        lambda a, b: _one_hop(indices, reverse, triangles, *sums, cycles, *around, a, b, out), len(indices), cost=8
+    )
     report(3, 3)
     return out
 
@@ -100,11 +115,16 @@ def edge_orbits(orbits: Orbits, counts: np.ndarray) -> tuple[np.ndarray, np.ndar
     """(m, 2) edges u < v and their (m, 12) int64 orbits, in the order of :data:`EDGE_ORBITS`."""
     source = np.repeat(np.arange(len(orbits.indptr) - 1), np.diff(orbits.indptr))
     upper = np.flatnonzero(source < orbits.indices)
-    columns = [counts[at][upper] + (counts[at][orbits.reverse[upper]] if key[1] != key[2] else 0) for at, key in enumerate(ONE_HOP)]
+    columns = [
+        counts[at][upper] + (counts[at][orbits.reverse[upper]] if key[1] != key[2] else 0)
+        for at, key in enumerate(ONE_HOP)
+    ]
     return np.stack([source[upper], orbits.indices[upper]], axis=1), np.stack(columns[1:], axis=1)
 
 
-def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None):
+def adjacency_of(
+    orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray | None = None, report=lambda done, total: None
+):
     """The (n, n) int64 CSR matrix of a key of :data:`KEYS` or the transpose of one, zeros left out.
 
     ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge` as soon as it takes more than ``max_bytes``.
@@ -114,14 +134,21 @@ def adjacency_of(orbits: Orbits, key: tuple[int, int, int], counts: np.ndarray |
         return adjacency_of(orbits, (key[0], key[2], key[1]), counts, report).T.tocsr()
     if key[0] == 1:
         counts = one_hop(orbits) if counts is None else counts
-        values = counts[ONE_HOP.index(key)] if key in KEYS else counts[ONE_HOP.index((1, key[2], key[1]))][orbits.reverse]
+        values = (
+            counts[ONE_HOP.index(key)] if key in KEYS else counts[ONE_HOP.index((1, key[2], key[1]))][orbits.reverse]
+        )
         matrix = scipy.sparse.csr_array((values, orbits.indices, orbits.indptr), shape=(n, n), copy=True)
         matrix.eliminate_zeros()
         return matrix
     return sum_of(orbits, [key], counts, report)
 
 
-def sum_of(orbits: Orbits, keys: Sequence[tuple[int, int, int]], counts: np.ndarray | None = None, report=lambda done, total: None):
+def sum_of(
+    orbits: Orbits,
+    keys: Sequence[tuple[int, int, int]],
+    counts: np.ndarray | None = None,
+    report=lambda done, total: None,
+):
     """The sum of :func:`adjacency_of` of some keys, without the matrices of :data:`FURTHER` one by one; raises :class:`TooLarge`."""
     further = [key for key in keys if key in FURTHER]
     wholes = [adjacency_of(orbits, key, counts) for key in keys if key not in FURTHER]
@@ -131,7 +158,9 @@ def sum_of(orbits: Orbits, keys: Sequence[tuple[int, int, int]], counts: np.ndar
     sizes, columns, values, entries = [np.zeros(1, np.int64)], np.empty(0, np.int32), np.empty(0, np.int64), 0
     for first, last, found in orbit_rows.pieces(orbits, further, report):
         shape = last - first, n
-        parts = (scipy.sparse.csr_array((v, c, np.append(0, np.cumsum(rows))), shape=shape) for rows, c, v in found.values())
+        parts = (
+            scipy.sparse.csr_array((v, c, np.append(0, np.cumsum(rows))), shape=shape) for rows, c, v in found.values()
+        )
         piece = functools.reduce(operator.add, [*parts, *(whole[first:last] for whole in wholes)])
         begin, entries = entries, entries + piece.nnz
         require_room(f"{name} of {entries:,} entries or more", 12 * entries, orbits.max_bytes)
@@ -168,7 +197,9 @@ def _sums(orbits: Orbits):
 def _sum_rows(indptr, values, factor, out) -> bool:
     """Sums of rows of (2m,) values over ``factor`` into ``out``; False where one is beyond 63 bits."""
     fits = []
-    in_ranges(lambda a, b: fits.append(_row_sums(indptr, values, factor, a, b, out)), len(out), cost=1 + np.diff(indptr))
+    in_ranges(
+        lambda a, b: fits.append(_row_sums(indptr, values, factor, a, b, out)), len(out), cost=1 + np.diff(indptr)
+    )
     return all(fits)
 
 

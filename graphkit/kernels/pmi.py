@@ -22,14 +22,24 @@ def positive_pmi(counts: scipy.sparse.csr_array, shift: float = 1.0) -> scipy.sp
     cost = 4 * np.diff(indptr) + 1
     scale, sizes = rows.sum() / shift, np.zeros(counts.shape[0], np.int64)
     nothing = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
-    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *nothing), counts.shape[0], cost=cost)
+    in_ranges(
+        lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *nothing),
+        counts.shape[0],
+        cost=cost,
+    )
     starts = np.concatenate([[0], np.cumsum(sizes)])
     found = starts, np.empty(starts[-1], np.int32), np.empty(starts[-1], np.float32)
-    in_ranges(lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *found), counts.shape[0], cost=cost)
+    in_ranges(
+        lambda a, b: _positive(indptr, indices, values, rows, columns, scale, a, b, sizes, *found),
+        counts.shape[0],
+        cost=cost,
+    )
     return scipy.sparse.csr_array((found[2], found[1], found[0]), shape=counts.shape)
 
 
-def walk_pmi(matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, room=lambda entries: None) -> scipy.sparse.csr_array:
+def walk_pmi(
+    matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, room=lambda entries: None
+) -> scipy.sparse.csr_array:
     """(n, n) float32 CSR matrix max(log(vol / (b T) (sum_{t=1..T} P^t) D^-1), 0) of a symmetric (n, n) adjacency matrix, b = ``shift``.
 
     P = D^-1 A, D the degrees and vol their sum: the PPMI of how often two nodes lie at most T steps apart on a long walk, and what
@@ -65,7 +75,9 @@ def walk_pmi(matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, ro
 def _marginals(indptr, indices, values, width):
     rows, columns = np.zeros(len(indptr) - 1), np.zeros(width)
     entries = (len(indices) + len(rows)) / max(len(rows), 1)
-    in_order(lambda begin, end: _add_marginals(indptr, indices, values, rows, columns, begin, end), len(rows), 4 * entries)
+    in_order(
+        lambda begin, end: _add_marginals(indptr, indices, values, rows, columns, begin, end), len(rows), 4 * entries
+    )
     return rows, columns
 
 

@@ -120,7 +120,9 @@ class PowerSum:
         block = max(limit - fixed, 0) // column // propagation.GROUP * propagation.GROUP
         if block == 0:
             least = (fixed + column * propagation.GROUP) / 1e6
-            raise UsageError(f"--memory-limit is {limit / 1e6:.1f}MB, but this graph needs at least {least + 0.1:.1f}MB")
+            raise UsageError(
+                f"--memory-limit is {limit / 1e6:.1f}MB, but this graph needs at least {least + 0.1:.1f}MB"
+            )
         return min(block, start.dim)
 
     def _parts(self, total: np.ndarray, dim: int) -> dict[int, np.ndarray]:

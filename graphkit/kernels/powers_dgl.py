@@ -19,7 +19,9 @@ def power_sum(powers: PowerSum, start: Start, graph: dgl.DGLGraph, device: str) 
     parts = []
     for k in range(max(powers.used, default=0) + 1):
         if k:
-            product = dgl.ops.copy_u_sum(graph, current) if weights is None else dgl.ops.u_mul_e_sum(graph, current, weights)
+            product = (
+                dgl.ops.copy_u_sum(graph, current) if weights is None else dgl.ops.u_mul_e_sum(graph, current, weights)
+            )
             current = product * scale
         if k in powers.used:
             term = torch.nn.functional.normalize(current, eps=1e-38) if powers.normalize else current

@@ -52,17 +52,25 @@ class SparseRows:
         matrix = np.zeros((len(self.indptr) - 1, stop - start), np.float32)
         rows = len(matrix)
         cost = 2 * len(self.entries) / max(rows, 1) + 1
-        in_ranges(lambda begin, end: _dense(self.indptr, self.entries, start, stop, matrix, begin, end), rows, cost=cost)
+        in_ranges(
+            lambda begin, end: _dense(self.indptr, self.entries, start, stop, matrix, begin, end), rows, cost=cost
+        )
         return matrix
 
     def columns(self, start: int, stop: int) -> SparseRows:
         """Return the columns start..stop-1, renumbered from 0."""
         rows = len(self.indptr) - 1
         kept, cost = np.zeros(rows + 1, np.int64), 2 * len(self.entries) / max(rows, 1) + 1
-        in_ranges(lambda begin, end: _count_columns(self.indptr, self.entries, start, stop, kept, begin, end), rows, cost=cost)
+        in_ranges(
+            lambda begin, end: _count_columns(self.indptr, self.entries, start, stop, kept, begin, end), rows, cost=cost
+        )
         np.cumsum(kept, out=kept)
         chosen = np.empty(kept[-1], np.int32)
-        in_ranges(lambda begin, end: _columns(self.indptr, self.entries, start, stop, kept, chosen, begin, end), rows, cost=cost)
+        in_ranges(
+            lambda begin, end: _columns(self.indptr, self.entries, start, stop, kept, chosen, begin, end),
+            rows,
+            cost=cost,
+        )
         return SparseRows(kept, chosen)
 
 
@@ -70,10 +78,18 @@ def sparse_rows(states: np.ndarray, dim: int, s: float) -> SparseRows:
     """Draw n x dim entries, +1 and -1 with probability 1/(2s) each; takes O(n dim / s) time and memory."""
     log_zero = math.log1p(-1 / s) if s > 1 else 0.0
     indptr = np.zeros(len(states) + 1, np.int64)
-    in_ranges(lambda begin, end: _count_row_entries(states, dim, log_zero, indptr, begin, end), len(states), cost=8 * dim / s + 8)
+    in_ranges(
+        lambda begin, end: _count_row_entries(states, dim, log_zero, indptr, begin, end),
+        len(states),
+        cost=8 * dim / s + 8,
+    )
     np.cumsum(indptr, out=indptr)
     entries = np.empty(indptr[-1], np.int32)
-    in_ranges(lambda begin, end: _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end), len(states), cost=8 * dim / s + 8)
+    in_ranges(
+        lambda begin, end: _fill_row_entries(states, dim, log_zero, indptr, entries, begin, end),
+        len(states),
+        cost=8 * dim / s + 8,
+    )
     return SparseRows(indptr, entries)
 
 
@@ -82,14 +98,20 @@ def sparse_columns(states: np.ndarray, start: int, stop: int, s: float) -> np.nd
     matrix = np.zeros((len(states), stop - start), np.float32)
     log_zero = math.log1p(-1 / s) if s > 1 else 0.0
     cost = 8 * stop / s + 8
-    in_ranges(lambda begin, end: _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end), len(states), cost=cost)
+    in_ranges(
+        lambda begin, end: _fill_sparse_columns(states, start, stop, log_zero, matrix, begin, end),
+        len(states),
+        cost=cost,
+    )
     return matrix
 
 
 def gaussian_rows(states: np.ndarray, start: int, stop: int) -> np.ndarray:
     """Draw columns start..stop-1 of an n x d matrix of N(0, 1), float32; ``start`` is even."""
     matrix = np.empty((len(states), stop - start), np.float32)
-    in_ranges(lambda begin, end: _fill_gaussian(states, start, matrix, begin, end), len(states), cost=16 * (stop - start))
+    in_ranges(
+        lambda begin, end: _fill_gaussian(states, start, matrix, begin, end), len(states), cost=16 * (stop - start)
+    )
     return matrix
 
 

@@ -75,10 +75,17 @@ def _over_chunks(rows, steps: float, *arguments) -> None:
     """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work, ``steps`` in all; the last argument holds their bounds."""
     *arguments, chunks = arguments
     bounds = chunks.tolist()
-    in_ranges(lambda a, b: rows(*arguments, bounds[a], bounds[b]), len(bounds) - 1, least=1, cost=steps / max(len(bounds) - 1, 1))
+    in_ranges(
+        lambda a, b: rows(*arguments, bounds[a], bounds[b]),
+        len(bounds) - 1,
+        least=1,
+        cost=steps / max(len(bounds) - 1, 1),
+    )
 
 
-def propagate(indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks) -> None:
+def propagate(
+    indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks
+) -> None:
     """Multiply: z = scale[v] * sum over the row's edges of weight * source[index].
 
     indptr (n+1,), indices (m,), weights (m,) or (0,) for ones, scale (n,) float32; source (n, d) float32; target (n, d)
@@ -87,8 +94,21 @@ def propagate(indptr, indices, weights, scale, source, target, store, total, coe
     """
     steps = (len(indices) + len(scale)) * source.shape[1] / VALUES
     _over_chunks(
-        _propagate, steps, indptr, indices, weights, scale, source, target, store, total, coefficient, mode, squares, chunks
-    )  # fmt: skip
+        _propagate,
+        steps,
+        indptr,
+        indices,
+        weights,
+        scale,
+        source,
+        target,
+        store,
+        total,
+        coefficient,
+        mode,
+        squares,
+        chunks,
+    )
 
 
 @numba.njit(nogil=True, cache=True)
@@ -119,22 +139,64 @@ def _propagate(indptr, indices, weights, scale, source, target, store, total, co
 
 
 def propagate_sparse(
-    indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total, coefficient, mode,
-    squares, chunks,
-) -> None:  # fmt: skip
+    indptr,
+    indices,
+    weights,
+    scale,
+    row_indptr,
+    row_entries,
+    amplitude,
+    width,
+    target,
+    store,
+    total,
+    coefficient,
+    mode,
+    squares,
+    chunks,
+) -> None:
     """The same product with a sparse source: row i is +-amplitude[i] at the entries of :class:`SparseRows`."""
     steps = len(indices) * (1 + len(row_entries) / max(len(row_indptr) - 1, 1)) + len(scale) * width / VALUES
     _over_chunks(
-        _propagate_sparse, steps, indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total,
-        coefficient, mode, squares, chunks,
-    )  # fmt: skip
+        _propagate_sparse,
+        steps,
+        indptr,
+        indices,
+        weights,
+        scale,
+        row_indptr,
+        row_entries,
+        amplitude,
+        width,
+        target,
+        store,
+        total,
+        coefficient,
+        mode,
+        squares,
+        chunks,
+    )
 
 
 @numba.njit(nogil=True, cache=True)
 def _propagate_sparse(
-    indptr, indices, weights, scale, row_indptr, row_entries, amplitude, width, target, store, total, coefficient, mode,
-    squares, begin, end,
-):  # fmt: skip
+    indptr,
+    indices,
+    weights,
+    scale,
+    row_indptr,
+    row_entries,
+    amplitude,
+    width,
+    target,
+    store,
+    total,
+    coefficient,
+    mode,
+    squares,
+    begin,
+    end,
+):
     weighted = len(weights) > 0
     row = np.empty(width, np.float32)
     for v in range(begin, end):
@@ -166,8 +228,12 @@ def _accumulate(source, total, coefficient, mode, squares, begin, end):
 def _column_sums(matrix, center, chunks) -> tuple[np.ndarray, np.ndarray]:
     """(chunks, d) float64 partial sums of (matrix - center), and of its squares."""
     sums, squares = np.zeros((2, len(chunks) - 1, matrix.shape[1]))
-    in_ranges(lambda first, last: _add_columns(matrix, center, chunks, sums, squares, first, last), len(sums), least=1,
-              cost=matrix.size / len(sums))  # fmt: skip
+    in_ranges(
+        lambda first, last: _add_columns(matrix, center, chunks, sums, squares, first, last),
+        len(sums),
+        least=1,
+        cost=matrix.size / len(sums),
+    )
     return sums, squares
 
 
@@ -201,4 +267,6 @@ def standardize_columns(matrix: np.ndarray) -> None:
     sums, squares = _column_sums(matrix, mean, chunks)
     deviation = np.sqrt(np.maximum(squares.sum(axis=0) / n - (sums.sum(axis=0) / n) ** 2, 0))
     varies = deviation > 4 * np.finfo(np.float32).eps * np.abs(mean)
-    _over_chunks(_shift_scale, matrix.size, matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks)
+    _over_chunks(
+        _shift_scale, matrix.size, matrix, mean, np.where(varies, 1 / np.where(varies, deviation, 1), 0.0), chunks
+    )

@@ -57,7 +57,9 @@ def _phi(z, exp_z):
 def _phi_slope(z, exp_z, phi):
     """The derivative of :func:`_phi`: (exp(z) - phi) / z, and 1/2 at 0."""
     near = z * _SIX / _THIRTY_FIVE * (_ONE + z * _SEVEN / _FORTY_EIGHT * (_ONE + z * _EIGHT / _SIXTY_THREE))
-    near = _ONE + z * _THREE / _EIGHT * (_ONE + z * _FOUR / _FIFTEEN * (_ONE + z * _FIVE / _TWENTY_FOUR * (_ONE + near)))
+    near = _ONE + z * _THREE / _EIGHT * (
+        _ONE + z * _FOUR / _FIFTEEN * (_ONE + z * _FIVE / _TWENTY_FOUR * (_ONE + near))
+    )
     near = (_ONE + z * _TWO / _THREE * near) / _TWO
     return near if abs(z) < _SMALL else (exp_z - phi) / z
 
@@ -238,12 +240,29 @@ def _forward_group(u, dt, rate, b, c_in, skip, zoh, first, last, begin, end, y, 
         _tile_of(rate, start, width, rates)
         _copy(skip, start, width, scratch[0])
         for s in range(first, last):
-            _forward_tile(u[s], dt[s], rates, b[s], c_in[s], scratch[0], start, width, zoh, y[s], states[s, tile], h, scratch[1],
-                          scratch[2], scratch[3])  # fmt: skip
+            _forward_tile(
+                u[s],
+                dt[s],
+                rates,
+                b[s],
+                c_in[s],
+                scratch[0],
+                start,
+                width,
+                zoh,
+                y[s],
+                states[s, tile],
+                h,
+                scratch[1],
+                scratch[2],
+                scratch[3],
+            )
 
 
 @numba.njit(cache=True, nogil=True)
-def _backward_group(u, dt, rate, b, c_in, skip, dy, zoh, first, last, begin, end, kept, du, d_dt, db, dc, d_rate, d_skip):
+def _backward_group(
+    u, dt, rate, b, c_in, skip, dy, zoh, first, last, begin, end, kept, du, d_dt, db, dc, d_rate, d_skip
+):
     """As :func:`_forward_group`; db, dc: (Bt, L, N), d_rate: (e, N), d_skip: (tiles, TILE), the group's own."""
     channels, size = rate.shape
     h, skips, rows = np.zeros(size * TILE, u.dtype), np.zeros(TILE, u.dtype), np.zeros(5 * TILE, u.dtype)
@@ -259,8 +278,27 @@ def _backward_group(u, dt, rate, b, c_in, skip, dy, zoh, first, last, begin, end
             for n in range(size):
                 states[3 * TILE * n + TILE + c] = rate[start + c, n]
         for s in range(first, last):
-            _backward_tile(u[s], dt[s], b[s], c_in[s], skips, dy[s], kept[s, tile], start, width, zoh, du[s], d_dt[s], db[s], dc[s],
-                           d_skip[tile], h, states, past, rows)  # fmt: skip
+            _backward_tile(
+                u[s],
+                dt[s],
+                b[s],
+                c_in[s],
+                skips,
+                dy[s],
+                kept[s, tile],
+                start,
+                width,
+                zoh,
+                du[s],
+                d_dt[s],
+                db[s],
+                dc[s],
+                d_skip[tile],
+                h,
+                states,
+                past,
+                rows,
+            )
         for c in range(width):
             for n in range(size):
                 d_rate[start + c, n] = states[3 * TILE * n + 2 * TILE + c]
@@ -297,7 +335,9 @@ def forward(u, dt, a, b, c, d, *, zoh: bool = False, keep: bool = True) -> tuple
 
     def work(group: int) -> None:
         number, part = divmod(group, width)
-        _forward_group(u, dt, a, b, c, d, zoh, sequences[number], sequences[number + 1], parts[part], parts[part + 1], y, states)
+        _forward_group(
+            u, dt, a, b, c, d, zoh, sequences[number], sequences[number + 1], parts[part], parts[part + 1], y, states
+        )
 
     in_threads(work, (len(sequences) - 1) * width, worth=u.size * a.shape[1] > SMALL_WORK)
     return y, states
@@ -314,8 +354,27 @@ def backward(u, dt, a, b, c, d, dy, states, *, zoh: bool = False) -> tuple[np.nd
 
     def work(group: int) -> None:
         number, part = divmod(group, width)
-        _backward_group(u, dt, a, b, c, d, dy, zoh, sequences[number], sequences[number + 1], parts[part], parts[part + 1], kept, du, d_dt,
-                        db[part], dc[part], d_rate[number], d_skip[number])  # fmt: skip
+        _backward_group(
+            u,
+            dt,
+            a,
+            b,
+            c,
+            d,
+            dy,
+            zoh,
+            sequences[number],
+            sequences[number + 1],
+            parts[part],
+            parts[part + 1],
+            kept,
+            du,
+            d_dt,
+            db[part],
+            dc[part],
+            d_rate[number],
+            d_skip[number],
+        )
 
     in_threads(work, groups * width, worth=u.size * size > SMALL_WORK)
     return du, d_dt, _total(d_rate), _total(db), _total(dc), d_skip.sum(0).reshape(-1)[:channels].copy()

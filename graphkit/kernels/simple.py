@@ -47,7 +47,9 @@ def symmetric_matrix(pairs: numpy.ndarray, num_nodes: int) -> scipy.sparse.csr_a
     pairs = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     ends = np.concatenate([pairs, pairs[:, ::-1]]).T
-    matrix = scipy.sparse.csr_array((np.ones(ends.shape[1], np.int64), (ends[0], ends[1])), shape=(num_nodes, num_nodes))
+    matrix = scipy.sparse.csr_array(
+        (np.ones(ends.shape[1], np.int64), (ends[0], ends[1])), shape=(num_nodes, num_nodes)
+    )
     matrix.sum_duplicates()
     matrix.data[:] = 1
     matrix.indptr = matrix.indptr.astype(np.int64)

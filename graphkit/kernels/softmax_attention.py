@@ -170,8 +170,24 @@ def _backward_part(qkv, starts, scale, dropped, kept_weight, seed, first, last, 
                 else:
                     for j in range(n):
                         mask[j] = 1
-                _backward_row(qkv, i, head, n, scale, mask, keys, values, out[i, head], logs[i, head], d_out[i, head], p, slope, d_qkv,
-                              d_keys, d_values)  # fmt: skip
+                _backward_row(
+                    qkv,
+                    i,
+                    head,
+                    n,
+                    scale,
+                    mask,
+                    keys,
+                    values,
+                    out[i, head],
+                    logs[i, head],
+                    d_out[i, head],
+                    p,
+                    slope,
+                    d_qkv,
+                    d_keys,
+                    d_values,
+                )
             for j in range(n):
                 for c in range(width):
                     d_qkv[begin + j, 1, head, c] = d_keys[c, j]
@@ -233,7 +249,9 @@ def backward(qkv, starts, out, logs, d_out, rate: float = 0.0, seed: int = 0) ->
     kept = qkv.dtype.type(kept)
 
     def work(k: int) -> None:
-        _backward_part(qkv, starts, scale, dropped, kept, np.uint64(seed), cuts[k], cuts[k + 1], out, logs, d_out, d_qkv)
+        _backward_part(
+            qkv, starts, scale, dropped, kept, np.uint64(seed), cuts[k], cuts[k + 1], out, logs, d_out, d_qkv
+        )
 
     in_threads(work, len(cuts) - 1)
     return d_qkv
@@ -250,7 +268,9 @@ def weights(starts: np.ndarray, heads: int, rate: float, seed: int) -> list[np.n
         levels = np.empty((heads, n, -(-n // 4), 4), dtype=np.uint64)
         for word_number in range(levels.shape[2]):
             state, word = next_words(state)
-            levels[:, :, word_number] = (word[..., None] >> np.arange(0, 64, 16, dtype=np.uint64)) & np.uint64(LEVELS - 1)
+            levels[:, :, word_number] = (word[..., None] >> np.arange(0, 64, 16, dtype=np.uint64)) & np.uint64(
+                LEVELS - 1
+            )
         masks.append(np.where(levels.reshape(heads, n, 4 * levels.shape[2])[..., :n] >= dropped, kept, 0.0))
     return masks
 

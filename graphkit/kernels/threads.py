@@ -91,7 +91,9 @@ def in_threads(work: Callable[[int], None], count: int, *, worth: bool = True) -
         concurrent.futures.wait(started)
         if isinstance(problem, _Left):  # another thread has the reason
             reasons = (other.exception() for other in started)
-            raise next((reason for reason in reasons if reason is not None and not isinstance(reason, _Left)), problem) from None
+            raise next(
+                (reason for reason in reasons if reason is not None and not isinstance(reason, _Left)), problem
+            ) from None
         raise
 
 
@@ -109,7 +111,9 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def in_ranges(work: Callable[..., None], count: int, least: int = LEAST, *, cost=1, scratch: Callable[[], object] | None = None) -> None:
+def in_ranges(
+    work: Callable[..., None], count: int, least: int = LEAST, *, cost=1, scratch: Callable[[], object] | None = None
+) -> None:
     """Call ``work(start, stop)`` for ranges that cover 0 .. count, in threads: a few for each, none of more than :data:`STEPS` steps.
 
     cost: steps of an item, one number for all or (count,) of them; an item that takes more by itself is a range of its own. least: items

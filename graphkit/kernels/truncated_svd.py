@@ -29,7 +29,11 @@ def left_factors(matrix: scipy.sparse.csr_array, dim: int, *, symmetric: bool, s
     """
     used_rows = np.flatnonzero(np.diff(matrix.indptr))
     used_columns = used_rows if symmetric else np.unique(matrix.indices)
-    part = matrix if len(used_rows) == matrix.shape[0] and len(used_columns) == matrix.shape[1] else matrix[used_rows][:, used_columns]
+    part = (
+        matrix
+        if len(used_rows) == matrix.shape[0] and len(used_columns) == matrix.shape[1]
+        else matrix[used_rows][:, used_columns]
+    )
     if min(part.shape) == 0:
         return np.zeros((matrix.shape[0], 0)), np.zeros(0)
     if min(part.shape) <= DENSE:
@@ -92,8 +96,20 @@ def _product(matrix):
     def product(block):
         target = np.empty((rows, block.shape[1]), np.float32)
         source = np.ascontiguousarray(block, dtype=np.float32)
-        propagation.propagate(indptr, matrix.indices, matrix.data, scale, source, target, propagation.STORE_PRODUCT, target, 0.0,
-                              propagation.PLAIN, nothing, chunks)  # fmt: skip
+        propagation.propagate(
+            indptr,
+            matrix.indices,
+            matrix.data,
+            scale,
+            source,
+            target,
+            propagation.STORE_PRODUCT,
+            target,
+            0.0,
+            propagation.PLAIN,
+            nothing,
+            chunks,
+        )
         return target.astype(np.float64)
 
     return product

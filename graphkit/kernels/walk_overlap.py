@@ -74,8 +74,12 @@ def mean_overlaps(powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta:
     entries = np.diff(powers.indptr, axis=1).sum(axis=0)
     cost = np.concatenate([[0], np.cumsum(entries[ends[1]])])
     cost = cost[indptr[1:]] - cost[indptr[:-1]] + 2 * entries + 1
-    in_ranges(lambda a, b, reached: _mean_overlaps(*powers[:3], *ends, beta, a, b, reached, out), len(out), cost=cost,
-              scratch=lambda: np.zeros(len(powers.indptr[0]) - 1))  # fmt: skip
+    in_ranges(
+        lambda a, b, reached: _mean_overlaps(*powers[:3], *ends, beta, a, b, reached, out),
+        len(out),
+        cost=cost,
+        scratch=lambda: np.zeros(len(powers.indptr[0]) - 1),
+    )
     return out
 
 
@@ -104,7 +108,9 @@ def _mean_overlaps(powers_ptr, columns, counts, indptr, indices, beta, begin, en
                 reached[columns[at]] = 0.0
 
 
-def mean_concentrations(powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta: float, apart: bool) -> np.ndarray:
+def mean_concentrations(
+    powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta: float, apart: bool
+) -> np.ndarray:
     """Return (n,) means over the listed j of the overlap of i with j over its largest value, NaN where there is none.
 
     Both are sums over k1, k2 of beta^(k1 + k2 - 2): of the overlap at (k1, k2), and of |H_i^k1|. apart: i and j are compared without
@@ -139,7 +145,9 @@ def _mean_concentrations(powers_ptr, columns, counts, sizes, indptr, indices, be
                     weighted[0, m] += steps[k - 1] * mine[k, 0, m]
                     weighted[1, m] += steps[k - 1] * mine[k, 1, m]
             for m in range(hops + 1):
-                size += weighted[0, m] * (sizes[m - 1, i] if m else 1.0) + weighted[1, m] * (sizes[m - 1, j] if m else 1.0)
+                size += weighted[0, m] * (sizes[m - 1, i] if m else 1.0) + weighted[1, m] * (
+                    sizes[m - 1, j] if m else 1.0
+                )
             if size > 0.5:  # at least one neighbour, of weight 1
                 total += _overlap(own, other, powers_ptr, columns, j, weighted, theirs, steps) / (size * steps.sum())
                 pairs += 1

@@ -35,12 +35,17 @@ def token_walks(matrix: Adjacency, nodes: np.ndarray, *, m: int, walks: int, rep
     lengths = _lengths(m, walks, repeats)
     out = np.empty((len(nodes), len(lengths), walks, m + 1), np.int32)
     nodes, seed = np.ascontiguousarray(nodes, dtype=np.int64), np.uint64(seed)
-    in_ranges(lambda start, stop: _walk(matrix.indptr, matrix.indices, nodes, lengths, seed, out, start, stop), len(nodes),
-              cost=8 * out[:1].size)  # fmt: skip
+    in_ranges(
+        lambda start, stop: _walk(matrix.indptr, matrix.indices, nodes, lengths, seed, out, start, stop),
+        len(nodes),
+        cost=8 * out[:1].size,
+    )
     return out
 
 
-def token_walks_plain(matrix: Adjacency, nodes: np.ndarray, *, m: int, walks: int, repeats: int, seed: int) -> np.ndarray:
+def token_walks_plain(
+    matrix: Adjacency, nodes: np.ndarray, *, m: int, walks: int, repeats: int, seed: int
+) -> np.ndarray:
     """What :func:`token_walks` computes, in NumPy: a step of all walks at a time."""
     lengths = _lengths(m, walks, repeats)
     shape = (len(nodes), len(lengths), walks)
@@ -96,10 +101,16 @@ def unions(walks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     batch, tokens = walks.shape[:2]
     visited = np.ascontiguousarray(walks).reshape(batch * tokens, walks.shape[2] * walks.shape[3])
     padded, sizes = np.empty_like(visited), np.empty(len(visited), np.int64)
-    in_ranges(lambda start, stop: _distinct(visited, padded, sizes, start, stop), len(visited), cost=4 * visited.shape[1])
+    in_ranges(
+        lambda start, stop: _distinct(visited, padded, sizes, start, stop), len(visited), cost=4 * visited.shape[1]
+    )
     starts = np.concatenate([[0], np.cumsum(sizes)])
     nodes, place = np.empty(starts[-1], np.int32), np.empty(visited.shape, np.int64)
-    in_ranges(lambda start, stop: _place(visited, padded, starts, nodes, place, start, stop), len(visited), cost=8 * visited.shape[1])
+    in_ranges(
+        lambda start, stop: _place(visited, padded, starts, nodes, place, start, stop),
+        len(visited),
+        cost=8 * visited.shape[1],
+    )
     return nodes, starts, place.reshape(walks.shape)
 
 
@@ -215,7 +226,11 @@ def walk_bits(matrix: Adjacency, walks: np.ndarray, window: int) -> np.ndarray:
     """
     flat = np.ascontiguousarray(walks).reshape(-1, walks.shape[-1])
     out = np.zeros((*flat.shape, 2 * window), np.uint8)
-    in_ranges(lambda start, stop: _bits(matrix.indptr, matrix.indices, flat, window, out, start, stop), len(flat), cost=32 * out[:1].size)
+    in_ranges(
+        lambda start, stop: _bits(matrix.indptr, matrix.indices, flat, window, out, start, stop),
+        len(flat),
+        cost=32 * out[:1].size,
+    )
     return out.reshape(*walks.shape, 2 * window)
 
 

@@ -66,8 +66,12 @@ class LearnerConfig(Config):
     """Options that every trained method has."""
 
     epochs: int = option(100, "passes over the training set", min=0)
-    patience: int = option(0, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
-    min_gain: float = option(0.0, "a gain by less than this share of the last score that counted does not reset the patience", min=0)
+    patience: int = option(
+        0, "stop after this many evaluations without a better validation score; 0 never stops", min=0
+    )
+    min_gain: float = option(
+        0.0, "a gain by less than this share of the last score that counted does not reset the patience", min=0
+    )
     eval_every: int = option(1, "epochs between evaluations", min=1)
 
 

@@ -19,7 +19,9 @@ class EventVectorsConfig(LearnerConfig):
     """Options of all learners of vectors in time."""
 
     epochs: int = option(50, "passes over the training events", min=0)
-    patience: int = option(5, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
+    patience: int = option(
+        5, "stop after this many evaluations without a better validation score; 0 never stops", min=0
+    )
     time_dim: int = option(100, "frequencies of the encoding of time", min=1)
     lr: float = option(1e-4, "learning rate of Adam", min=0)
     batch_size: int = option(200, "events per step", min=1)
@@ -52,7 +54,9 @@ class EventVectorsLearner(StreamLearner):
         config, n, parts = self.config, self.nodes, self.parts()
         widths = [0 if feat is None else feat.shape[1] for feat in (self.store.feat, self.node_feat)]
         embedding, memory = parts["embedding"], parts["memory"]
-        self.model = EventVectors(config, *widths, memory=memory, embedding=embedding, gaps=self._gaps()).to(self.device)
+        self.model = EventVectors(config, *widths, memory=memory, embedding=embedding, gaps=self._gaps()).to(
+            self.device
+        )
         self.optimizers = [torch.optim.Adam(self.model.parameters(), lr=config.lr)]
         self.memory = {"epoch": torch.zeros((), dtype=torch.int64)}
         self.held = self.finder = None
@@ -72,7 +76,12 @@ class EventVectorsLearner(StreamLearner):
 
     def empty_rows(self) -> dict[str, int]:
         """What the node memory and the finder hold of a node without a past."""
-        return {name: value for part in (self.held, self.finder) if part is not None for name, value in part.EMPTY_ROWS.items()}
+        return {
+            name: value
+            for part in (self.held, self.finder)
+            if part is not None
+            for name, value in part.EMPTY_ROWS.items()
+        }
 
     def make_room(self, room: int) -> None:
         """Lengthen the memory and the scratch that numbers nodes."""
@@ -168,7 +177,9 @@ class EventVectorsLearner(StreamLearner):
             return model.projection(own, store.spans(now - reading[1][at[0]]))
         links = []
         for (row, column, event), moments in zip(hops.links, hops.moments):
-            row, column, event, moment = (torch.from_numpy(part).to(self.device) for part in (row, column, event, moments[row]))
+            row, column, event, moment = (
+                torch.from_numpy(part).to(self.device) for part in (row, column, event, moments[row])
+            )
             age = store.spans(store.time[moment] - store.time[event])
             links.append((row, column, age, None if store.feat is None else store.feat[event]))
         return model.layers(vectors, at, links)

@@ -21,14 +21,22 @@ KEY = "reweight.scores"
 class ReweightConfig(LearnerConfig):
     """Options of the re-weighting."""
 
-    reweight: str = option("none", "tc: raise the weights of edges that the predictor believes in, which raises "
-                                   "topological concentration", choices=("none", "tc"))  # fmt: skip
+    reweight: str = option(
+        "none",
+        "tc: raise the weights of edges that the predictor believes in, which raises topological concentration",
+        choices=("none", "tc"),
+    )
     reweight_alpha: float = option(1.0, "tc: how much; 1 adds as much weight to a node's edges as they have", min=0)
     reweight_interval: int = option(1, "tc: epochs between new weights", min=1)
     reweight_warm_up: int = option(1, "tc: epochs before the first", min=0)
-    reweight_aggregation: str = option("gcn", "tc: mean of neighbours that an edge is scored by", choices=("gcn", "sage"))
-    reweight_normalize: str = option("receiver", "tc: end whose edges are normalised together; the official code's is the sender",
-                                     choices=("receiver", "sender"))  # fmt: skip
+    reweight_aggregation: str = option(
+        "gcn", "tc: mean of neighbours that an edge is scored by", choices=("gcn", "sage")
+    )
+    reweight_normalize: str = option(
+        "receiver",
+        "tc: end whose edges are normalised together; the official code's is the sender",
+        choices=("receiver", "sender"),
+    )
 
     def idle(self, data: str | None = None) -> dict[str, str]:
         """The options of the re-weighting where there is none."""
@@ -58,7 +66,9 @@ class Reweighted(LinkLearner):
             text = f"--reweight-warm-up is {config.reweight_warm_up}, expected less than --epochs {config.epochs}"
             raise UsageError(f"{text}: no edge would ever be re-weighted")
         if config.reweight == "tc" and config.val_edges_at_test:
-            raise UsageError("--reweight tc and --val-edges-at-test exclude each other: validation edges have no weights")
+            raise UsageError(
+                "--reweight tc and --val-edges-at-test exclude each other: validation edges have no weights"
+            )
 
     def on_epoch_start(self, epoch: int) -> None:
         """Score the edges where it is due."""
@@ -70,7 +80,9 @@ class Reweighted(LinkLearner):
                 self.edge_scores = self.score_edges()
             self.model.train()
 
-    def edge_probabilities(self, edges: Edges, h: torch.Tensor, logits: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def edge_probabilities(
+        self, edges: Edges, h: torch.Tensor, logits: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         """Return (E,) sigmoid(logits(hbar_i * h_j)), i the end that ``reweight_normalize`` names, hbar the mean of its neighbours."""
         from graphkit.nn.reweight import neighbour_means
 

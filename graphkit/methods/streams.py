@@ -40,12 +40,16 @@ class EventStore:
         """
         if self.time.dtype == torch.int64:
             if time - self.origin >= 1 << 63:
-                raise DataError(f"time {time} is 2^63 or more after {self.origin}, the first; expected a time nearer to it")
+                raise DataError(
+                    f"time {time} is 2^63 or more after {self.origin}, the first; expected a time nearer to it"
+                )
             if isinstance(time, float):  # the first that is no whole number
                 self.time = self.time.double()
         if self.count == len(self.src):
             room = max(self.count, 1024)
-            self.src, self.dst = (np.concatenate([ends, np.zeros(room, dtype=np.int64)]) for ends in (self.src, self.dst))
+            self.src, self.dst = (
+                np.concatenate([ends, np.zeros(room, dtype=np.int64)]) for ends in (self.src, self.dst)
+            )
             self.time = torch.cat([self.time, self.time.new_zeros(room)])
             if self.feat is not None:
                 self.feat = torch.cat([self.feat, self.feat.new_zeros(room, self.feat.shape[1])])
@@ -207,7 +211,9 @@ class StreamLearner(Learner):
         self.empty_memory()
         self._judge(numbers, self.dataset.events.dst[numbers])
 
-    def _judge(self, numbers: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None) -> dict[str, torch.Tensor]:
+    def _judge(
+        self, numbers: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None
+    ) -> dict[str, torch.Tensor]:
         self.model.eval()
         scores, size = ([], []), self.config.eval_batch_size
         with torch.no_grad():

@@ -37,12 +37,18 @@ class SupervisedConfig(LearnerConfig):
     decay: float = option(0.5, "factor of each cut", min=0, max=1)
     clip_norm: float = option(0.0, "clip the gradient to this norm; 0: no clipping", min=0)
     batch_size: int = option(32, "graphs, or seed nodes of a sampler, per step", min=1)
-    steps: int = option(0, "graphs: random batches per epoch, each drawn anew (GIN's protocol); 0: one pass over all", min=0)
+    steps: int = option(
+        0, "graphs: random batches per epoch, each drawn anew (GIN's protocol); 0: one pass over all", min=0
+    )
     eval_batch_size: int = option(256, "graphs per step when evaluating", min=1)
     class_weights: str = option("none", "weigh the classes of each batch by their rarity", choices=("none", "batch"))
     row_normalize: bool = option(False, "divide each node's features by their sum")
-    sampler: str = option("full", "how a step's graph is drawn from one large graph; evaluation sees all of it", choices=SAMPLERS)
-    fanout: tuple[int, ...] = option((10,), "neighbor, labor, shadow: neighbours per layer, for all or for each; -1 all", min=-1)
+    sampler: str = option(
+        "full", "how a step's graph is drawn from one large graph; evaluation sees all of it", choices=SAMPLERS
+    )
+    fanout: tuple[int, ...] = option(
+        (10,), "neighbor, labor, shadow: neighbours per layer, for all or for each; -1 all", min=-1
+    )
     parts: int = option(50, "cluster: METIS parts of the graph", min=1)
     parts_per_batch: int = option(5, "cluster: parts per step", min=1)
     saint_mode: str = option("walk", "saint: what a subgraph is drawn by", choices=("node", "edge", "walk"))
@@ -127,15 +133,22 @@ class SupervisedLearner(Learner):
         first = self.set.whole if self.set is not None else self.whole
         x, e = first.ndata.get("feat"), first.edata.get("feat")
         self.dims = Dims(
-            in_dim=_columns(x), edge_dim=_columns(e), out_dim=self.targets.out_dim, task=dataset.task, node_tables=_tables(x),
-            edge_tables=_tables(e), num_nodes=0 if self.whole is None else self.whole.num_nodes(),
-        )  # fmt: skip
+            in_dim=_columns(x),
+            edge_dim=_columns(e),
+            out_dim=self.targets.out_dim,
+            task=dataset.task,
+            node_tables=_tables(x),
+            edge_tables=_tables(e),
+            num_nodes=0 if self.whole is None else self.whole.num_nodes(),
+        )
         self.model = self.build(self.dims).to(device)
         self.optimizers = [self.make_optimizer()]
         self.rates = [group["lr"] for group in self.optimizers[0].param_groups]
         self._logits: torch.Tensor | None = None
         if self.whole is None and self.config.sampler != "full":
-            raise UsageError(f"--sampler is {self.config.sampler!r}, but {dataset.name} holds many graphs, which --batch-size groups")
+            raise UsageError(
+                f"--sampler is {self.config.sampler!r}, but {dataset.name} holds many graphs, which --batch-size groups"
+            )
         self.sampler = self._make_sampler() if self.whole is not None and self.config.epochs else None
 
     def _read(self, dataset):
@@ -173,10 +186,18 @@ class SupervisedLearner(Learner):
         if config.sampler == "full":
             return None
         return NodeSampler(
-            self.whole.cpu(), self.dataset.split.train, name=config.sampler, num_layers=self.sampled_layers(),
-            batch_size=config.batch_size, fanout=config.fanout, parts=config.parts, parts_per_batch=config.parts_per_batch,
-            saint_mode=config.saint_mode, saint_budget=config.saint_budget, workers=config.workers,
-        )  # fmt: skip
+            self.whole.cpu(),
+            self.dataset.split.train,
+            name=config.sampler,
+            num_layers=self.sampled_layers(),
+            batch_size=config.batch_size,
+            fanout=config.fanout,
+            parts=config.parts,
+            parts_per_batch=config.parts_per_batch,
+            saint_mode=config.saint_mode,
+            saint_budget=config.saint_budget,
+            workers=config.workers,
+        )
 
     def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[Batch]:
         """Yield an epoch's batches: the whole graph once, a sampler's pieces, or groups of graphs."""
@@ -193,7 +214,9 @@ class SupervisedLearner(Learner):
         rows = torch.from_numpy(np.asarray(getattr(self.dataset.split, split)))
         graph = self.whole = self.whole.to(self.device)
         rows = rows.to(self.device)
-        return Batch(_stripped(graph), graph.ndata.get("feat"), graph.edata.get("feat"), rows, self.targets.values[rows])
+        return Batch(
+            _stripped(graph), graph.ndata.get("feat"), graph.edata.get("feat"), rows, self.targets.values[rows]
+        )
 
     def _piece(self, piece) -> Batch:
         """A sampler's piece with the data of its nodes and edges, those that ``prepare_graph`` added too."""
@@ -229,7 +252,9 @@ class SupervisedLearner(Learner):
             rows, nodes, y = None, None, self.targets.values[numbers.to(self.device)]
         else:
             nodes = self.set.nodes(numbers)
-            rows = torch.isin(nodes, torch.from_numpy(np.asarray(getattr(self.dataset.split, split)))).nonzero().squeeze(1)
+            rows = (
+                torch.isin(nodes, torch.from_numpy(np.asarray(getattr(self.dataset.split, split)))).nonzero().squeeze(1)
+            )
             y = self.targets.values[nodes[rows].to(self.device)]
         batch = Batch(_stripped(graph), graph.ndata.get("feat"), graph.edata.get("feat"), rows, y, nodes)
         return batch.to(self.device)
@@ -327,8 +352,10 @@ class SupervisedLearner(Learner):
 
     def _check_inductive(self, graph) -> None:
         """Compare a new graph's features with those of training; whole numbers and categories become what the model takes."""
-        kinds = (("node", graph.ndata, self.dims.in_dim, self.dims.node_tables),
-                 ("edge", graph.edata, self.dims.edge_dim, self.dims.edge_tables))  # fmt: skip
+        kinds = (
+            ("node", graph.ndata, self.dims.in_dim, self.dims.node_tables),
+            ("edge", graph.edata, self.dims.edge_dim, self.dims.edge_tables),
+        )
         for what, data, expected, tables in kinds:
             found = _columns(values := data.get("feat"))
             if found != expected:
@@ -337,10 +364,14 @@ class SupervisedLearner(Learner):
                 data["feat"] = values.float()
             elif found and values.is_floating_point():
                 if not torch.equal(values, values.round()):
-                    raise DataError(f"the data have {what} features that are no whole numbers, expected categories as in training")
+                    raise DataError(
+                        f"the data have {what} features that are no whole numbers, expected categories as in training"
+                    )
                 data["feat"] = values.long()
         if self.dims.in_dim == 0 and self.dims.num_nodes:
-            raise UsageError("the model learned a vector for each node of its graph: it cannot label the nodes of another one")
+            raise UsageError(
+                "the model learned a vector for each node of its graph: it cannot label the nodes of another one"
+            )
 
 
 def schedule_factor(config: SupervisedConfig, epoch: int) -> float:

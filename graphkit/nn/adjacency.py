@@ -106,13 +106,17 @@ class Adjacency:
         square = self.to_scipy().astype(np.float32)
         square = (square @ square).tocsr()
         square.sort_indices()
-        return Rows(square.indptr.astype(np.int64), square.indices.astype(np.int32), np.ones(square.nnz, dtype=np.uint8))
+        return Rows(
+            square.indptr.astype(np.int64), square.indices.astype(np.int32), np.ones(square.nnz, dtype=np.uint8)
+        )
 
     def to_scipy(self) -> scipy.sparse.csr_matrix:
         """The entries that are on, as a 0/1 SciPy matrix."""
         shape = (self.index.num_nodes, self.index.num_nodes)
         parts = (self.keep.astype(np.float64), self.index.indices, self.index.indptr)
-        matrix = scipy.sparse.csr_matrix(parts, shape=shape, copy=True)  # dropping zeros moves the columns within their array
+        matrix = scipy.sparse.csr_matrix(
+            parts, shape=shape, copy=True
+        )  # dropping zeros moves the columns within their array
         matrix.eliminate_zeros()
         return matrix
 
@@ -125,7 +129,9 @@ class Adjacency:
         """A x for (n, d) features."""
         return product(self.index.structure, values, x)
 
-    def propagate_normalised(self, x: torch.Tensor, values: torch.Tensor, factors: torch.Tensor | None = None) -> torch.Tensor:
+    def propagate_normalised(
+        self, x: torch.Tensor, values: torch.Tensor, factors: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """D^-1/2 (A + I) D^-1/2 x with D = 1 + row sums of A.
 
         factors: (2E + n,) of the entries of A and of the diagonal, which do not count in D.
@@ -146,7 +152,13 @@ class Adjacency:
         index, keep = self.index, np.flatnonzero(self.keep)
         rows = np.repeat(np.arange(index.num_nodes), np.diff(index.indptr))
         own = np.arange(index.num_nodes if loops else 0)
-        receiver, sender = np.concatenate([rows[keep], own]), np.concatenate([index.indices[keep].astype(np.int64), own])
-        parts = (torch.from_numpy(part).to(index.device) for part in (receiver, sender, np.concatenate([keep, len(rows) + own])))
+        receiver, sender = (
+            np.concatenate([rows[keep], own]),
+            np.concatenate([index.indices[keep].astype(np.int64), own]),
+        )
+        parts = (
+            torch.from_numpy(part).to(index.device)
+            for part in (receiver, sender, np.concatenate([keep, len(rows) + own]))
+        )
         receiver, sender, places = parts
         return Edges(receiver, sender, index.num_nodes, index.num_nodes), places

@@ -40,8 +40,15 @@ class SelfAttention(nn.Module):
     Reference: Vaswani et al., NeurIPS 2017; Choromanski et al., ICLR 2021; Zaheer et al., NeurIPS 2020.
     """
 
-    def __init__(self, dim: int, heads: int, kind: str = "transformer", dropout: float = 0.0, kernel: str = "softmax",
-                 head_dim: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        kind: str = "transformer",
+        dropout: float = 0.0,
+        kernel: str = "softmax",
+        head_dim: int = 0,
+    ):
         super().__init__()
         if dim % heads and not head_dim:
             raise ValueError(f"{heads} heads do not divide a width of {dim}")
@@ -100,7 +107,9 @@ class SelfAttention(nn.Module):
         q, k, v = qkv.unbind(1)
         wide = (q[pattern.queries], k[pattern.keys], v[pattern.keys])  # (blocks, nodes, heads, d_h)
         mask = pattern.seen[:, None, None, :]
-        found = functional.scaled_dot_product_attention(*(x.transpose(1, 2) for x in wide), attn_mask=mask, dropout_p=self._rate)
+        found = functional.scaled_dot_product_attention(
+            *(x.transpose(1, 2) for x in wide), attn_mask=mask, dropout_p=self._rate
+        )
         out = torch.zeros_like(q)
         out[pattern.queries[pattern.real]] = found.transpose(1, 2)[pattern.real]
         for bucket in layout.buckets:
@@ -108,7 +117,9 @@ class SelfAttention(nn.Module):
             rows, real = bucket.ends(BLOCK)
             _, k, v = bucket.padded(qkv).permute(2, 0, 3, 1, 4)
             seen = None if bucket.mask is None else bucket.mask[:, None, None, :]
-            ends = functional.scaled_dot_product_attention(q[rows].transpose(1, 2), k, v, attn_mask=seen, dropout_p=self._rate)
+            ends = functional.scaled_dot_product_attention(
+                q[rows].transpose(1, 2), k, v, attn_mask=seen, dropout_p=self._rate
+            )
             out = out.index_put((rows[real],), ends.transpose(1, 2)[real])
         return out
 
@@ -147,7 +158,9 @@ def relu_features(x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
     return functional.relu((x * x.shape[-1] ** -0.25) @ features.t()) + FEATURE_EPSILON
 
 
-def softmax_features(x: torch.Tensor, features: torch.Tensor, seen: torch.Tensor | None = None, *, keys: bool = False) -> torch.Tensor:
+def softmax_features(
+    x: torch.Tensor, features: torch.Tensor, seen: torch.Tensor | None = None, *, keys: bool = False
+) -> torch.Tensor:
     """(..., N, m) positive features exp(W y - |y|^2 / 2 - c) + 1e-4 with y = x / d_h^(1/4), W the (m, d_h) features.
 
     Their inner products are, on average over W, exp(q . k / sqrt(d_h)) but for the small term and a factor that attention divides out.

@@ -36,7 +36,11 @@ class Bucket:
     def ends(self, block: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 2 block) rows of the first and of the last block of each graph, and which of them are nodes."""
         length = self.rows.shape[1]
-        sizes = self.mask.sum(1) if self.mask is not None else torch.full((len(self.rows),), length, device=self.rows.device)
+        sizes = (
+            self.mask.sum(1)
+            if self.mask is not None
+            else torch.full((len(self.rows),), length, device=self.rows.device)
+        )
         place = torch.arange(block, device=self.rows.device)
         last = (sizes - 1) // block * block
         places = torch.cat([place.expand(len(self.rows), -1), last[:, None] + place], dim=1)
@@ -128,8 +132,10 @@ class BlockPattern:
             keys.append(start + np.where(there, other, 0))
             seen.append(there)
         empty = np.zeros((0, BLOCK), dtype=np.int64)
-        parts = [np.concatenate(part) if part else empty.astype(kind) for part, kind in
-                 ((queries, np.int64), (real, bool), (keys, np.int64), (seen, bool))]  # fmt: skip
+        parts = [
+            np.concatenate(part) if part else empty.astype(kind)
+            for part, kind in ((queries, np.int64), (real, bool), (keys, np.int64), (seen, bool))
+        ]
         return cls(*(_tensor(part, layout.order.device) for part in parts))
 
 

@@ -26,9 +26,14 @@ from graphkit.nn.sparse import Structure, product
 
 # Which pools a variant adds to the product of the two end points.
 POOLS = {
-    "gae": (), "gae-cn": ("count",), "ncn": ("common",), "ncnc": ("completed",), "ncnc2": ("completed",),
-    "ncn2": ("common", "two_hop"), "ncn-diff": ("common", "difference"),
-}  # fmt: skip
+    "gae": (),
+    "gae-cn": ("count",),
+    "ncn": ("common",),
+    "ncnc": ("completed",),
+    "ncnc2": ("completed",),
+    "ncn2": ("common", "two_hop"),
+    "ncn-diff": ("common", "difference"),
+}
 
 
 class Completion(NamedTuple):

@@ -39,19 +39,35 @@ class CVAE(nn.Module):
     torch.Size([3, 4])
     """
 
-    def __init__(self, features: int, *, hidden: int = 256, latent: int = 10, norm: bool = False, output: str = "sigmoid",
-                 reconstruction: str = "bce"):  # fmt: skip
+    def __init__(
+        self,
+        features: int,
+        *,
+        hidden: int = 256,
+        latent: int = 10,
+        norm: bool = False,
+        output: str = "sigmoid",
+        reconstruction: str = "bce",
+    ):
         super().__init__()
         if reconstruction == "bce" and output != "sigmoid":
             raise ValueError(f"binary cross-entropy needs outputs between 0 and 1, expected sigmoid, found {output}")
-        self.about = {"features": features, "hidden": hidden, "latent": latent, "norm": norm, "output": output,
-                      "reconstruction": reconstruction}  # fmt: skip
+        self.about = {
+            "features": features,
+            "hidden": hidden,
+            "latent": latent,
+            "norm": norm,
+            "output": output,
+            "reconstruction": reconstruction,
+        }
         self.latent, self.output, self.reconstruction = latent, output, reconstruction
         self.encoder = nn.Linear(2 * features, hidden)
         self.mean, self.logvar = nn.Linear(hidden, latent), nn.Linear(hidden, latent)
         self.decoder, self.to_features = nn.Linear(latent + features, hidden), nn.Linear(hidden, features)
         widths = {"encoder": hidden, "decoder": hidden, "to_features": features} if norm else {}
-        self.norms = nn.ModuleDict({key: nn.BatchNorm1d(width, track_running_stats=False) for key, width in widths.items()})
+        self.norms = nn.ModuleDict(
+            {key: nn.BatchNorm1d(width, track_running_stats=False) for key, width in widths.items()}
+        )
 
     def _normed(self, name: str, x: torch.Tensor) -> torch.Tensor:
         # A single row has no variance: it passes as it is.
@@ -71,7 +87,9 @@ class CVAE(nn.Module):
         hidden = context + functional.linear(z, self.decoder.weight[:, : self.latent])
         return self._normed("to_features", self.to_features(torch.relu(self._normed("decoder", hidden))))
 
-    def decode(self, z: torch.Tensor, c: torch.Tensor | None = None, *, context: torch.Tensor | None = None) -> torch.Tensor:
+    def decode(
+        self, z: torch.Tensor, c: torch.Tensor | None = None, *, context: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Generate (B, F) vectors from noise and the condition, or from its :meth:`context`."""
         out = self.logits(z, self.context(c) if context is None else context)
         return out.sigmoid_() if self.output == "sigmoid" else out.tanh_() if self.output == "tanh" else out
@@ -126,7 +144,9 @@ def load_generator(path: str | os.PathLike) -> CVAE:
     except (SafetensorError, OSError) as problem:
         raise DataError(f"{path}: not a safetensors file: {' '.join(str(problem).split())[:200]}") from None
     if words.get("form") != FORM:
-        raise DataError(f"{path}: found {words.get('form', 'no form')!r}, expected a generator made by graphkit augment lagnn")
+        raise DataError(
+            f"{path}: found {words.get('form', 'no form')!r}, expected a generator made by graphkit augment lagnn"
+        )
     try:
         about = json.loads(words["model"])
         claimed = (about["hidden"], 2 * about["features"]), (about["latent"], about["hidden"])

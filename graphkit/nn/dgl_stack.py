@@ -19,7 +19,9 @@ class GraphStack(nn.Module):
     ``heads`` divides the widths that ``gat`` puts out.
     """
 
-    def __init__(self, conv: str, in_dim: int, hidden_dim: int, out_dim: int, num_layers: int, dropout: float, heads: int = 4):
+    def __init__(
+        self, conv: str, in_dim: int, hidden_dim: int, out_dim: int, num_layers: int, dropout: float, heads: int = 4
+    ):
         super().__init__()
         widths = [in_dim, *[hidden_dim] * (num_layers - 1), out_dim]
         self.layers = nn.ModuleList(_conv(conv, a, b, heads) for a, b in zip(widths, widths[1:]))
@@ -53,7 +55,9 @@ class PairDecoder(nn.Module):
         super().__init__()
         self.layers = None
         if kind == "mlp":
-            hidden = [m for _ in range(num_layers - 1) for m in (nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout))]
+            hidden = [
+                m for _ in range(num_layers - 1) for m in (nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout))
+            ]
             self.layers = nn.Sequential(*hidden, nn.Linear(width, 1))
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

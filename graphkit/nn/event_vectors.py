@@ -31,7 +31,9 @@ class EventVectors(nn.Module):
     widths: of the features of events and of nodes.
     """
 
-    def __init__(self, config, edge_dim: int, node_dim: int, *, memory: dict | None, embedding: str, gaps: tuple[float, float]):
+    def __init__(
+        self, config, edge_dim: int, node_dim: int, *, memory: dict | None, embedding: str, gaps: tuple[float, float]
+    ):
         super().__init__()
         self.time = TimeEncoding(config.time_dim)
         self.update = self.features = self.layers = self.projection = None
@@ -42,8 +44,17 @@ class EventVectors(nn.Module):
             if node_dim:
                 self.features = nn.Linear(node_dim, width, bias=False)
         if embedding in ("attention", "sum"):
-            self.layers = TemporalLayers(embedding, self.time, width, edge_dim, config.time_dim, config.hidden_dim,
-                                         layers=config.num_layers, heads=config.heads, dropout=config.dropout)  # fmt: skip
+            self.layers = TemporalLayers(
+                embedding,
+                self.time,
+                width,
+                edge_dim,
+                config.time_dim,
+                config.hidden_dim,
+                layers=config.num_layers,
+                heads=config.heads,
+                dropout=config.dropout,
+            )
             width = config.hidden_dim
         elif embedding == "time":
             self.projection = TimeProjection(width, *gaps)

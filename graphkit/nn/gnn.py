@@ -74,7 +74,11 @@ class Block(nn.Module):
             self.norm: nn.Module = nn.LayerNorm(in_dim)
             self.feed_forward = FeedForward(out_dim, in_dim, config.dropout)
         else:
-            kinds = {"none": nn.Identity, "batch": lambda: nn.BatchNorm1d(out_dim), "layer": lambda: nn.LayerNorm(out_dim)}
+            kinds = {
+                "none": nn.Identity,
+                "batch": lambda: nn.BatchNorm1d(out_dim),
+                "layer": lambda: nn.LayerNorm(out_dim),
+            }
             self.norm = nn.Identity() if self.bare else kinds[config.norm]()
             self.act = activation(config.act) if act and not self.bare else nn.Identity()
             self.dropout = nn.Identity() if self.bare else nn.Dropout(config.dropout)
@@ -132,11 +136,18 @@ class LabelGNN(nn.Module):
             "gcn": lambda: GCN(in_dim, out_dim),
             "sage": lambda: SAGE(in_dim, out_dim),
             "gat": lambda: self._attention(in_dim, out_dim, last),
-            "gin": lambda: GIN(in_dim, out_dim, edges=self.edge_inputs is not None, act=config.act, learn_eps=config.learn_eps,
-                               mlp_dim=config.mlp_factor * config.hidden_dim, norm=config.norm == "batch"),
+            "gin": lambda: GIN(
+                in_dim,
+                out_dim,
+                edges=self.edge_inputs is not None,
+                act=config.act,
+                learn_eps=config.learn_eps,
+                mlp_dim=config.mlp_factor * config.hidden_dim,
+                norm=config.norm == "batch",
+            ),
             "gatedgcn": lambda: GatedGCN(in_dim, dropout=config.dropout, act=config.act),
             "gcnii": lambda: GCNII(in_dim, number + 1, alpha=config.alpha, lamda=config.lamda),
-        }  # fmt: skip
+        }
         if config.stack == "residual" and config.conv == "sage":
             return Block(MeanConcat(), config, in_dim, 2 * in_dim)
         bare, act = last and self.ends_in_conv, config.last_act or not last
@@ -168,7 +179,11 @@ class LabelGNN(nn.Module):
     def _first(self, x, graph) -> torch.Tensor:
         config = self.config
         if self.input is None or config.conv == "gcnii":
-            x = x if x is None or not x.is_floating_point() else functional.dropout(x, config.dropout, training=self.training)
+            x = (
+                x
+                if x is None or not x.is_floating_point()
+                else functional.dropout(x, config.dropout, training=self.training)
+            )
         h = x if self.input is None else self.input(x, graph)
         if config.conv == "gcnii" or (config.input_linear and config.stack == "plain"):
             h = functional.dropout(functional.relu(h), config.dropout, training=self.training)

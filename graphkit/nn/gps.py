@@ -30,9 +30,21 @@ class GPSLayer(nn.Module):
     :data:`graphkit.nn.attention.KERNELS`; head_dim: width of an attention head, 0 for ``dim / heads``.
     """
 
-    def __init__(self, dim: int, *, local: str = "gatedgcn", attn: str = "transformer", heads: int = 4, dropout: float = 0.0,
-                 attn_dropout: float = 0.0, norm: str = "batch", act: str = "relu", peg: bool = False,
-                 kernel: str = "softmax", head_dim: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        *,
+        local: str = "gatedgcn",
+        attn: str = "transformer",
+        heads: int = 4,
+        dropout: float = 0.0,
+        attn_dropout: float = 0.0,
+        norm: str = "batch",
+        act: str = "relu",
+        peg: bool = False,
+        kernel: str = "softmax",
+        head_dim: int = 0,
+    ):
         super().__init__()
         make = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "none": lambda dim: nn.Identity()}[norm]
         self.local = None if local == "none" else make_local(local, dim, dropout=dropout, heads=heads, act=act)
@@ -41,11 +53,14 @@ class GPSLayer(nn.Module):
         self.local_norm = None if self.local is None else make(dim)
         self.attn_norm = None if self.attn is None else make(dim)
         self.dropout = nn.Dropout(dropout)
-        self.feed_forward = nn.Sequential(nn.Linear(dim, 2 * dim), activation(act), nn.Dropout(dropout), nn.Linear(2 * dim, dim),
-                                          nn.Dropout(dropout))  # fmt: skip
+        self.feed_forward = nn.Sequential(
+            nn.Linear(dim, 2 * dim), activation(act), nn.Dropout(dropout), nn.Linear(2 * dim, dim), nn.Dropout(dropout)
+        )
         self.out_norm = make(dim)
 
-    def forward(self, graph, h: torch.Tensor, e: torch.Tensor | None, layout: Layout, positions: torch.Tensor | None = None):
+    def forward(
+        self, graph, h: torch.Tensor, e: torch.Tensor | None, layout: Layout, positions: torch.Tensor | None = None
+    ):
         """Return the new (n, d) node and (m, d) edge vectors."""
         total, edges = 0, e
         if self.local is not None:
@@ -74,25 +89,41 @@ class GPS(nn.Module):
         check(config, encodings)
         peg = any(encoding.name == "peg" for encoding in encodings)
         self.encodings = EncodingStack(
-            encodings, lap=config.lap_encoder, lap_layers=config.lap_layers, lap_post_layers=config.lap_post_layers,
-            raw=config.raw_encoder, act=config.act, peg_dim=width,
-        )  # fmt: skip
+            encodings,
+            lap=config.lap_encoder,
+            lap_layers=config.lap_layers,
+            lap_post_layers=config.lap_post_layers,
+            raw=config.raw_encoder,
+            act=config.act,
+            peg_dim=width,
+        )
         # gcn's graphs come with self-loops, which are that layer's own: SignNet's sums run without them.
         self.drop_loops = config.local == "gcn" and any(encoding.name.startswith("signnet") for encoding in encodings)
         self.add_loops = config.local == "gat"
         self.node_input = NodeInput(dims, width - self.encodings.dim)
         self.edge_input = EdgeInput(dims, width) if config.local in ("gatedgcn", "gine", "gat", "pna") else None
         self.layers = nn.ModuleList(
-            GPSLayer(width, local=config.local, attn=config.attn, heads=config.heads, dropout=config.dropout,
-                     attn_dropout=config.attn_dropout, norm=config.norm, act=config.act, peg=peg, kernel=config.performer_kernel,
-                     head_dim=config.performer_head_dim if config.attn == "performer" else 0)
+            GPSLayer(
+                width,
+                local=config.local,
+                attn=config.attn,
+                heads=config.heads,
+                dropout=config.dropout,
+                attn_dropout=config.attn_dropout,
+                norm=config.norm,
+                act=config.act,
+                peg=peg,
+                kernel=config.performer_kernel,
+                head_dim=config.performer_head_dim if config.attn == "performer" else 0,
+            )
             for _ in range(config.num_layers)
-        )  # fmt: skip
+        )
         kind = {"san": "san", "default": "mlp"}[config.head]
         self.head = (
-            NodeHead(width, dims.out_dim, layers=config.head_layers, act=config.act) if dims.task == "node"
+            NodeHead(width, dims.out_dim, layers=config.head_layers, act=config.act)
+            if dims.task == "node"
             else GraphHead(width, dims.out_dim, kind=kind, layers=config.head_layers, pool=config.pool, act=config.act)
-        )  # fmt: skip
+        )
 
     def forward(self, graph, x: torch.Tensor | None, e: torch.Tensor | None) -> torch.Tensor:
         """Return (n, out_dim) logits of a node task, (G, out_dim) of a graph task. graph: batched, with its raw encodings."""
@@ -111,7 +142,10 @@ class GPS(nn.Module):
         groups["local"] = [part for layer in self.layers for part in (layer.local, layer.local_norm, layer.gate)]
         groups["attention"] = [part for layer in self.layers for part in (layer.attn, layer.attn_norm)]
         groups["feed-forward"] = [part for layer in self.layers for part in (layer.feed_forward, layer.out_norm)]
-        return {name: sum(p.numel() for part in group if part is not None for p in part.parameters()) for name, group in groups.items()}
+        return {
+            name: sum(p.numel() for part in group if part is not None for p in part.parameters())
+            for name, group in groups.items()
+        }
 
 
 def check(config, encodings) -> None:
@@ -119,13 +153,19 @@ def check(config, encodings) -> None:
     used = sum(encoding.dim for encoding in encodings)
     if used >= config.hidden_dim:
         shown = ",".join(map(str, encodings))
-        raise UsageError(f"--pe {shown}: takes {used} of --hidden-dim {config.hidden_dim}, expected less, so that features have room")
+        raise UsageError(
+            f"--pe {shown}: takes {used} of --hidden-dim {config.hidden_dim}, expected less, so that features have room"
+        )
     if config.local == "none" and config.attn == "none":
         raise UsageError("--local and --attn: found none for both, expected a layer for one of them")
     if config.sampler in ("neighbor", "labor"):
-        raise UsageError(f"--sampler is {config.sampler}, expected full, cluster, shadow or saint: attention needs a graph")
+        raise UsageError(
+            f"--sampler is {config.sampler}, expected full, cluster, shadow or saint: attention needs a graph"
+        )
     free = config.attn == "none" or (config.attn == "performer" and config.performer_head_dim)  # of the width
     if config.hidden_dim % config.heads and (not free or config.local == "gat"):
         raise UsageError(f"--heads is {config.heads}, expected a divisor of --hidden-dim {config.hidden_dim}")
     if any(encoding.name == "peg" for encoding in encodings) and config.local not in GATED:
-        raise UsageError(f"--pe peg: found --local {config.local}, expected one of {', '.join(GATED)}, whose messages it weighs")
+        raise UsageError(
+            f"--pe peg: found --local {config.local}, expected one of {', '.join(GATED)}, whose messages it weighs"
+        )

@@ -19,8 +19,18 @@ class Grand(nn.Module):
     Reference: Feng et al.: Graph Random Neural Networks for Semi-Supervised Learning on Graphs, NeurIPS 2020.
     """
 
-    def __init__(self, in_dim: int, hidden: int, out_dim: int, *, order: int = 8, node_dropout: float = 0.5,
-                 input_dropout: float = 0.5, dropout: float = 0.5, norm: bool = False):  # fmt: skip
+    def __init__(
+        self,
+        in_dim: int,
+        hidden: int,
+        out_dim: int,
+        *,
+        order: int = 8,
+        node_dropout: float = 0.5,
+        input_dropout: float = 0.5,
+        dropout: float = 0.5,
+        norm: bool = False,
+    ):
         super().__init__()
         self.order, self.node_dropout, self.input_dropout, self.dropout = order, node_dropout, input_dropout, dropout
         self.first, self.last = nn.Linear(in_dim, hidden), nn.Linear(hidden, out_dim)

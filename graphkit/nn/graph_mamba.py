@@ -30,8 +30,14 @@ class Sequences:
     lengths: torch.Tensor
 
     @classmethod
-    def of(cls, node_counts: torch.Tensor, ranks: torch.Tensor, noise: torch.Tensor, buckets: torch.Tensor | None = None,
-           count: int = 1) -> Sequences:  # fmt: skip
+    def of(
+        cls,
+        node_counts: torch.Tensor,
+        ranks: torch.Tensor,
+        noise: torch.Tensor,
+        buckets: torch.Tensor | None = None,
+        count: int = 1,
+    ) -> Sequences:
         """Sort the nodes of each graph by rank, and by noise where ranks are equal.
 
         node_counts: (graphs,). ranks: (n,), the least comes first. noise: (n,). buckets: (n,) numbers below ``count``: those of
@@ -96,7 +102,9 @@ class WalkEncoder(nn.Module):
     def __init__(self, dim: int, window: int, *, pool: str, dropout: float, act: str):
         super().__init__()
         self.window, self.pool, self.dropout = window, pool, dropout
-        self.convs = nn.ModuleList(nn.Conv1d(width, dim, KERNEL, padding=KERNEL // 2) for width in (dim + 2 * window, dim))
+        self.convs = nn.ModuleList(
+            nn.Conv1d(width, dim, KERNEL, padding=KERNEL // 2) for width in (dim + 2 * window, dim)
+        )
         self.act = activation(act)
 
     def forward(self, h: torch.Tensor, e: torch.Tensor | None, tokens: Tokens) -> torch.Tensor:
@@ -143,8 +151,14 @@ class TokenStage(nn.Module):
         self.layers = nn.ModuleList(MambaLayer(d, **options) for _ in range(config.token_layers))
         self.norm, self.readout = nn.LayerNorm(d), config.readout
 
-    def forward(self, h: torch.Tensor, positions: torch.Tensor, e: torch.Tensor | None, tokens: Tokens,
-                order: torch.Tensor | None = None) -> torch.Tensor:  # fmt: skip
+    def forward(
+        self,
+        h: torch.Tensor,
+        positions: torch.Tensor,
+        e: torch.Tensor | None,
+        tokens: Tokens,
+        order: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return (B, d).
 
         h, positions: (U, d) vectors and (U, k) encodings of ``tokens.nodes``. e: (E, edge_dim) features of the tokens' edges, or None.
@@ -175,17 +189,27 @@ class NodeLayer(nn.Module):
 
     def __init__(self, config, options: dict, *, scan: bool):
         super().__init__()
-        d, make = config.hidden_dim, {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "none": lambda dim: nn.Identity()}[config.norm]
+        d, make = (
+            config.hidden_dim,
+            {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm, "none": lambda dim: nn.Identity()}[config.norm],
+        )
         self.scan = MambaLayer(d, **options) if scan else None
-        self.local = None if config.mpnn == "none" else make_local(config.mpnn, d, dropout=config.dropout, act=config.act)
+        self.local = (
+            None if config.mpnn == "none" else make_local(config.mpnn, d, dropout=config.dropout, act=config.act)
+        )
         self.scan_norm, self.local_norm = (None if part is None else make(d) for part in (self.scan, self.local))
         self.dropout, self.combine = nn.Dropout(config.dropout), None
         if config.combine == "concat" and self.scan is not None and self.local is not None:
             self.combine = nn.Linear(2 * d, d)
         self.feed_forward = None
         if config.feed_forward:
-            self.feed_forward = nn.Sequential(nn.Linear(d, 2 * d), activation(config.act), nn.Dropout(config.dropout), nn.Linear(2 * d, d),
-                                              nn.Dropout(config.dropout))  # fmt: skip
+            self.feed_forward = nn.Sequential(
+                nn.Linear(d, 2 * d),
+                activation(config.act),
+                nn.Dropout(config.dropout),
+                nn.Linear(2 * d, d),
+                nn.Dropout(config.dropout),
+            )
             self.out_norm = make(d)
 
     def forward(self, graph, h: torch.Tensor, e: torch.Tensor | None, sequences: Sequences | None):
@@ -212,8 +236,14 @@ class GraphMamba(nn.Module):
     def __init__(self, config, encodings, dims: Dims):
         super().__init__()
         self.config, d = config, config.hidden_dim
-        options = {"dropout": config.dropout, "d_state": config.d_state, "d_conv": config.d_conv, "expand": config.expand,
-                   "scan": config.scan, "discretization": config.discretization}  # fmt: skip
+        options = {
+            "dropout": config.dropout,
+            "d_state": config.d_state,
+            "d_conv": config.d_conv,
+            "expand": config.expand,
+            "scan": config.scan,
+            "discretization": config.discretization,
+        }
         self.encodings = EncodingStack(encodings, act=config.act)
         self.node_input = NodeInput(dims, d - self.encodings.dim)
         self.tokens = TokenStage(config, dims, options, self.encodings.dim) if config.m else None
@@ -222,9 +252,10 @@ class GraphMamba(nn.Module):
         self.edge_input = EdgeInput(dims, d) if edges else None
         self.edge_positions = nn.Linear(self.encodings.dim, d, bias=False) if edges and config.edge_pe else None
         self.head = (
-            NodeHead(d, dims.out_dim, layers=config.head_layers, act=config.act) if dims.task == "node"
+            NodeHead(d, dims.out_dim, layers=config.head_layers, act=config.act)
+            if dims.task == "node"
             else GraphHead(d, dims.out_dim, layers=config.head_layers, pool=config.pool, act=config.act)
-        )  # fmt: skip
+        )
 
     def embed(self, graph, x: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the (n, d) first vectors of nodes and the (n, k) part that is their encodings.
@@ -234,17 +265,29 @@ class GraphMamba(nn.Module):
         positions = self.encodings(graph)
         return torch.cat([self.node_input(x, graph), positions], dim=1), positions
 
-    def token_vectors(self, holder, x, e, tokens: Tokens, order: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    def token_vectors(
+        self, holder, x, e, tokens: Tokens, order: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the (B, d) vectors of the nodes whose tokens these are, and the (B, k) encodings of the nodes.
 
         holder, x: graph with the raw encodings of ``tokens.nodes``, and their features. e, order: see :class:`TokenStage`.
         """
         h, positions = self.embed(holder, x)
-        last = tokens.sizes.cumsum(0)[len(tokens.lengths) - 1 :: len(tokens.lengths)] - 1  # the token of k = 0 is its node alone
+        last = (
+            tokens.sizes.cumsum(0)[len(tokens.lengths) - 1 :: len(tokens.lengths)] - 1
+        )  # the token of k = 0 is its node alone
         return self.tokens(h, positions, e, tokens, order), positions[tokens.row[last]]
 
-    def forward(self, graph, h: torch.Tensor, positions: torch.Tensor, e, ranks: torch.Tensor, noise: torch.Tensor,
-                buckets: torch.Tensor | None = None) -> torch.Tensor:  # fmt: skip
+    def forward(
+        self,
+        graph,
+        h: torch.Tensor,
+        positions: torch.Tensor,
+        e,
+        ranks: torch.Tensor,
+        noise: torch.Tensor,
+        buckets: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Return (destination nodes, out_dim) logits, or (G, out_dim) of a graph task.
 
         graph: DGLGraph, or a list of blocks for the layers. h, positions: (source nodes, d) and (source nodes, k) from :meth:`embed`

@@ -33,12 +33,23 @@ class NodeHead(nn.Module):
 class GraphHead(nn.Module):
     """Pooled node vectors through an MLP; ``san`` halves the width twice (d, d/2, d/4, out), ``mlp`` keeps it."""
 
-    def __init__(self, dim: int, out_dim: int, *, kind: str = "mlp", layers: int = 1, pool: str = "mean", act: str = "relu",
-                 dropout: float = 0.0):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int,
+        *,
+        kind: str = "mlp",
+        layers: int = 1,
+        pool: str = "mean",
+        act: str = "relu",
+        dropout: float = 0.0,
+    ):
         super().__init__()
         self.how = pool
         widths = [dim, max(1, dim // 2), max(1, dim // 4)] if kind == "san" else [dim] * layers
-        hidden = [m for a, b in zip(widths, widths[1:]) for m in (nn.Linear(a, b), activation(act), nn.Dropout(dropout))]
+        hidden = [
+            m for a, b in zip(widths, widths[1:]) for m in (nn.Linear(a, b), activation(act), nn.Dropout(dropout))
+        ]
         self.layers = nn.Sequential(*hidden, nn.Linear(widths[-1], out_dim))
 
     def forward(self, graph, h: torch.Tensor) -> torch.Tensor:

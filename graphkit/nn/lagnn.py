@@ -86,10 +86,26 @@ class ViewGAT(nn.Module):
     Reference: Velickovic et al., ICLR 2018; both variations: Wang et al., Bag of Tricks for Node Classification, 2021.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, *, heads: int, dropout: float = 0.0, average: bool = False, target: bool = True,
-                 symmetric: bool = False, residual: bool = False):  # fmt: skip
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        *,
+        heads: int,
+        dropout: float = 0.0,
+        average: bool = False,
+        target: bool = True,
+        symmetric: bool = False,
+        residual: bool = False,
+    ):
         super().__init__()
-        self.heads, self.dropout, self.average, self.symmetric, self.residual = heads, dropout, average, symmetric, residual
+        self.heads, self.dropout, self.average, self.symmetric, self.residual = (
+            heads,
+            dropout,
+            average,
+            symmetric,
+            residual,
+        )
         # W, and V below it: both see the same dropped features.
         self.linear = nn.Linear(in_dim, heads * out_dim * (2 if residual else 1), bias=False)
         self.to_source = nn.Parameter(torch.empty(1, heads, out_dim))
@@ -132,9 +148,24 @@ class ViewStack(nn.Module):
     :class:`ViewGAT`; with ``residual``, whose layers have no bias, one stands behind the last.
     """
 
-    def __init__(self, kind: str, in_dim: int, hidden: int, out_dim: int, *, views: int = 1, num_layers: int = 2, dropout: float = 0.0,
-                 input_dropout: float = 0.0, heads: int = 1, out_heads: int = 1, join: str = "concat", norm: bool = False,
-                 act: str = "relu", attention: Mapping[str, Any] | None = None):  # fmt: skip
+    def __init__(
+        self,
+        kind: str,
+        in_dim: int,
+        hidden: int,
+        out_dim: int,
+        *,
+        views: int = 1,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        heads: int = 1,
+        out_heads: int = 1,
+        join: str = "concat",
+        norm: bool = False,
+        act: str = "relu",
+        attention: Mapping[str, Any] | None = None,
+    ):
         super().__init__()
         self.kind, self.join, self.dropout, self.input_dropout = kind, join, dropout, input_dropout
         self.act, wide = ACTIVATIONS[act](), kind == "gat" and join == "sum"
@@ -144,7 +175,9 @@ class ViewStack(nn.Module):
         def conv(a: int, b: int, last: bool = False) -> nn.Module:
             if kind != "gat":
                 return ViewConv(kind, a, b)
-            return ViewGAT(a, b if last else b // heads, heads=out_heads if last else heads, average=last, **(attention or {}))
+            return ViewGAT(
+                a, b if last else b // heads, heads=out_heads if last else heads, average=last, **(attention or {})
+            )
 
         first = [conv(in_dim * views, unit)] if wide else [conv(in_dim, unit) for _ in range(views)]
         self.first = nn.ModuleList(first)
@@ -179,13 +212,26 @@ class ViewGCNII(nn.Module):
     of every layer. Whole graphs and subgraphs only: H0 has no rows for the source nodes of a block.
     """
 
-    def __init__(self, in_dim: int, hidden: int, out_dim: int, *, views: int = 1, num_layers: int = 2, dropout: float = 0.0,
-                 alpha: float = 0.1, lamda: float = 0.5, join: str = "concat"):  # fmt: skip
+    def __init__(
+        self,
+        in_dim: int,
+        hidden: int,
+        out_dim: int,
+        *,
+        views: int = 1,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        alpha: float = 0.1,
+        lamda: float = 0.5,
+        join: str = "concat",
+    ):
         super().__init__()
         width = hidden * (views if join == "concat" else 1)
         self.join, self.dropout = join, dropout
         self.first = nn.ModuleList(nn.Linear(in_dim, hidden) for _ in range(views))
-        self.convs = nn.ModuleList(GCNII(width, number, alpha=alpha, lamda=lamda) for number in range(1, num_layers + 1))
+        self.convs = nn.ModuleList(
+            GCNII(width, number, alpha=alpha, lamda=lamda) for number in range(1, num_layers + 1)
+        )
         self.last = nn.Linear(width, out_dim)
 
     def forward(self, graph, views: Sequence[View], e=None) -> torch.Tensor:

@@ -65,7 +65,9 @@ class LocalModule(nn.Module):
 
     def attend(self, t: torch.Tensor) -> torch.Tensor:
         """(B, L, d) -> (B, L, h d): softmax(q k^T / sqrt(d)) v per head, all heads mixed by a linear layer."""
-        q, k, v = (layer(t).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        q, k, v = (
+            layer(t).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.query, self.key, self.value)
+        )
         dropout = self.attention_dropout if self.training else 0.0
         return self.out(functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout).transpose(1, 2).flatten(2))
 

@@ -99,7 +99,12 @@ class WeightedConv(nn.Module):
         nn.init.xavier_uniform_(self.linear.weight)
 
     def forward(
-        self, x, adjacency: Adjacency, values: torch.Tensor, sparse_dropout: float = 0.0, factors: torch.Tensor | None = None
+        self,
+        x,
+        adjacency: Adjacency,
+        values: torch.Tensor,
+        sparse_dropout: float = 0.0,
+        factors: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Convolve (n, F) features; ``sparse_dropout`` applies to sparse ones, which arrive without dropout."""
         x = x.linear(self.linear.weight, None, sparse_dropout) if isinstance(x, SparseFeatures) else self.linear(x)

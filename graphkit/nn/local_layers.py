@@ -89,8 +89,17 @@ class GIN(nn.Module):
 
     own_residual = False
 
-    def __init__(self, dim: int, out_dim: int | None = None, *, edges: bool, act: str = "relu", learn_eps: bool = False,
-                 mlp_dim: int | None = None, norm: bool = False):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        out_dim: int | None = None,
+        *,
+        edges: bool,
+        act: str = "relu",
+        learn_eps: bool = False,
+        mlp_dim: int | None = None,
+        norm: bool = False,
+    ):
         super().__init__()
         out_dim = out_dim or dim
         self.edges, self.mlp = edges, mlp([dim, mlp_dim or out_dim, out_dim], act=act, norm=norm)
@@ -159,8 +168,17 @@ class GAT(nn.Module):
 
     own_residual = False
 
-    def __init__(self, dim: int, *, heads: int = 4, out_dim: int | None = None, edges: bool = False, dropout: float = 0.0,
-                 feature_dropout: float = 0.0, average: bool = False):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        out_dim: int | None = None,
+        edges: bool = False,
+        dropout: float = 0.0,
+        feature_dropout: float = 0.0,
+        average: bool = False,
+    ):
         super().__init__()
         out_dim = out_dim or dim
         if out_dim % heads and not average:

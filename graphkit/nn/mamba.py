@@ -58,7 +58,9 @@ class SelectiveSSM(nn.Module):
     scan, discretization: backend (``auto``: by the device) and form of Bbar of the scan. Reference: Gu, Dao, 2023, section 3.
     """
 
-    def __init__(self, dim: int, *, d_state: int = 16, dt_rank: int = 1, scan: str = "auto", discretization: str = "euler"):
+    def __init__(
+        self, dim: int, *, d_state: int = 16, dt_rank: int = 1, scan: str = "auto", discretization: str = "euler"
+    ):
         super().__init__()
         self.scan, self.discretization, self.sizes = scan, discretization, (dt_rank, d_state, d_state)
         self.to_parameters = nn.Linear(dim, dt_rank + 2 * d_state, bias=False)
@@ -76,8 +78,12 @@ class SelectiveSSM(nn.Module):
         backend = None if self.scan == "auto" else self.scan
         with torch.autocast(u.device.type, enabled=False):
             kind = self.A_log.dtype
-            dt = functional.softplus(functional.linear(raw.to(kind), self.to_dt.weight.to(kind), self.to_dt.bias.to(kind)))
-            return selective_scan(u, dt, -self.A_log.exp(), B, C, self.D, backend=backend, discretization=self.discretization)
+            dt = functional.softplus(
+                functional.linear(raw.to(kind), self.to_dt.weight.to(kind), self.to_dt.bias.to(kind))
+            )
+            return selective_scan(
+                u, dt, -self.A_log.exp(), B, C, self.D, backend=backend, discretization=self.discretization
+            )
 
 
 class BiMamba(nn.Module):
@@ -98,14 +104,25 @@ class BiMamba(nn.Module):
     torch.Size([2, 5, 8])
     """
 
-    def __init__(self, dim: int, *, d_state: int = 16, d_conv: int = 4, expand: int = 2, dt_rank: int | None = None,
-                 scan: str = "auto", discretization: str = "euler"):  # fmt: skip
+    def __init__(
+        self,
+        dim: int,
+        *,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        scan: str = "auto",
+        discretization: str = "euler",
+    ):
         super().__init__()
         inner = expand * dim
         self.to_input, self.to_gate = nn.Linear(dim, inner, bias=False), nn.Linear(dim, inner, bias=False)
         self.convs = nn.ModuleList(CausalConv(inner, d_conv) for _ in range(2))
         self.models = nn.ModuleList(
-            SelectiveSSM(inner, d_state=d_state, dt_rank=dt_rank or math.ceil(dim / 16), scan=scan, discretization=discretization)
+            SelectiveSSM(
+                inner, d_state=d_state, dt_rank=dt_rank or math.ceil(dim / 16), scan=scan, discretization=discretization
+            )
             for _ in range(2)
         )
         self.to_output = nn.Linear(inner, dim, bias=False)

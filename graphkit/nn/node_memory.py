@@ -19,8 +19,19 @@ class MemoryUpdate(nn.Module):
     Reference: Rossi et al. 2020, section 3.1.
     """
 
-    def __init__(self, time: nn.Module, time_dim: int, memory_dim: int, edge_dim: int, *, updater: str, message: str = "identity",
-                 message_dim: int = 0, own: bool = True, sides: int = 1):  # fmt: skip
+    def __init__(
+        self,
+        time: nn.Module,
+        time_dim: int,
+        memory_dim: int,
+        edge_dim: int,
+        *,
+        updater: str,
+        message: str = "identity",
+        message_dim: int = 0,
+        own: bool = True,
+        sides: int = 1,
+    ):
         super().__init__()
         self.time, self.own = time, own
         width = (1 + own) * memory_dim + time_dim + edge_dim
@@ -82,7 +93,9 @@ class MessageLog:
         within = torch.arange(len(owner)) - (torch.cumsum(count, 0) - count)[owner]
         return self.memory["log_start"][nodes][owner] + within, owner
 
-    def put(self, nodes: torch.Tensor, other: torch.Tensor, event: torch.Tensor, gap: torch.Tensor, side: torch.Tensor) -> None:
+    def put(
+        self, nodes: torch.Tensor, other: torch.Tensor, event: torch.Tensor, gap: torch.Tensor, side: torch.Tensor
+    ) -> None:
         """Give messages to nodes; nodes: (W,) ascending. A node's messages from before are gone."""
         different, count = torch.unique_consecutive(nodes, return_counts=True)
         memory = self.memory
@@ -121,7 +134,9 @@ class NodeMemory:
 
     EMPTY_ROWS: ClassVar[dict[str, int]] = {"state": 0, "changed": 0, "log_start": 0, "log_count": 0}
 
-    def __init__(self, memory: dict[str, torch.Tensor], store, num_nodes: int, dim: int, device: str, *, last: bool, batch: int):
+    def __init__(
+        self, memory: dict[str, torch.Tensor], store, num_nodes: int, dim: int, device: str, *, last: bool, batch: int
+    ):
         self.memory, self.store, self.last, self.device = memory, store, last, device
         memory["state"] = torch.zeros(num_nodes, dim, device=device)
         memory["changed"] = torch.zeros(num_nodes, dtype=store.time.dtype, device=device)
@@ -150,7 +165,9 @@ class NodeMemory:
         latest = changed.scatter_reduce(0, waiting[owner], store.time[event], "amax")
         return state.index_copy(0, waiting, renewed), latest
 
-    def take_in(self, ends: torch.Tensor, events: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor, changed: torch.Tensor) -> None:
+    def take_in(
+        self, ends: torch.Tensor, events: torch.Tensor, rows: torch.Tensor, vectors: torch.Tensor, changed: torch.Tensor
+    ) -> None:
         """Take in a batch whose nodes were read just before.
 
         ends: (2, B) nodes. events: (B,) numbers. rows: (2, B) the place of the ends in what was read, ``vectors`` (U, d) and ``changed``

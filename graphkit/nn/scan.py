@@ -52,7 +52,9 @@ def selective_scan(
     if discretization not in DISCRETIZATIONS:
         raise UsageError(f"discretization is {discretization!r}, expected one of {', '.join(DISCRETIZATIONS)}")
     if backend == "numba" and u.device.type != "cpu":
-        raise UsageError(f"the numba backend of the scan runs on the CPU alone, but the data are on {u.device}; expected chunked")
+        raise UsageError(
+            f"the numba backend of the scan runs on the CPU alone, but the data are on {u.device}; expected chunked"
+        )
     wide = torch.float64 if torch.float64 in {value.dtype for value in (u, dt, A, B, C, D)} else torch.float32
     run = {"numba": _Numba.apply, "chunked": _chunked, "loop": _loop}[backend]
     return run(*(value.to(wide) for value in (u, dt, A, B, C, D)), discretization == "zoh").to(u.dtype)
@@ -62,10 +64,18 @@ def _check_shapes(u, dt, A, B, C, D) -> None:
     if u.dim() != 3 or A.dim() != 2:
         raise ValueError(f"u has shape {tuple(u.shape)} and A {tuple(A.shape)}, expected (Bt, L, e) and (e, N)")
     (batch, length, channels), size = u.shape, A.shape[1]
-    expected = {"dt": u.shape, "A": (channels, size), "B": (batch, length, size), "C": (batch, length, size), "D": (channels,)}
+    expected = {
+        "dt": u.shape,
+        "A": (channels, size),
+        "B": (batch, length, size),
+        "C": (batch, length, size),
+        "D": (channels,),
+    }
     for name, value in zip(expected, (dt, A, B, C, D)):
         if tuple(value.shape) != tuple(expected[name]):
-            raise ValueError(f"{name} has shape {tuple(value.shape)}, expected {tuple(expected[name])} for u {tuple(u.shape)}")
+            raise ValueError(
+                f"{name} has shape {tuple(value.shape)}, expected {tuple(expected[name])} for u {tuple(u.shape)}"
+            )
 
 
 class _Numba(torch.autograd.Function):

@@ -41,7 +41,9 @@ class Structure:
             index = self.col.cpu().numpy()
             matrix = scipy.sparse.csr_matrix((np.arange(len(index)), index, self.crow.cpu().numpy()), shape=self.shape)
             turned = matrix.tocsc()
-            parts = [torch.from_numpy(part).to(self.col.device) for part in (turned.indptr, turned.indices, turned.data)]
+            parts = [
+                torch.from_numpy(part).to(self.col.device) for part in (turned.indptr, turned.indices, turned.data)
+            ]
             self._transposed = (parts[0].to(self.crow.dtype), parts[1].to(self.col.dtype), parts[2])
         return self._transposed
 
@@ -80,7 +82,9 @@ class _Product(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             row, col = structure.rows(), structure.col.long()
             pieces = zip(row.split(GATHER_ENTRIES), col.split(GATHER_ENTRIES))
-            to_values = torch.cat([(gradient[r] * x[c]).sum(1) for r, c in pieces]) if len(row) else torch.zeros_like(values)
+            to_values = (
+                torch.cat([(gradient[r] * x[c]).sum(1) for r, c in pieces]) if len(row) else torch.zeros_like(values)
+            )
         return to_values, to_x, None
 
 

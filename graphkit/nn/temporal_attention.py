@@ -30,7 +30,9 @@ class Merge(nn.Module):
 
 def link_graph(row: torch.Tensor, rows: int):
     """Block of L sources, the links, each with one edge to its row of ``rows``; row: (L,) int64."""
-    return dgl.create_block((torch.arange(len(row), device=row.device), row), num_src_nodes=len(row), num_dst_nodes=rows)
+    return dgl.create_block(
+        (torch.arange(len(row), device=row.device), row), num_src_nodes=len(row), num_dst_nodes=rows
+    )
 
 
 class _Attend(torch.autograd.Function):
@@ -60,7 +62,10 @@ class _Attend(torch.autograd.Function):
         to_asked = torch.stack([dgl.ops.u_mul_e_sum(graph, inputs, of_head[:, None]) for of_head in slope.unbind(1)])
         if not ctx.needs_input_grad[0]:
             return None, to_asked, None, None, None
-        factors, of_rows = torch.cat([used, slope], 1)[:, None], torch.cat([gradient, asked]).transpose(0, 1).contiguous()
+        factors, of_rows = (
+            torch.cat([used, slope], 1)[:, None],
+            torch.cat([gradient, asked]).transpose(0, 1).contiguous(),
+        )
         to_inputs = torch.empty_like(inputs)
         for start in range(0, len(row), BLOCK):
             part = slice(start, start + BLOCK)
@@ -87,10 +92,15 @@ class TemporalAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.merge = Merge(out_dim, in_dim, out_dim, out_dim)
 
-    def forward(self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor
+    ) -> torch.Tensor:
         """(R, out_dim) from own vectors (R, in_dim), phi(0) (1, time_dim), what links see (L, |x|) and their rows (L,)."""
         rows = len(own)
-        query = self.query(torch.cat([own, present.expand(rows, -1)], 1)).view(rows, self.heads, self.width) / self.width**0.5
+        query = (
+            self.query(torch.cat([own, present.expand(rows, -1)], 1)).view(rows, self.heads, self.width)
+            / self.width**0.5
+        )
         asked = torch.einsum("rhc,hcd->hrd", query, self.key.weight.view(self.heads, self.width, -1))
         graph = link_graph(row, rows)
         stays = self.dropout(torch.ones(len(row), self.heads, device=own.device)) if self.training else None
@@ -107,7 +117,9 @@ class TemporalSum(nn.Module):
         self.links = nn.Linear(in_dim + edge_dim + time_dim, out_dim, bias=False)
         self.out = nn.Linear(in_dim + out_dim, out_dim)
 
-    def forward(self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor
+    ) -> torch.Tensor:
         """(R, out_dim) from own vectors (R, in_dim), what links see (L, |x|) and their rows (L,); ``present`` is not used."""
         graph = link_graph(row, len(own))
         summed = dgl.ops.copy_u_sum(graph, inputs)
@@ -120,8 +132,19 @@ class TemporalLayers(nn.Module):
     kind: ``attention`` or ``sum``. in_dim: width of the vectors of hop 0's inputs; 0 where nodes have none.
     """
 
-    def __init__(self, kind: str, time: nn.Module, in_dim: int, edge_dim: int, time_dim: int, out_dim: int, *, layers: int, heads: int,
-                 dropout: float):  # fmt: skip
+    def __init__(
+        self,
+        kind: str,
+        time: nn.Module,
+        in_dim: int,
+        edge_dim: int,
+        time_dim: int,
+        out_dim: int,
+        *,
+        layers: int,
+        heads: int,
+        dropout: float,
+    ):
         super().__init__()
         self.time = time
         widths = [in_dim, *[out_dim] * (layers - 1)]

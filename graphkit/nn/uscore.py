@@ -28,8 +28,20 @@ class DropoutJudge(nn.Module):
     Reference: Liu et al.: Local Augmentation for Graph Neural Networks, ICML 2022.
     """
 
-    def __init__(self, graph, rows: np.ndarray, labels: torch.Tensor, features: int, classes: int, *, hidden: int = 32,
-                 dropout: float = 0.5, lr: float = 0.01, weight_decay: float = 5e-4, device: str = "cpu"):  # fmt: skip
+    def __init__(
+        self,
+        graph,
+        rows: np.ndarray,
+        labels: torch.Tensor,
+        features: int,
+        classes: int,
+        *,
+        hidden: int = 32,
+        dropout: float = 0.5,
+        lr: float = 0.01,
+        weight_decay: float = 5e-4,
+        device: str = "cpu",
+    ):
         super().__init__()
         self.dropout, self.labels = dropout, labels.to(device)
         adjacency = normalized_adjacency(graph)
@@ -37,7 +49,9 @@ class DropoutJudge(nn.Module):
         middle = np.unique(outer.indices)
         inner = adjacency[middle]
         self.nodes = np.unique(inner.indices)
-        self.structures, self.weights = zip(*(_structure(part, device) for part in (inner[:, self.nodes], outer[:, middle])))
+        self.structures, self.weights = zip(
+            *(_structure(part, device) for part in (inner[:, self.nodes], outer[:, middle]))
+        )
         self.first = kipf_uniform_(nn.Linear(features, hidden, bias=False))
         self.last = kipf_uniform_(nn.Linear(hidden, classes, bias=False))
         s, t = hidden**-0.5, classes**-0.5
@@ -107,4 +121,6 @@ def normalized_adjacency(graph) -> scipy.sparse.csr_matrix:
 
 def _structure(matrix: scipy.sparse.csr_matrix, device: str) -> tuple[Structure, torch.Tensor]:
     matrix = matrix.tocsr()
-    return Structure.from_numpy(matrix.indptr, matrix.indices, matrix.shape, device), torch.from_numpy(matrix.data).to(device)
+    return Structure.from_numpy(matrix.indptr, matrix.indices, matrix.shape, device), torch.from_numpy(matrix.data).to(
+        device
+    )

@@ -17,7 +17,9 @@ class GraphSet:
 
     def __init__(self, whole, node_counts: torch.Tensor, edge_counts: torch.Tensor):
         self.whole = whole
-        self.node_starts, self.edge_starts = (torch.cat([c.new_zeros(1), c.cumsum(0)]) for c in (node_counts, edge_counts))
+        self.node_starts, self.edge_starts = (
+            torch.cat([c.new_zeros(1), c.cumsum(0)]) for c in (node_counts, edge_counts)
+        )
         self.src, self.dst = whole.edges(order="eid")
 
     @classmethod
@@ -28,7 +30,9 @@ class GraphSet:
         try:
             whole = dgl.batch(graphs)
         except dgl.DGLError as problem:
-            raise DataError(f"the graphs differ in their node or edge data: {' '.join(str(problem).split())[:150]}") from None
+            raise DataError(
+                f"the graphs differ in their node or edge data: {' '.join(str(problem).split())[:150]}"
+            ) from None
         counts = whole.batch_num_nodes(), whole.batch_num_edges()
         return cls(whole, *counts)
 

@@ -86,7 +86,9 @@ def features_checksum(features: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(features, dtype=np.float32)).hexdigest()
 
 
-def sample(graph, features: np.ndarray | None, folder: str | Path, recipe: Recipe, report: Report | None = None) -> dict[str, Any]:
+def sample(
+    graph, features: np.ndarray | None, folder: str | Path, recipe: Recipe, report: Report | None = None
+) -> dict[str, Any]:
     """Write a folder of lists and hop features; return what ``sample.json`` says.
 
     Each file is written whole or not at all, ``sample.json`` last. Raises :class:`UsageError` where the folder holds a sample
@@ -98,10 +100,18 @@ def sample(graph, features: np.ndarray | None, folder: str | Path, recipe: Recip
     matrix = adjacency(graph)
     _write_lists(folder / LISTS, matrix, recipe, report)
     about = {
-        "format": 1, "nodes": matrix.num_nodes, "edges": len(matrix.indices), "k": recipe.k, "seed": recipe.seed,
-        "hub_cap": recipe.hub_cap, "hops": HOPS, "features": 0, "dtype": recipe.dtype, "graph": graph_checksum(matrix),
+        "format": 1,
+        "nodes": matrix.num_nodes,
+        "edges": len(matrix.indices),
+        "k": recipe.k,
+        "seed": recipe.seed,
+        "hub_cap": recipe.hub_cap,
+        "hops": HOPS,
+        "features": 0,
+        "dtype": recipe.dtype,
+        "graph": graph_checksum(matrix),
         "features_checksum": None,
-    }  # fmt: skip
+    }
     if features is not None:
         _write_features(folder / FEATURES, matrix, features, recipe, report)
         about.update(features=features.shape[1], features_checksum=features_checksum(features))
@@ -122,12 +132,17 @@ def load(folder: str | Path, graph, features: np.ndarray, k: int) -> HopTokens:
     if not isinstance(about, dict) or about.get("format") != 1:
         raise DataError(f"{folder / ABOUT}: found no sample of format 1; make it anew with: graphkit sample largegt")
     if about.get("k") != k:
-        raise UsageError(f"--k is {k}, but the lists in {folder} have length {about.get('k')}; expected the same number")
+        raise UsageError(
+            f"--k is {k}, but the lists in {folder} have length {about.get('k')}; expected the same number"
+        )
     for key, found, what in (
-        ("graph", graph_checksum(matrix), "the graph"), ("features_checksum", features_checksum(features), "the features"),
-    ):  # fmt: skip
+        ("graph", graph_checksum(matrix), "the graph"),
+        ("features_checksum", features_checksum(features), "the features"),
+    ):
         if about.get(key) != found:
-            raise DataError(f"--lists {folder}: made from something else than {what} of this data set (the checksum differs)")
+            raise DataError(
+                f"--lists {folder}: made from something else than {what} of this data set (the checksum differs)"
+            )
     n, width = features.shape
     lists = _open(folder / LISTS, (n, k), (np.int32,))
     return HopTokens(lists, _open(folder / FEATURES, (n, HOPS + 1, width), tuple(DTYPES.values())))
@@ -198,8 +213,14 @@ def _open(path: Path, shape: tuple[int, ...], dtypes: tuple) -> np.ndarray:
 
 def _write_lists(path: Path, matrix: Adjacency, recipe: Recipe, report: Report) -> None:
     with _mapped(path, (matrix.num_nodes, recipe.k), np.int32) as out:
-        hop_lists(matrix, recipe.k, seed=recipe.seed, hub_cap=recipe.hub_cap, out=out,
-                  report=lambda done, total: report("lists", done, total))  # fmt: skip
+        hop_lists(
+            matrix,
+            recipe.k,
+            seed=recipe.seed,
+            hub_cap=recipe.hub_cap,
+            out=out,
+            report=lambda done, total: report("lists", done, total),
+        )
 
 
 def _write_features(path: Path, matrix: Adjacency, features: np.ndarray, recipe: Recipe, report: Report) -> None:
@@ -207,7 +228,9 @@ def _write_features(path: Path, matrix: Adjacency, features: np.ndarray, recipe:
     with _mapped(path, (len(features), HOPS + 1, features.shape[1]), dtype) as out, np.errstate(over="ignore"):
         hop_features(matrix, features, HOPS, out=out, report=lambda done, total: report("features", done, total))
         if dtype is np.float16 and not all(np.isfinite(out[a : a + 65536]).all() for a in range(0, len(out), 65536)):
-            raise UsageError(f"float16 holds numbers up to 65504, found features up to {np.abs(features).max():g}; use float32")
+            raise UsageError(
+                f"float16 holds numbers up to 65504, found features up to {np.abs(features).max():g}; use float32"
+            )
 
 
 @contextlib.contextmanager

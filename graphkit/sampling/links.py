@@ -41,16 +41,27 @@ class LinkSampler:
     """
 
     def __init__(
-        self, graph, positives: np.ndarray, *, name: str, num_layers: int, batch_size: int, fanout=(10,), parts: int = 50,
-        parts_per_batch: int = 5, saint_mode: str = "walk", saint_budget=(500, 4),
-    ):  # fmt: skip
+        self,
+        graph,
+        positives: np.ndarray,
+        *,
+        name: str,
+        num_layers: int,
+        batch_size: int,
+        fanout=(10,),
+        parts: int = 50,
+        parts_per_batch: int = 5,
+        saint_mode: str = "walk",
+        saint_budget=(500, 4),
+    ):
         self.graph, self.positives, self.name, self.batch_size = graph, positives, name, batch_size
         self.edges = EdgeIndex.from_graph(graph)
         self.numbers = self.edges.edge_numbers(positives)
         self._index_copies()
         self.parts, self.parts_per_batch = count_parts(parts, graph.num_nodes()), parts_per_batch
-        self.sampler = make_sampler(graph, name, num_layers, fanout=fanout, parts=self.parts, saint_mode=saint_mode,
-                                    saint_budget=saint_budget)  # fmt: skip
+        self.sampler = make_sampler(
+            graph, name, num_layers, fanout=fanout, parts=self.parts, saint_mode=saint_mode, saint_budget=saint_budget
+        )
 
     def _index_copies(self) -> None:
         """Group the graph's edge ids by undirected edge, so that all copies of a target can be named at once."""
@@ -90,7 +101,9 @@ class LinkSampler:
         if self.name == "labor":
             self.sampler.set_seed(seed)  # LABOR keeps a generator of its own
         with seeded(seed):
-            nodes, _, graph = self.sampler.sample(self.graph, torch.from_numpy(ends), exclude_eids=torch.from_numpy(targets))
+            nodes, _, graph = self.sampler.sample(
+                self.graph, torch.from_numpy(ends), exclude_eids=torch.from_numpy(targets)
+            )
         return LinkBatch(graph, nodes, place[: len(positive)], place[len(positive) :])
 
     def _from_subgraphs(self, generator) -> Iterator[LinkBatch]:
@@ -139,4 +152,3 @@ class LinkSampler:
             if missing <= 0:
                 break
         return np.concatenate(found)
-

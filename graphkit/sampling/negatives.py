@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 ENUMERABLE = 4_000_000  # pairs up to which the non-edges of a dense graph are listed instead of guessed
 
 
-def uniform_non_edges(codes: numpy.ndarray, num_nodes: int, count: int, generator: numpy.random.Generator) -> numpy.ndarray:
+def uniform_non_edges(
+    codes: numpy.ndarray, num_nodes: int, count: int, generator: numpy.random.Generator
+) -> numpy.ndarray:
     """Draw (count, 2) int64 pairs uniformly, with replacement, from the unordered pairs that are no edge.
 
     codes: (E,) ascending u * n + v, u < v, of the distinct undirected training edges. Raises :class:`DataError` where every
@@ -24,7 +26,9 @@ def uniform_non_edges(codes: numpy.ndarray, num_nodes: int, count: int, generato
     """
     total = num_nodes * (num_nodes - 1) // 2
     if count and total - len(codes) <= 0:
-        raise DataError(f"training graph: all {total} pairs of its {num_nodes} nodes are edges, expected at least one non-edge")
+        raise DataError(
+            f"training graph: all {total} pairs of its {num_nodes} nodes are edges, expected at least one non-edge"
+        )
     if total <= ENUMERABLE and 2 * len(codes) > total:
         pairs = _all_non_edges(codes, num_nodes)
         return _either_order(pairs[generator.integers(len(pairs), size=count)], generator)

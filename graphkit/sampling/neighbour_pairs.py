@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-LARGEST_PERMUTATION = 1 << 24  # edges of which an epoch is shuffled as a whole; of more, numbers are drawn with replacement
+LARGEST_PERMUTATION = (
+    1 << 24
+)  # edges of which an epoch is shuffled as a whole; of more, numbers are drawn with replacement
 
 
 class PairBatch(NamedTuple):

@@ -38,8 +38,21 @@ class NodeSampler(torch.utils.data.Dataset):
     :func:`graphkit.sampling.samplers.make_sampler`; workers: processes that draw ahead, 0 draws in this one.
     """
 
-    def __init__(self, graph, train: np.ndarray, *, name: str, num_layers: int, batch_size: int, fanout=(10,), parts: int = 50,
-                 parts_per_batch: int = 5, saint_mode: str = "walk", saint_budget=(500, 4), workers: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        graph,
+        train: np.ndarray,
+        *,
+        name: str,
+        num_layers: int,
+        batch_size: int,
+        fanout=(10,),
+        parts: int = 50,
+        parts_per_batch: int = 5,
+        saint_mode: str = "walk",
+        saint_budget=(500, 4),
+        workers: int = 0,
+    ):
         # The structure alone: pieces go between processes, and their data are looked up by number afterwards.
         self.graph = dgl.graph(graph.edges(order="eid"), num_nodes=graph.num_nodes())
         self.train, self.name = np.asarray(train, dtype=np.int64), name
@@ -47,8 +60,16 @@ class NodeSampler(torch.utils.data.Dataset):
         self.parts, self.parts_per_batch = count_parts(parts, graph.num_nodes()), parts_per_batch
         self.is_train = torch.zeros(graph.num_nodes(), dtype=torch.bool)
         self.is_train[torch.from_numpy(self.train)] = True
-        self.make = functools.partial(make_sampler, self.graph, name, num_layers, fanout=fanout, parts=self.parts,
-                                      saint_mode=saint_mode, saint_budget=saint_budget)  # fmt: skip
+        self.make = functools.partial(
+            make_sampler,
+            self.graph,
+            name,
+            num_layers,
+            fanout=fanout,
+            parts=self.parts,
+            saint_mode=saint_mode,
+            saint_budget=saint_budget,
+        )
         # METIS takes long on a large graph, and a restored run never draws.
         self.sampler = None if name == "cluster" else self.make()
         self.jobs: list[tuple[np.ndarray, int]] = []
@@ -64,7 +85,9 @@ class NodeSampler(torch.utils.data.Dataset):
         self.jobs = [(group, int(generator.integers(2**31))) for group in groups]
         # Each piece comes from a seed of its own, so that it is the same whichever process draws it. The loader draws a number as well,
         # which must not come from the generator that dropout takes its own from: a resumed epoch is drawn twice.
-        pieces = torch.utils.data.DataLoader(self, batch_size=None, num_workers=self.workers, generator=torch.Generator())
+        pieces = torch.utils.data.DataLoader(
+            self, batch_size=None, num_workers=self.workers, generator=torch.Generator()
+        )
         yield from (piece for piece in pieces if len(piece.rows))
 
     def __len__(self) -> int:

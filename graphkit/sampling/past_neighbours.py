@@ -26,7 +26,11 @@ class RecentNeighbours:
     however long the past is. Its tensors are put in ``memory``, where they are read at every call.
     """
 
-    EMPTY_ROWS: ClassVar[dict[str, int]] = {"ring_node": past_events.NONE, "ring_event": past_events.NONE, "ring_count": 0}
+    EMPTY_ROWS: ClassVar[dict[str, int]] = {
+        "ring_node": past_events.NONE,
+        "ring_event": past_events.NONE,
+        "ring_count": 0,
+    }
 
     def __init__(self, memory: dict[str, torch.Tensor], num_nodes: int, k: int):
         self.memory, self.k = memory, k
@@ -123,7 +127,9 @@ class Hops:
     links: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
-def neighbourhoods(finder, nodes: np.ndarray, moments: np.ndarray, depth: int, mark: np.ndarray, *, back: bool, draw: int = 0) -> Hops:
+def neighbourhoods(
+    finder, nodes: np.ndarray, moments: np.ndarray, depth: int, mark: np.ndarray, *, back: bool, draw: int = 0
+) -> Hops:
     """Return the neighbourhood of ``depth`` hops of (R,) nodes at (R,) moments.
 
     back: a neighbour stands at the moment of the event that made it one, and has its own neighbours before that (TGAT); else at the

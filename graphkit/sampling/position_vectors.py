@@ -30,7 +30,9 @@ def position_vectors(dataset, kind: str, dim: int, seed: int) -> np.ndarray:
         return _projection(adjacency(bare), dataset.ids(), dim, seed)
     if kind == "lappe":
         return _eigenvectors(bare, dim)
-    return cached_vectors(bare, f"node2vec-{dim}-{seed}", (dataset.num_nodes, dim), lambda: _walk_vectors(bare, dim, seed))
+    return cached_vectors(
+        bare, f"node2vec-{dim}-{seed}", (dataset.num_nodes, dim), lambda: _walk_vectors(bare, dim, seed)
+    )
 
 
 def _projection(matrix, ids: np.ndarray, dim: int, seed: int) -> np.ndarray:

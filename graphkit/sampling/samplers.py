@@ -19,7 +19,9 @@ from graphkit.errors import UsageError
 SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
 
 
-def make_sampler(graph, name: str, num_layers: int, *, fanout=(10,), parts: int = 50, saint_mode: str = "walk", saint_budget=(500, 4)):
+def make_sampler(
+    graph, name: str, num_layers: int, *, fanout=(10,), parts: int = 50, saint_mode: str = "walk", saint_budget=(500, 4)
+):
     """Return DGL's sampler, or None for ``full``.
 
     fanout: neighbours per layer, -1 all; one number for each layer or one for all. parts: of ``cluster``, at least 20 nodes
@@ -59,7 +61,11 @@ class _OnePart:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Send what Python and C++ print on stdout and stderr within the block to nowhere."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), open(os.devnull, "w") as nowhere:
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        open(os.devnull, "w") as nowhere,
+    ):
         flush, kept = ctypes.CDLL(None).fflush, []
         flush(None)
         try:

@@ -71,8 +71,18 @@ def skip_gram(
     if not walks:
         return result
     model = word2vec(
-        walks, vector_size=dim, window=window, sg=1, hs=int(negative_samples == 0), min_count=0, sample=0, negative=negative_samples,
-        workers=workers, epochs=epochs, alpha=learning_rate, seed=seed + 1,
-    )  # fmt: skip
+        walks,
+        vector_size=dim,
+        window=window,
+        sg=1,
+        hs=int(negative_samples == 0),
+        min_count=0,
+        sample=0,
+        negative=negative_samples,
+        workers=workers,
+        epochs=epochs,
+        alpha=learning_rate,
+        seed=seed + 1,
+    )
     result[np.asarray(model.wv.index_to_key, dtype=np.int64)] = model.wv.vectors
     return result

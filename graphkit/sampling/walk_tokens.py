@@ -36,7 +36,9 @@ class Tokens:
 
     def to(self, device) -> Tokens:
         """The same on a device."""
-        return Tokens(**{key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in vars(self).items()})
+        return Tokens(
+            **{key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in vars(self).items()}
+        )
 
 
 class WalkTokens:
@@ -48,8 +50,18 @@ class WalkTokens:
     Memory O(B T M m) for a batch of B nodes, and O(n + m) for the graph.
     """
 
-    def __init__(self, graph, *, m: int, walks: int, repeats: int, subgraphs: bool = True, paths: bool = False, visits: bool = False,
-                 window: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        graph,
+        *,
+        m: int,
+        walks: int,
+        repeats: int,
+        subgraphs: bool = True,
+        paths: bool = False,
+        visits: bool = False,
+        window: int = 0,
+    ):
         bare = graph.local_var().cpu()
         bare.edata.pop("weight", None)  # steps are uniform
         self.matrix: Adjacency = adjacency(bare)

@@ -140,7 +140,9 @@ class _Loop:
             self._restore_random()
             progress.loss_sum += self._step(batch, epoch)
             progress.step += 1
-            self.report({"event": "step", "epoch": epoch + 1, "step": progress.step, "loss": progress.loss_sum / progress.step})
+            self.report(
+                {"event": "step", "epoch": epoch + 1, "step": progress.step, "loss": progress.loss_sum / progress.step}
+            )
             self._checkpoint_if_due()
         self._restore_random()  # the checkpoint may have come after the last step of the epoch
         steps, progress.step = progress.step, 0
@@ -155,7 +157,9 @@ class _Loop:
         loss = learner.loss(batch)
         value = float(loss.detach())
         if not np.isfinite(value):
-            raise GraphkitError(f"the training loss became {value} in epoch {epoch + 1}; a smaller learning rate may help")
+            raise GraphkitError(
+                f"the training loss became {value} in epoch {epoch + 1}; a smaller learning rate may help"
+            )
         loss.backward()
         learner.on_backward_end()
         for optimizer in learner.optimizers:
@@ -186,7 +190,11 @@ class _Loop:
     def _score(self, split: str) -> dict[str, float]:
         if self.learner.model is not None:
             self.learner.model.eval()
-        kept = f"the last checkpoint is in {self.path}; continue with --resume" if self.path and self.path.exists() else "nothing was saved"
+        kept = (
+            f"the last checkpoint is in {self.path}; continue with --resume"
+            if self.path and self.path.exists()
+            else "nothing was saved"
+        )
         where = f"in the evaluation after epoch {self.progress.epoch}; {kept}"
         with _broken_off(self.stop, where), self.stop.soon(), torch.no_grad():
             predictions = self.learner.predict(split)
@@ -211,7 +219,11 @@ class _Loop:
     def _gains(self, value: float) -> bool:
         """Whether a new best is one for the patience too: small gains add up, as each is measured from the last that counted."""
         start = self.progress.gained_from
-        if start is not None and np.isfinite(start) and not abs(value - start) > self.learner.config.min_gain * abs(start):
+        if (
+            start is not None
+            and np.isfinite(start)
+            and not abs(value - start) > self.learner.config.min_gain * abs(start)
+        ):
             return False
         self.progress.gained_from = value
         return True
@@ -225,7 +237,9 @@ class _Loop:
             self.save()
         if asked:
             kept = f"the checkpoint is in {self.path}; continue with --resume" if self.path else "nothing was saved"
-            raise Interrupted(f"stopped by {self.stop.name} in epoch {self.progress.epoch + 1}; {kept}", self.stop.exit_code)
+            raise Interrupted(
+                f"stopped by {self.stop.name} in epoch {self.progress.epoch + 1}; {kept}", self.stop.exit_code
+            )
 
     def _due(self, after_epoch: bool) -> bool:
         since = time.monotonic() - self.saved_at
@@ -249,8 +263,16 @@ class _Loop:
             self.learner.load_training_state(values["learner"])
         except torch.cuda.OutOfMemoryError:
             raise
-        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as problem:  # what torch raises for other shapes
-            raise DataError(f"{self.path}: not a checkpoint of this run: {' '.join(str(problem).split())[:200]}") from None
+        except (
+            KeyError,
+            TypeError,
+            ValueError,
+            RuntimeError,
+            AttributeError,
+        ) as problem:  # what torch raises for other shapes
+            raise DataError(
+                f"{self.path}: not a checkpoint of this run: {' '.join(str(problem).split())[:200]}"
+            ) from None
         if self.learner.model is not None:
             check_finite(self.learner.model.state_dict(), self.path)
         # Restored just before the next step: drawing the skipped batches must not disturb it.

@@ -47,7 +47,9 @@ class Targets:
             raise DataError(f"{dataset.name}: all labels are unknown, expected some")
         if metric in BINARY_METRICS:
             if int(known.max()) > 1:
-                raise DataError(f"{dataset.name}: found class {int(known.max())}, expected 0 or 1 for the metric {metric}")
+                raise DataError(
+                    f"{dataset.name}: found class {int(known.max())}, expected 0 or 1 for the metric {metric}"
+                )
             values = labels.float().where(labels >= 0, torch.tensor(float("nan")))
             return cls(BINARY, 1, values.unsqueeze(1))
         return cls(CLASSES, int(known.max()) + 1, labels.long())

@@ -18,8 +18,13 @@ def result(test, valid=None, metric="hits@100", seconds=2.0, parameters=7):
         std = statistics.stdev(values) if len(values) > 1 else None
         return {"mean": statistics.fmean(values), "std": std, "values": list(values)}
 
-    return {"metric": metric, "seeds": list(range(len(test))), "seconds": seconds, "parameters": parameters,
-            "metrics": {metric: {"valid": spread(valid), "test": spread(test)}}}  # fmt: skip
+    return {
+        "metric": metric,
+        "seeds": list(range(len(test))),
+        "seconds": seconds,
+        "parameters": parameters,
+        "metrics": {metric: {"valid": spread(valid), "test": spread(test)}},
+    }
 
 
 class Script:

@@ -44,7 +44,18 @@ def plug_in(folder):
 
 def start(site, results):
     environment = {**os.environ, "PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, "-m", "graphkit.cli.main", "reproduce", "long-ncn", "--results", str(results), "--json", "--threads", "1"]
+    words = [
+        sys.executable,
+        "-m",
+        "graphkit.cli.main",
+        "reproduce",
+        "long-ncn",
+        "--results",
+        str(results),
+        "--json",
+        "--threads",
+        "1",
+    ]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -68,7 +79,10 @@ def test_a_stopped_claim_continues(left_alone, tmp_path, number, code):
     out, err = stopped.communicate(timeout=100)
     assert stopped.returncode == code and out == ""
     if number == signal.SIGTERM:
-        assert "claim long: stopped by SIGTERM" in err.splitlines()[-1] and "run the same command again" in err.splitlines()[-1]
+        assert (
+            "claim long: stopped by SIGTERM" in err.splitlines()[-1]
+            and "run the same command again" in err.splitlines()[-1]
+        )
 
     again = start(site, tmp_path / "stopped")
     found = json.loads(again.communicate(timeout=300)[0])[0]

@@ -43,7 +43,9 @@ def test_table_holds_the_papers_figure_and_ours(reproduce, claim, with_claims):
     assert code == 0
     head, _, row, expected = out.splitlines()
     assert head.split() == ["claim", "paper", "measured", "verdict", "time"]
-    assert row.startswith("better  ncn 89.05, cn 33.92  ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.6000 ± 0.1000  held")
+    assert row.startswith(
+        "better  ncn 89.05, cn 33.92  ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.6000 ± 0.1000  held"
+    )
     assert row.endswith("4.0 s (budget 3 s)")
     assert expected == "better: expected ncn.test > cn.test + 0.1"
     assert "ncnc, claim better: ncn beats common neighbours" in err
@@ -108,10 +110,14 @@ def test_all_runs_every_sheet_and_writes_the_page(reproduce, claim, with_claims,
     assert "## ncnc" in text and "Neural Common Neighbor with Completion" in text
     row = next(line for line in text.splitlines() if "**better**" in line)
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "**better**: ncn beats common neighbours", "ncn 89.05, cn 33.92",
-        "ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.6000 ± 0.1000", "`ncn.test > cn.test + 0.1`", "held", "4.0 s (budget 3 s)",
+        "**better**: ncn beats common neighbours",
+        "ncn 89.05, cn 33.92",
+        "ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.6000 ± 0.1000",
+        "`ncn.test > cn.test + 0.1`",
+        "held",
+        "4.0 s (budget 3 s)",
         json.loads((tmp_path / "results" / "ncnc.better.json").read_text())["finished"],
-    ]  # fmt: skip
+    ]
     assert "ncn hits@100 (valid) 0.6000 ± 0.0000; ncn 7 parameters" in text
     assert machine.describe() in text and f"torch {machine.versions()['torch']}" in text
 
@@ -153,7 +159,10 @@ def test_the_page_begins_with_what_does_not_hold_and_why(reproduce, claim, with_
         "- **ncnc.better**: ncn beats common neighbours. Measured: ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.9000 ± 0.0000; expected "
         "`ncn.test > cn.test + 0.1`. Common neighbours are enough here."
     )
-    assert "never shown" not in page and "**better**: ncn beats common neighbours *Catches: a count of one side alone.* |" in page
+    assert (
+        "never shown" not in page
+        and "**better**: ncn beats common neighbours *Catches: a count of one side alone.* |" in page
+    )
 
 
 def test_words_of_the_page_are_those_of_the_sheet_today(claim, with_claims, tmp_path):
@@ -180,20 +189,25 @@ def test_a_file_that_is_no_verdict_is_named(tmp_path, claim, with_claims):
         report.stored(tmp_path)
 
 
-@pytest.mark.parametrize("mean, shown", [(0.5, "0.5000"), (0.0, "0.0000"), (4.2e-7, "4.20e-07"), (-0.25, "-0.2500"), (1.0, "1.0000")])
+@pytest.mark.parametrize(
+    "mean, shown", [(0.5, "0.5000"), (0.0, "0.0000"), (4.2e-7, "4.20e-07"), (-0.25, "-0.2500"), (1.0, "1.0000")]
+)
 def test_small_figures_keep_their_digits(mean, shown):
     assert report.spread({"mean": mean, "std": None}) == shown
 
 
-@pytest.mark.parametrize("words, message", [
-    ([], "expected one of METHOD and --all"),
-    (["ncnc", "--all"], "expected one of METHOD and --all"),
-    (["--all", "--claim", "better"], "--claim needs METHOD"),
-    (["ncnd"], "unknown method 'ncnd'; did you mean 'ncn'"),
-    (["ncnc", "--claim", "beter"], "--claim beter: ncnc has no such claim; did you mean 'better'?"),
-    (["cleora"], "cleora: has no claims"),
-    (["ncnc", "--smok"], "No such option"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "expected one of METHOD and --all"),
+        (["ncnc", "--all"], "expected one of METHOD and --all"),
+        (["--all", "--claim", "better"], "--claim needs METHOD"),
+        (["ncnd"], "unknown method 'ncnd'; did you mean 'ncn'"),
+        (["ncnc", "--claim", "beter"], "--claim beter: ncnc has no such claim; did you mean 'better'?"),
+        (["cleora"], "cleora: has no claims"),
+        (["ncnc", "--smok"], "No such option"),
+    ],
+)
 def test_wrong_usage(reproduce, claim, with_claims, words, message):
     with_claims("ncnc", {"better": claim})
     code, out, err = reproduce(*words)

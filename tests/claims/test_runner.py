@@ -112,7 +112,9 @@ def test_date_and_machine_are_those_of_the_measurement(tmp_path, claim, script):
 
 def test_an_expectation_of_what_was_not_measured_names_sheet_and_claim(tmp_path, claim, script):
     claim["expect"] = "ncn.mrr > 0"
-    with pytest.raises(DataError, match=r"^ncnc.yaml: claim c: expect 'ncn.mrr > 0': ncn.mrr was not measured; the run has hits@100$"):
+    with pytest.raises(
+        DataError, match=r"^ncnc.yaml: claim c: expect 'ncn.mrr > 0': ncn.mrr was not measured; the run has hits@100$"
+    ):
         Runner(tmp_path, execute=script).claim("ncnc", "c", claim)
 
 
@@ -154,26 +156,51 @@ MALFORMED = [
     (lambda c: c.update(catches=["a"]), r"catches is \['a'\], expected text"),
     (lambda c: c.update(why=3), "why is 3, expected text"),
     (lambda c: c.update(smoke="yes"), "smoke is 'yes', expected true or false"),
-    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(seeds=2)),
-     "runs ncn and cn cannot be paired: seeds is 3 and 2, expected the same"),
-    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(dataset="les-miserables")),
-     "runs ncn and cn cannot be paired: dataset is 'karate' and 'les-miserables'"),
-    (lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(split="random-0.5/0.2/0.3")),
-     "cannot be paired: split is None and"),
-    (lambda c: (c.update(expect="interval(ncn.test).low > 0"), c["runs"]["ncn"].pop("seeds")), "run 'ncn' has one seed"),
+    (
+        lambda c: (c.update(expect="paired(ncn.test, cn.test).low > 0"), c["runs"]["cn"].update(seeds=2)),
+        "runs ncn and cn cannot be paired: seeds is 3 and 2, expected the same",
+    ),
+    (
+        lambda c: (
+            c.update(expect="paired(ncn.test, cn.test).low > 0"),
+            c["runs"]["cn"].update(dataset="les-miserables"),
+        ),
+        "runs ncn and cn cannot be paired: dataset is 'karate' and 'les-miserables'",
+    ),
+    (
+        lambda c: (
+            c.update(expect="paired(ncn.test, cn.test).low > 0"),
+            c["runs"]["cn"].update(split="random-0.5/0.2/0.3"),
+        ),
+        "cannot be paired: split is None and",
+    ),
+    (
+        lambda c: (c.update(expect="interval(ncn.test).low > 0"), c["runs"]["ncn"].pop("seeds")),
+        "run 'ncn' has one seed",
+    ),
     (lambda c: c["runs"]["cn"].update(seeds=0), "run 'cn': seeds is 0, expected a number of at least 1"),
     (lambda c: c["runs"]["cn"].update(dataset="coraa"), "run 'cn': unknown data set 'coraa'; did you mean 'cora'?"),
     (lambda c: c["runs"]["cn"].update(train="nc"), "unknown method 'nc'; did you mean"),
     (lambda c: c["runs"]["cn"].update(train="fastrp"), "train is fastrp, which is of kind embedder, expected learner"),
     (lambda c: c["runs"]["ncn"].update(overrides={"epoch": 3}), "run 'ncn': ncn: unknown option 'epoch'; did you mean"),
-    (lambda c: c["runs"]["ncn"].update(overrides={"epochs": -3}), "run 'ncn': --epochs is -3, expected a value of at least 0"),
+    (
+        lambda c: c["runs"]["ncn"].update(overrides={"epochs": -3}),
+        "run 'ncn': --epochs is -3, expected a value of at least 0",
+    ),
     (lambda c: c["runs"]["ncn"].update(preset="papr"), "--preset is 'papr'"),
-    (lambda c: c["runs"].update(x={"embed": "fastrp", "dataset": "karate", "evaluate": {"protocol": "node"}}),
-     "run 'x': protocol is 'node', expected one of node-classification"),
-    (lambda c: c["runs"].update(x={"embed": "fastrp", "dataset": "karate", "evaluate": {"ratio": [0.1]}}),
-     "run 'x': node-classification has no option 'ratio'; did you mean 'ratios'?"),
-    (lambda c: c["runs"].update(x={"check": "nowhere", "dataset": "karate"}), "check is 'nowhere', expected module:function"),
-]  # fmt: skip
+    (
+        lambda c: c["runs"].update(x={"embed": "fastrp", "dataset": "karate", "evaluate": {"protocol": "node"}}),
+        "run 'x': protocol is 'node', expected one of node-classification",
+    ),
+    (
+        lambda c: c["runs"].update(x={"embed": "fastrp", "dataset": "karate", "evaluate": {"ratio": [0.1]}}),
+        "run 'x': node-classification has no option 'ratio'; did you mean 'ratios'?",
+    ),
+    (
+        lambda c: c["runs"].update(x={"check": "nowhere", "dataset": "karate"}),
+        "check is 'nowhere', expected module:function",
+    ),
+]
 
 
 @pytest.mark.parametrize("spoil, message", MALFORMED, ids=lambda part: part[:40] if isinstance(part, str) else "")
@@ -231,20 +258,35 @@ def degree_check(dataset):
 def test_real_runs_of_every_action(tmp_path):
     """Train, embed and check on the smallest graphs; killed and cached runs are those of the run folder's own tests."""
     claim = {
-        "says": "the three kinds of run", "paper": {}, "budget": "60s",
+        "says": "the three kinds of run",
+        "paper": {},
+        "budget": "60s",
         "runs": {
             "cn": {"train": "cn", "dataset": "karate", "seeds": 2},
-            "blocks": {"embed": "spectral", "dataset": "sbm:n=200,k=2,p_in=0.2,p_out=0.01", "overrides": {"dim": 4},
-                       "evaluate": {"ratios": [0.5], "shuffles": 2}},
-            "groups": {"embed": "spectral", "dataset": "sbm:n=200,k=2,p_in=0.2,p_out=0.01", "overrides": {"dim": 4},
-                       "evaluate": {"protocol": "clustering", "repeats": 2}},
-            "links": {"embed": "fastrp", "dataset": "karate", "overrides": {"dim": 8}, "seeds": 2,
-                      "evaluate": {"protocol": "link-prediction"}},
+            "blocks": {
+                "embed": "spectral",
+                "dataset": "sbm:n=200,k=2,p_in=0.2,p_out=0.01",
+                "overrides": {"dim": 4},
+                "evaluate": {"ratios": [0.5], "shuffles": 2},
+            },
+            "groups": {
+                "embed": "spectral",
+                "dataset": "sbm:n=200,k=2,p_in=0.2,p_out=0.01",
+                "overrides": {"dim": 4},
+                "evaluate": {"protocol": "clustering", "repeats": 2},
+            },
+            "links": {
+                "embed": "fastrp",
+                "dataset": "karate",
+                "overrides": {"dim": 8},
+                "seeds": 2,
+                "evaluate": {"protocol": "link-prediction"},
+            },
             "size": {"check": f"{__name__}:degree_check", "dataset": "karate"},
         },
         "expect": "blocks['micro_f1@0.5'] > 0.9 and groups.accuracy > 0.9 and 0 < links.auc <= 1 "
-                  "and size.nodes == 34 and min(cn.values) > 0",
-    }  # fmt: skip
+        "and size.nodes == 34 and min(cn.values) > 0",
+    }
     events = []
     verdict = Runner(tmp_path, execute=execute_run, report=events.append).claim("cn", "c", claim)
     assert verdict.state == "held", verdict.reason

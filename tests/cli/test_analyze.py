@@ -17,7 +17,10 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("topo")
     lines = [f"{a},{b}\n" for a, b in networkx.les_miserables_graph().edges]
     (folder / "my.csv").write_text("from,to\n" + "".join(lines))
-    words = ["gcn-link", "--epochs", "3", "--hidden-dim", "8", "--seeds", "2"], ["gcn", "--dataset", "sbm:n=40,k=2", "--epochs", "1"]
+    words = (
+        ["gcn-link", "--epochs", "3", "--hidden-dim", "8", "--seeds", "2"],
+        ["gcn", "--dataset", "sbm:n=40,k=2", "--epochs", "1"],
+    )
     for name, options in zip(("links", "labels"), ([*words[0], "--edges", str(folder / "my.csv")], words[1])):
         with pytest.raises(SystemExit) as stop:
             main(["train", *options, "--out", str(folder / name), "-q"])
@@ -64,7 +67,9 @@ def test_the_plot_shows_every_measure(analyze, folder):
 def test_a_sample_of_nodes_and_repeats(analyze):
     code, out, _ = analyze("links", "--json", "--nodes", "7", "--part", "valid", "--outcome", "rr")
     assert code == 0 and json.loads(out)["ranked"] == 7
-    few, all_of_them = (json.loads(analyze("links", "--json", *more)[1])["outcome_mean"] for more in ([], ["--repeats"]))
+    few, all_of_them = (
+        json.loads(analyze("links", "--json", *more)[1])["outcome_mean"] for more in ([], ["--repeats"])
+    )
     assert few > all_of_them  # links of training are ranked high, and now stand before those of the test
 
 
@@ -83,23 +88,35 @@ def test_the_table_for_people(analyze):
     assert any(line.startswith("tc_test ") and len(line.split()) == 8 for line in out.splitlines())
 
 
-@pytest.mark.parametrize("words, code, message", [
-    (["links", "--dataset", "karate"], 2, "--dataset: found with RUN links, which is analysed on its own data and split"),
-    (["links", "--no-header"], 2, "--no-header: found with RUN links"),
-    (["labels"], 2, "labels: a run of a method that scores no links"),
-    (["absent"], 3, "absent"),
-    ([], 2, "--dataset and --edges: found neither"),
-    (["--dataset", "karate", "--plot", "x.png"], 2, "--plot needs RUN"),
-    (["--dataset", "karate", "--repeats"], 2, "--repeats needs RUN"),
-    (["links", "--plot", "x.bmp"], 2, "--plot x.bmp: found the ending '.bmp', expected one of .png, .pdf, .svg"),
-    (["links", "--outcome", "recall@11"], 2, "--outcome is 'recall@11', expected rr or recall, precision, f1, hits, ndcg at one of 5, 10"),
-    (["links", "-o", "x.xls"], 2, "-o x.xls: found the ending '.xls'"),
-    (["links", "-o", "-", "--json"], 2, "--json and -o -: both write to stdout"),
-    (["--dataset", "karate", "--hops", "9"], 2, "--hops is 9, expected"),
-    (["--dataset", "csl:copies=5"], 3, "csl"),
-    (["--edges", "empty.csv"], 3, "empty.csv"),
-    (["--edges", "one.csv"], 3, "'one': 1 edges are too few for the split"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else None)  # fmt: skip
+@pytest.mark.parametrize(
+    "words, code, message",
+    [
+        (
+            ["links", "--dataset", "karate"],
+            2,
+            "--dataset: found with RUN links, which is analysed on its own data and split",
+        ),
+        (["links", "--no-header"], 2, "--no-header: found with RUN links"),
+        (["labels"], 2, "labels: a run of a method that scores no links"),
+        (["absent"], 3, "absent"),
+        ([], 2, "--dataset and --edges: found neither"),
+        (["--dataset", "karate", "--plot", "x.png"], 2, "--plot needs RUN"),
+        (["--dataset", "karate", "--repeats"], 2, "--repeats needs RUN"),
+        (["links", "--plot", "x.bmp"], 2, "--plot x.bmp: found the ending '.bmp', expected one of .png, .pdf, .svg"),
+        (
+            ["links", "--outcome", "recall@11"],
+            2,
+            "--outcome is 'recall@11', expected rr or recall, precision, f1, hits, ndcg at one of 5, 10",
+        ),
+        (["links", "-o", "x.xls"], 2, "-o x.xls: found the ending '.xls'"),
+        (["links", "-o", "-", "--json"], 2, "--json and -o -: both write to stdout"),
+        (["--dataset", "karate", "--hops", "9"], 2, "--hops is 9, expected"),
+        (["--dataset", "csl:copies=5"], 3, "csl"),
+        (["--edges", "empty.csv"], 3, "empty.csv"),
+        (["--edges", "one.csv"], 3, "'one': 1 edges are too few for the split"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
 def test_one_line_says_what_is_wrong(analyze, folder, words, code, message):
     (folder / "empty.csv").write_text("")
     (folder / "one.csv").write_text("a,b\n")

@@ -42,8 +42,21 @@ def own(tmp_path):
 def test_generator_of_an_own_graph_is_trained_without_labels_and_used_again(own, tmp_path, graphkit):
     graph, labels = own
     out = tmp_path / "g.safetensors"
-    code, text, err = graphkit("augment", "lagnn", *graph, *SMALL, "--select", "heldout", "--held-out", 0.3, "--select-warmup", 0,
-                               "--out", out, "--json")  # fmt: skip
+    code, text, err = graphkit(
+        "augment",
+        "lagnn",
+        *graph,
+        *SMALL,
+        "--select",
+        "heldout",
+        "--held-out",
+        0.3,
+        "--select-warmup",
+        0,
+        "--out",
+        out,
+        "--json",
+    )
     assert code == 0, err
     found = json.loads(text)
     assert found["pairs"] + found["held_out_pairs"] == 48 and found["steps"] == 12 and 1 <= found["kept_step"] <= 12
@@ -52,8 +65,20 @@ def test_generator_of_an_own_graph_is_trained_without_labels_and_used_again(own,
         words = json.loads(file.metadata()["about"])
         assert json.loads(file.metadata()["model"])["features"] == 5
     assert words["options"]["select"] == "heldout" and words["seed"] == 0
-    code, text, err = graphkit("train", "lagnn", *graph, *labels, "--generator", out, *SIZES, "--epochs", 2, "--out", tmp_path / "run",
-                               "--json")  # fmt: skip
+    code, text, err = graphkit(
+        "train",
+        "lagnn",
+        *graph,
+        *labels,
+        "--generator",
+        out,
+        *SIZES,
+        "--epochs",
+        2,
+        "--out",
+        tmp_path / "run",
+        "--json",
+    )
     assert code == 0, err
     assert json.loads(text)["config"]["generator"] == str(out)
     run = load_file(tmp_path / "run" / "model.safetensors")
@@ -64,7 +89,9 @@ def test_same_seed_same_generator_and_a_table_on_stdout(own, tmp_path, graphkit)
     graph, _ = own
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path, seed in zip(paths, (1, 1, 2)):
-        code, text, err = graphkit("augment", "lagnn", *graph, *SMALL, "--select", "none", "--seed", seed, "--out", path)
+        code, text, err = graphkit(
+            "augment", "lagnn", *graph, *SMALL, "--select", "none", "--seed", seed, "--out", path
+        )
         assert code == 0, err
     assert text.splitlines()[0].split() == ["what", "value"] and str(paths[2]) in text
     first, second, third = (load_file(path) for path in paths)
@@ -74,8 +101,22 @@ def test_same_seed_same_generator_and_a_table_on_stdout(own, tmp_path, graphkit)
 
 def test_tuning_keeps_one_of_its_trials(own, tmp_path, graphkit):
     graph, labels = own
-    code, text, err = graphkit("augment", "lagnn", *graph, *labels, *SMALL, "--select", "none", "--tune", 2, "--tune-runs", 1, "--out",
-                               tmp_path / "g", "--json")  # fmt: skip
+    code, text, err = graphkit(
+        "augment",
+        "lagnn",
+        *graph,
+        *labels,
+        *SMALL,
+        "--select",
+        "none",
+        "--tune",
+        2,
+        "--tune-runs",
+        1,
+        "--out",
+        tmp_path / "g",
+        "--json",
+    )
     assert code == 0, err
     assert 0 <= json.loads(text)["tuning_accuracy"] <= 1
     assert sum("trial" in line for line in err.splitlines()) == 2

@@ -4,9 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-GROUPS = [(), ("train",), ("data",), ("runs",), ("count",), ("cluster",), ("analyze",), ("evaluate",), ("sample",), ("augment",)]
-LACKING = [("predict",), ("embed",), ("train", "ncn"), ("cluster", "local"), ("methods", "show"), ("data", "info"), ("runs", "show"),
-           ("augment", "lagnn"), ("sample", "largegt"), ("encode",), ("reproduce",)]  # fmt: skip
+GROUPS = [
+    (),
+    ("train",),
+    ("data",),
+    ("runs",),
+    ("count",),
+    ("cluster",),
+    ("analyze",),
+    ("evaluate",),
+    ("sample",),
+    ("augment",),
+]
+LACKING = [
+    ("predict",),
+    ("embed",),
+    ("train", "ncn"),
+    ("cluster", "local"),
+    ("methods", "show"),
+    ("data", "info"),
+    ("runs", "show"),
+    ("augment", "lagnn"),
+    ("sample", "largegt"),
+    ("encode",),
+    ("reproduce",),
+]
 
 
 @pytest.mark.parametrize("words", GROUPS, ids=" ".join)

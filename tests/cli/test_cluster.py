@@ -52,7 +52,9 @@ def test_seeds_come_through_a_pipe_and_the_target_gives_the_volume(cluster, monk
 
 
 def test_each_seed_has_a_line(cluster):
-    code, out, _ = cluster("local", *OWN, "--seeds", "n1,n9,x", "--volume", "31", "--mass", "1.5", "--each", "--method", "ppr-push")
+    code, out, _ = cluster(
+        "local", *OWN, "--seeds", "n1,n9,x", "--volume", "31", "--mass", "1.5", "--each", "--method", "ppr-push"
+    )
     rows = [json.loads(line) for line in out.splitlines()]
     assert code == 0 and [row["seeds"] for row in rows] == [["n1"], ["n9"], ["x"]]
     assert sorted(rows[1]["members"]) == sorted(f"n{a}" for a in range(6, 12))
@@ -72,7 +74,11 @@ def test_averages_over_seeds_of_a_target(cluster):
     words = (model, "--target", "label=1", "--method", "weighted-flow", "--accuracy", "0.9,0.9")
     code, out, _ = cluster("local", *words, "--all-seeds", "5", "--json")
     found = json.loads(out)
-    assert code == 0 and len(found["seeds"]) == 5 and found["means"]["f1"] == pytest.approx(np.mean([row["f1"] for row in found["seeds"]]))
+    assert (
+        code == 0
+        and len(found["seeds"]) == 5
+        and found["means"]["f1"] == pytest.approx(np.mean([row["f1"] for row in found["seeds"]]))
+    )
     assert cluster("local", *words, "--all-seeds", "5")[1].count("±") == 8, "the header's and those of seven figures"
 
 
@@ -105,12 +111,28 @@ def test_noise_marks_the_regime(cluster):
         (("--seeds", "n1", "--volume", "9", "--method", "weighted-flow"), 2, "weighted methods need noisy labels"),
         (("--seeds", "n1", "--volume", "9", "--method", "flo"), 2, "unknown clusterer 'flo'; did you mean 'flow'"),
         (("--seeds", "n1", "--volume", "9", "--noisy", "six.txt"), 2, "expected a weighted-... method"),
-        (("--seeds", "n1", "--volume", "9", "--method", "weighted-flow", "--samples", "3"), 2, "--samples needs --target"),
+        (
+            ("--seeds", "n1", "--volume", "9", "--method", "weighted-flow", "--samples", "3"),
+            2,
+            "--samples needs --target",
+        ),
         (("--seeds", "n1", "--volume", "9", "-o", "out.png"), 2, "found the ending '.png', expected one of .txt"),
-        (("--seeds", "n1", "--target-file", "six.txt", "--method", "weighted-flow", "--samples", "3"), 3, "no node features"),
+        (
+            ("--seeds", "n1", "--target-file", "six.txt", "--method", "weighted-flow", "--samples", "3"),
+            3,
+            "no node features",
+        ),
         (("--all-seeds", "3"), 2, "--all-seeds needs --target"),
-        (("--all-seeds", "3", "--target-file", "six.txt", "--method", "weighted-flow"), 2, "weighted methods need noisy labels"),
-        (("--seeds", "n1", "--target-file", "six.txt", "--accuracy", "2,0", "--method", "weighted-flow"), 2, "found 2, expected numbers"),
+        (
+            ("--all-seeds", "3", "--target-file", "six.txt", "--method", "weighted-flow"),
+            2,
+            "weighted methods need noisy labels",
+        ),
+        (
+            ("--seeds", "n1", "--target-file", "six.txt", "--accuracy", "2,0", "--method", "weighted-flow"),
+            2,
+            "found 2, expected numbers",
+        ),
     ],
 )
 def test_bad_input_is_one_line(cluster, words, code, message):
@@ -127,7 +149,9 @@ def test_a_value_that_no_node_has_is_named(cluster):
 
 def test_a_graph_without_edges_is_refused(cluster):
     Path("loop.txt").write_text("a a\n")
-    code, _, err = cluster("local", "--edges", "loop.txt", "--no-header", "--self-loops", "keep", "--seeds", "a", "--volume", "3")
+    code, _, err = cluster(
+        "local", "--edges", "loop.txt", "--no-header", "--self-loops", "keep", "--seeds", "a", "--volume", "3"
+    )
     assert code == 3 and "found no edges" in err
 
 
@@ -147,7 +171,11 @@ def test_a_set_is_described_with_its_classes(command, cluster):
     code, out, _ = command(*words, "--json")
     found = json.loads(out)
     assert code == 0 and found["nodes"] == 3 and found["volume"] == 17 and found["cut"] == 13 and found["edges"] == 2
-    assert found["parts"] == 1 and found["density"] == pytest.approx(2 / 3) and found["conductance"] == pytest.approx(13 / 17)
+    assert (
+        found["parts"] == 1
+        and found["density"] == pytest.approx(2 / 3)
+        and found["conductance"] == pytest.approx(13 / 17)
+    )
     assert [(row["class"], row["nodes"]) for row in found["classes"]] == [("left", 2), ("right", 1)]
     assert found["classes"][0]["recall"] == pytest.approx(2 / 6)
     assert "left" in command(*words)[1]

@@ -25,7 +25,9 @@ def test_orbits_of_a_paw(count):
     code, out, _ = count("orbits", "--edges", "paw.txt", "--no-header", "-o", "-")
     rows = {line.split("\t")[0]: line.split("\t")[1:] for line in out.splitlines()}
     assert code == 0 and rows["id"] == [f"o{k}" for k in range(15)]
-    assert [int(rows[node][orbit]) for node, orbit in (("a", 10), ("b", 10), ("c", 11), ("d", 9), ("c", 2), ("d", 3))] == [1, 1, 1, 1, 2, 0]
+    assert [
+        int(rows[node][orbit]) for node, orbit in (("a", 10), ("b", 10), ("c", 11), ("d", 9), ("c", 2), ("d", 3))
+    ] == [1, 1, 1, 1, 2, 0]
 
 
 def test_edge_orbits_are_by_ids(count):
@@ -36,7 +38,9 @@ def test_edge_orbits_are_by_ids(count):
 
 @pytest.mark.parametrize("kind", ["npz", "mtx", "tsv", "parquet"])
 def test_formats_hold_the_same_matrix(count, kind):
-    code, out, _ = count("orbit-adjacency", "karate", "--orbits", "2:1-1,1:2-1", "--format", kind, "-o", "out", "--json")
+    code, out, _ = count(
+        "orbit-adjacency", "karate", "--orbits", "2:1-1,1:2-1", "--format", kind, "-o", "out", "--json"
+    )
     assert code == 0 and [row["orbits"] for row in json.loads(out)] == ["2:1-1", "1:2-1"]
     near = networkx.to_numpy_array(networkx.karate_club_graph(), weight=None).astype(int)
     wedges = near @ near * (1 - near)
@@ -47,9 +51,13 @@ def test_formats_hold_the_same_matrix(count, kind):
 
 
 def test_a_matrix_too_large_is_left_out_and_the_folder_says_so(count, tmp_path):
-    code, out, err = count("orbit-adjacency", "barabasi:n=200,m=2", "--orbits", "2:1-1,3:4-4,1:3-3", "--max-memory", "0.0002", "-o", "out")
+    code, out, err = count(
+        "orbit-adjacency", "barabasi:n=200,m=2", "--orbits", "2:1-1,3:4-4,1:3-3", "--max-memory", "0.0002", "-o", "out"
+    )
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert code == 2 and err.count("\n") == 1 and "left out: 3:4-4; the other 2 are in out" in err and "3:4-4" not in out
+    assert (
+        code == 2 and err.count("\n") == 1 and "left out: 3:4-4; the other 2 are in out" in err and "3:4-4" not in out
+    )
     assert [row["orbits"] for row in summary["matrices"]] == ["2:1-1", "1:3-3"] and summary["refused"] == ["3:4-4"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"ids.tsv", "summary.json", "2-1-1.npz", "1-3-3.npz"}
 
@@ -96,18 +104,33 @@ def test_the_reduction_is_announced_once(count, tmp_path):
     read = ["--edges", "multi.csv", "--weight", "w", "--directed", "--self-loops", "keep", "--duplicates", "keep"]
     code, out, err = count("orbits", *read, "-o", "-")
     assert code == 0 and "b\t2\t0\t1" in out
-    assert err.count("read as a simple undirected graph: directions ignored, weights ignored, 1 loops dropped, 1 copies") == 1
+    assert (
+        err.count("read as a simple undirected graph: directions ignored, weights ignored, 1 loops dropped, 1 copies")
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
         (["orbits", "karate", "-o", "x.foo"], 2, "found the ending '.foo'"),
-        (["orbits", "karate", "--edges", "paw.txt", "-o", "x.tsv"], 2, "DATASET karate: found with --dataset or --edges"),
+        (
+            ["orbits", "karate", "--edges", "paw.txt", "-o", "x.tsv"],
+            2,
+            "DATASET karate: found with --dataset or --edges",
+        ),
         (["orbits", "-o", "x.tsv"], 2, "--dataset and --edges: found neither"),
-        (["orbit-adjacency", "karate", "--orbits", "1:8-9", "-o", "x"], 2, "found '1:8-9', expected all, G0 to G8 or some of 1:0-0"),
+        (
+            ["orbit-adjacency", "karate", "--orbits", "1:8-9", "-o", "x"],
+            2,
+            "found '1:8-9', expected all, G0 to G8 or some of 1:0-0",
+        ),
         (["orbit-adjacency", "karate", "-o", "paw.txt"], 2, "-o paw.txt: found a file, expected a folder"),
-        (["orbit-adjacency", "karate", "--max-memory", "0.00001", "-o", "x"], 2, "--max-memory: the counts of edges takes"),
+        (
+            ["orbit-adjacency", "karate", "--max-memory", "0.00001", "-o", "x"],
+            2,
+            "--max-memory: the counts of edges takes",
+        ),
     ],
 )
 def test_bad_input(count, tmp_path, words, code, text):

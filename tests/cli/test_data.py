@@ -52,7 +52,12 @@ def test_info_and_split_of_ones_own_file_take_the_options_of_reading(run, tmp_pa
     code, out, _ = run("info", str(tmp_path / "my.csv"), *words, "--directed", "--json")
     report = json.loads(out)
     assert code == 0 and {key: report[key] for key in ("nodes", "edges", "directed", "classes", "features")} == {
-        "nodes": 9, "edges": 9, "directed": True, "classes": 2, "features": 2}  # fmt: skip
+        "nodes": 9,
+        "edges": 9,
+        "directed": True,
+        "classes": 2,
+        "features": 2,
+    }
     code, out, _ = run("split", str(tmp_path / "my.csv"), *words, "--task", "node")
     assert code == 0 and len(out.splitlines()) == 10
 
@@ -116,7 +121,11 @@ def test_fetch_of_a_bundled_set(run):
         (("fetch", "ogbl-biokg"), 3, "heterogeneous"),
         (("split", "karate", "--split", "shchur", "--task", "node"), 3, "needs more than 50"),
         (("split", "karate", "--seed", "-1"), 2, "-1"),
-        (("split", "karate", "--task", "node", "--negatives"), 2, "--negatives: found with --task node, expected link or events"),
+        (
+            ("split", "karate", "--task", "node", "--negatives"),
+            2,
+            "--negatives: found with --task node, expected link or events",
+        ),
         (("info", "karate", "--directed"), 2, "--directed: found with karate"),
         (("split", "sbm:n=50,k=2", "--labels", "y.csv"), 2, "--labels: found with sbm:n=50,k=2"),
         (("convert", "karate", "-", "--no-header"), 2, "--no-header: found with karate"),
@@ -134,14 +143,18 @@ def test_help_shows_examples(run):
         assert code == 0 and f"graphkit data {verb}" in out.split("Example")[1]
 
 
-@pytest.mark.parametrize("header, more", [("src,dst", []), ("src,dst,time", ["--columns", "src,dst,time"])], ids=["edges", "events"])
+@pytest.mark.parametrize(
+    "header, more", [("src,dst", []), ("src,dst,time", ["--columns", "src,dst,time"])], ids=["edges", "events"]
+)
 def test_info_of_stdin_says_what_it_says_of_the_file(tmp_path, header, more):
     """Every task's split is described, though stdin can be read only once."""
     rows = [(k % 13, 13 + (k * 7 + k // 13) % 17, k) for k in range(120)]
     text = "\n".join([header, *(",".join(map(str, row[: header.count(",") + 1])) for row in rows)]) + "\n"
     (tmp_path / "stdin.csv").write_text(text)
-    piped, read = (served.graphkit("data", "info", name, *more, "--json", stdin=given)
-                   for name, given in (("-", text), (tmp_path / "stdin.csv", None)))  # fmt: skip
+    piped, read = (
+        served.graphkit("data", "info", name, *more, "--json", stdin=given)
+        for name, given in (("-", text), (tmp_path / "stdin.csv", None))
+    )
     assert piped.returncode == read.returncode == 0, piped.stderr
     found, expected = json.loads(piped.stdout), json.loads(read.stdout)
     assert found.pop("use") == expected.pop("use").replace(str(tmp_path / "stdin.csv"), "-") and found == expected

@@ -25,13 +25,18 @@ def test_the_width_of_powers_side_by_side_is_said():
     done = graphkit("embed", "--method", "fastrp", "--dim", "16", "--edges", "-", "-o", "-", stdin=EDGES)
     assert done.returncode == 0 and len(done.stdout.splitlines()[0].split("\t")) == 65
     lines = done.stderr.splitlines()
-    assert any(line.endswith("without --weights its 4 powers of 16 dimensions stand side by side: 64 columns") for line in lines)
+    assert any(
+        line.endswith("without --weights its 4 powers of 16 dimensions stand side by side: 64 columns")
+        for line in lines
+    )
     assert lines[-1].startswith("fastrp on stdin: 4 nodes, 64 dimensions")
 
 
 def test_stops_cleanly_when_the_reader_goes_away():
     # Far more output than a pipe holds.
-    command = f"{sys.executable} -m graphkit.cli.main embed {' '.join(OPTIONS)} --dataset sbm:n=20000,k=4 -o - | head -n 2"
+    command = (
+        f"{sys.executable} -m graphkit.cli.main embed {' '.join(OPTIONS)} --dataset sbm:n=20000,k=4 -o - | head -n 2"
+    )
     script = f"set -o pipefail; {command}; echo status ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=300)
     assert done.stdout.splitlines()[0].startswith("id\tdim_0")
@@ -39,10 +44,16 @@ def test_stops_cleanly_when_the_reader_goes_away():
     assert "Traceback" not in done.stderr and "rror" not in done.stderr
 
 
-@pytest.mark.parametrize(("words", "flags"), [
-    (("--dataset", "karate", "--labels", "nothere", "--columns", "5,6"), "--columns, --labels: found with karate"),
-    (("--dataset", "barabasi:n=50,m=2", "--directed", "--self-loops", "keep"), "--directed, --self-loops: found with barabasi"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        (("--dataset", "karate", "--labels", "nothere", "--columns", "5,6"), "--columns, --labels: found with karate"),
+        (
+            ("--dataset", "barabasi:n=50,m=2", "--directed", "--self-loops", "keep"),
+            "--directed, --self-loops: found with barabasi",
+        ),
+    ],
+)
 def test_options_of_reading_are_refused_for_data_of_the_catalogue(tmp_path, words, flags):
     done = graphkit("embed", *OPTIONS, *words, "-o", tmp_path / "v.npy")
     assert done.returncode == 2 and flags in done.stderr and done.stderr.count("\n") == 1
@@ -76,8 +87,21 @@ def test_help_lists_methods_and_a_methods_options():
     for name in ("fastrp", "cleora", "randne", "spectral", "deepwalk", "node2vec"):
         assert name in listed
     own = graphkit("embed", "--method", "fastrp", "--help").stdout
-    for flag in ("--dim", "--weights", "--strength", "--projection", "--s ", "--no-normalize", "--no-standardize", "--variant",
-                 "--self-influence", "--property-ratio", "--tune", "--tune-objective", "--memory-limit"):  # fmt: skip
+    for flag in (
+        "--dim",
+        "--weights",
+        "--strength",
+        "--projection",
+        "--s ",
+        "--no-normalize",
+        "--no-standardize",
+        "--variant",
+        "--self-influence",
+        "--property-ratio",
+        "--tune",
+        "--tune-objective",
+        "--memory-limit",
+    ):
         assert flag in own
     own = " ".join(own.split())
     assert "Very Sparse Random Projection" in own and "blogcatalog" in own
@@ -94,16 +118,23 @@ def test_help_imports_nothing_heavy():
     assert done.stderr.strip() == "[]"
 
 
-@pytest.mark.parametrize("words, code, message", [
-    (["--method", "fastrpp", "--dataset", "karate"], 2, "unknown embedder 'fastrpp'; did you mean 'fastrp'?"),
-    (["--dataset", "karate"], 2, "Missing option '--method'"),
-    (["--method", "fastrp", "--dataset", "karate", "--dim", "0"], 2, "--dim is 0, expected a value of at least 1"),
-    (["--method", "fastrp", "--dataset", "karate", "--weights", "a,b"], 2, "--weights is 'a', expected a number"),
-    (["--method", "fastrp", "--dataset", "karate", "-o", "v.foo"], 2, "found the ending '.foo', expected one of .npy"),
-    (["--method", "fastrp", "--dataset", "karate", "--json"], 2, "both write to stdout"),
-    (["--method", "fastrp"], 2, "--dataset and --edges: found neither"),
-    (["--method", "fastrp", "--edges", "/no/such/file.csv"], 3, "/no/such/file.csv"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, code, message",
+    [
+        (["--method", "fastrpp", "--dataset", "karate"], 2, "unknown embedder 'fastrpp'; did you mean 'fastrp'?"),
+        (["--dataset", "karate"], 2, "Missing option '--method'"),
+        (["--method", "fastrp", "--dataset", "karate", "--dim", "0"], 2, "--dim is 0, expected a value of at least 1"),
+        (["--method", "fastrp", "--dataset", "karate", "--weights", "a,b"], 2, "--weights is 'a', expected a number"),
+        (
+            ["--method", "fastrp", "--dataset", "karate", "-o", "v.foo"],
+            2,
+            "found the ending '.foo', expected one of .npy",
+        ),
+        (["--method", "fastrp", "--dataset", "karate", "--json"], 2, "both write to stdout"),
+        (["--method", "fastrp"], 2, "--dataset and --edges: found neither"),
+        (["--method", "fastrp", "--edges", "/no/such/file.csv"], 3, "/no/such/file.csv"),
+    ],
+)
 def test_errors_are_one_line_with_their_exit_code(words, code, message):
     done = graphkit("embed", *words)
     assert done.returncode == code

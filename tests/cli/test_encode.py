@@ -36,7 +36,9 @@ def test_pipe_in_tsv_out_with_the_users_ids():
     assert done.returncode == 0, done.stderr
     header, *rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert header == ["id", "rwse_1", "rwse_2", "rwse_3"]
-    np.testing.assert_allclose(np.array([row[1:] for row in rows], dtype=float), expected_rwse([row[0] for row in rows]), atol=1e-7)
+    np.testing.assert_allclose(
+        np.array([row[1:] for row in rows], dtype=float), expected_rwse([row[0] for row in rows]), atol=1e-7
+    )
     assert done.stderr.splitlines()[-1].startswith("rwse:3 of stdin: 4 nodes")
 
 
@@ -48,7 +50,9 @@ def test_npz_of_one_graph_and_json(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "lappe has no value in 8 of 24 places, where a graph has fewer nodes than it asks for" in done.stderr
     about = json.loads(done.stdout)
-    assert about["arrays"] == {"id": [4], "rwse": [4, 3], "lappe": [4, 6], "lappe_eigenvalue": [4, 6]} and about["file"] == str(out)
+    assert about["arrays"] == {"id": [4], "rwse": [4, 3], "lappe": [4, 6], "lappe_eigenvalue": [4, 6]} and about[
+        "file"
+    ] == str(out)
     with np.load(out, allow_pickle=False) as found:
         names = found["id"].tolist()
         np.testing.assert_allclose(found["rwse"], expected_rwse(names), atol=1e-7)
@@ -67,7 +71,9 @@ def test_many_graphs_say_which_graph_a_node_is_in(tmp_path):
         assert found["graph"].tolist() == [k for k in range(50) for _ in range(41)]
         assert found["id"].tolist() == list(range(41)) * 50
         np.testing.assert_allclose(found["rwse"][:, :2], [[0, 0.25]] * 2050)
-    done = encode("--pe", "elstatic", "--dataset", "ring-transfer:train=2,valid=1,test=1,radius=2", "-o", tmp_path / "pe.tsv")
+    done = encode(
+        "--pe", "elstatic", "--dataset", "ring-transfer:train=2,valid=1,test=1,radius=2", "-o", tmp_path / "pe.tsv"
+    )
     assert done.returncode == 0, done.stderr
     header, *rows = [line.split("\t") for line in (tmp_path / "pe.tsv").read_text().splitlines()]
     assert header[:3] == ["id", "graph", "elstatic_1"] and len(header) == 12
@@ -80,7 +86,11 @@ MISTAKES = [
     (["--pe", "rwsee:3", "--dataset", "karate"], 2, "--pe: found 'rwsee'; did you mean 'rwse'?"),
     (["--pe", "rwse:0", "--dataset", "karate"], 2, "expected rwse[:K[:DIM]]"),
     (["--pe", "none", "--dataset", "karate"], 2, "--pe none: found no encoding"),
-    (["--pe", "rwse:3", "--dataset", "karate", "-o", "pe.png"], 2, "-o pe.png: found the ending '.png', expected one of .tsv, .csv"),
+    (
+        ["--pe", "rwse:3", "--dataset", "karate", "-o", "pe.png"],
+        2,
+        "-o pe.png: found the ending '.png', expected one of .tsv, .csv",
+    ),
     (["--pe", "rwse:3", "--dataset", "karate", "--json"], 2, "--json and -o -"),
     (["--pe", "rwse:3", "--dataset", "nowhere"], 3, "unknown data set 'nowhere'"),
     (["--pe", "rwse:3"], 2, "--dataset and --edges: found neither"),

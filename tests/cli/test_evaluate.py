@@ -44,7 +44,9 @@ def test_formats_and_shuffled_rows_give_the_same_figures(vectors, name):
 def test_clustering_and_table(vectors):
     _, table, folder = vectors
     embeddings.write(folder / "v.npy", table)
-    assert "nmi" in run("embedding", folder / "v.npy", "--dataset", "karate", "--protocol", "clustering", "--shuffles", 1)
+    assert "nmi" in run(
+        "embedding", folder / "v.npy", "--dataset", "karate", "--protocol", "clustering", "--shuffles", 1
+    )
 
 
 def test_wrong_ids_end_in_one_line(vectors):
@@ -113,8 +115,23 @@ def test_hidden_edges_round_trip(tmp_path):
     adjacency = np.zeros((dataset.num_nodes, dataset.num_nodes), np.float32)
     adjacency[tuple(ends.numpy() for ends in dataset.graph.edges())] = 1
     embeddings.write(tmp_path / "v.npz", adjacency @ adjacency, dataset.ids())
-    found = json.loads(run("embedding", tmp_path / "v.npz", "--dataset", "les-miserables", "--protocol", "link", "--hide", 0.3,
-                           "--seed", 2, "--operator", "dot", "--json"))  # fmt: skip
+    found = json.loads(
+        run(
+            "embedding",
+            tmp_path / "v.npz",
+            "--dataset",
+            "les-miserables",
+            "--protocol",
+            "link",
+            "--hide",
+            0.3,
+            "--seed",
+            2,
+            "--operator",
+            "dot",
+            "--json",
+        )
+    )
     assert found["split"] == "connected-0.3"
     assert found["metrics"]["auc"]["mean"] > 0.8
 
@@ -147,7 +164,9 @@ def test_predictions_of_ones_own_split(tmp_path):
     (tmp_path / "my.csv").write_text("src,dst\na,b\nb,c\nc,d\na,c\nb,d\na,d\nc,e\n")
     (tmp_path / "parts.csv").write_text("\n".join(["src,dst,part,label", *rows]) + "\n")
     scores = save(tmp_path / "s.npz", y_pred_pos=np.array([0.9, 0.2]), y_pred_neg=np.array([0.5, 0.1]))
-    found = json.loads(run("predictions", scores, "--edges", tmp_path / "my.csv", "--splits", tmp_path / "parts.csv", "--json"))
+    found = json.loads(
+        run("predictions", scores, "--edges", tmp_path / "my.csv", "--splits", tmp_path / "parts.csv", "--json")
+    )
     assert found["metrics"]["auc"] == 0.75  # of the four pairs of a positive and a negative one is in the wrong order
 
 

@@ -9,8 +9,10 @@ from graphkit import datasets
 from graphkit.datasets.files import ReadOptions
 
 RNG = np.random.default_rng(1)
-ROWS = [(f"p{u}", f"q{v}", 1_700_000_000_000_000_000 + int(t)) for u, v, t in
-        zip(*RNG.integers(0, 15, (2, 400)), np.sort(RNG.integers(0, 300, 400)))]  # fmt: skip
+ROWS = [
+    (f"p{u}", f"q{v}", 1_700_000_000_000_000_000 + int(t))
+    for u, v, t in zip(*RNG.integers(0, 15, (2, 400)), np.sort(RNG.integers(0, 300, 400)))
+]
 
 
 @pytest.fixture
@@ -25,15 +27,27 @@ def split_of(splits=None, name=None):
     return datasets.load("my.csv", task="events", split=name, read=read)
 
 
-SPLITS = ["chrono-0.7/0.15/0.15", "inductive-0.7/0.15/0.15", "inductive-judged-0.7/0.15/0.15", "chrono-historical-0.6/0.2/0.2",
-          "chrono-inductive-0.6/0.2/0.2"]  # fmt: skip
+SPLITS = [
+    "chrono-0.7/0.15/0.15",
+    "inductive-0.7/0.15/0.15",
+    "inductive-judged-0.7/0.15/0.15",
+    "chrono-historical-0.6/0.2/0.2",
+    "chrono-inductive-0.6/0.2/0.2",
+]
 
 
 @pytest.mark.parametrize("name", SPLITS)
 def test_what_is_written_is_read_back(folder, command, name):
-    assert command("data", "split", "my.csv", "--task", "events", "--split", name, "--negatives", "-o", "split.tsv")[0] == 0
+    assert (
+        command("data", "split", "my.csv", "--task", "events", "--split", name, "--negatives", "-o", "split.tsv")[0]
+        == 0
+    )
     wanted, found = split_of(name=name), split_of("split.tsv")
-    assert found.split_name == "file" and found.metric == "ap" and found.split.hides == wanted.split.hides == name.startswith("inductive")
+    assert (
+        found.split_name == "file"
+        and found.metric == "ap"
+        and found.split.hides == wanted.split.hides == name.startswith("inductive")
+    )
     for part in ("train", "valid", "test"):
         assert (getattr(found.split, part) == getattr(wanted.split, part)).all()
         assert (found.split.history(part) == wanted.split.history(part)).all() if part != "train" else True
@@ -83,7 +97,9 @@ def test_own_negatives_without_numbers_of_events(folder):
         negatives, sources = found.split.negatives(part)
         assert sources is None
         for k, row in zip(getattr(found.split, part).tolist(), negatives.tolist()):
-            assert [v for v in row if v >= 0] == wanted[part, k] and row[len(wanted[part, k]) :] == [-1] * (len(row) - len(wanted[part, k]))
+            assert [v for v in row if v >= 0] == wanted[part, k] and row[len(wanted[part, k]) :] == [-1] * (
+                len(row) - len(wanted[part, k])
+            )
 
 
 def test_own_parts_without_negatives_draw_them(folder):
@@ -102,26 +118,53 @@ def test_own_parts_without_negatives_draw_them(folder):
 
 
 def lines_of(split, stream, ids, change=lambda row: row):
-    rows = [[k, ids[stream.src[k]], ids[stream.dst[k]], stream.time[k], part] for part in ("train", "valid", "test")
-            for k in getattr(split, part).tolist()]  # fmt: skip
+    rows = [
+        [k, ids[stream.src[k]], ids[stream.dst[k]], stream.time[k], part]
+        for part in ("train", "valid", "test")
+        for k in getattr(split, part).tolist()
+    ]
     return [["event", "src", "dst", "time", "part"], *rows]
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda rows: rows[5].__setitem__(1, "p99"), "line 6: column 'src' 'p99' is not a node of the events"),
-    (lambda rows: rows[5].__setitem__(0, 400), "line 6: event 400, expected 0..399"),
-    (lambda rows: rows[5].__setitem__(0, "x"), "line 6: event 'x', expected the event's number"),
-    (lambda rows: rows[5].__setitem__(3, 5), "line 6: does not fit event 4, which is"),
-    (lambda rows: rows[5].__setitem__(4, "tset"), "line 6: part 'tset', expected train, valid, test, hidden, valid_neg or test_neg"),
-    (lambda rows: rows[5].__setitem__(4, "train_neg"), "line 6: part 'train_neg', expected train"),
-    (lambda rows: rows.append(rows[5]), "line 402: event 4 is listed twice, expected one part an event"),
-    (lambda rows: rows.pop(5), "event 4 is in no part, expected train, valid or hidden of every event before the test"),
-    (lambda rows: rows[5].__setitem__(4, "test"), "event 4 is of part test, but event 339 after it of train, valid or hidden"),
-    (lambda rows: [row.__setitem__(4, "train") for row in rows[1:] if row[4] == "valid"], "no event has the part valid"),
-    (lambda rows: rows.append([*rows[400][:4], "test_neg"]), "of the part valid has no negative, expected at least one"),
-    (lambda rows: rows.append([*rows[5][:4], "test_neg"]), "line 402: a negative of event 4, which is not of the part test"),
-    (lambda rows: rows[0].__setitem__(4, "which"), "has no column 'part', expected [event,] src, dst, time and part"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda rows: rows[5].__setitem__(1, "p99"), "line 6: column 'src' 'p99' is not a node of the events"),
+        (lambda rows: rows[5].__setitem__(0, 400), "line 6: event 400, expected 0..399"),
+        (lambda rows: rows[5].__setitem__(0, "x"), "line 6: event 'x', expected the event's number"),
+        (lambda rows: rows[5].__setitem__(3, 5), "line 6: does not fit event 4, which is"),
+        (
+            lambda rows: rows[5].__setitem__(4, "tset"),
+            "line 6: part 'tset', expected train, valid, test, hidden, valid_neg or test_neg",
+        ),
+        (lambda rows: rows[5].__setitem__(4, "train_neg"), "line 6: part 'train_neg', expected train"),
+        (lambda rows: rows.append(rows[5]), "line 402: event 4 is listed twice, expected one part an event"),
+        (
+            lambda rows: rows.pop(5),
+            "event 4 is in no part, expected train, valid or hidden of every event before the test",
+        ),
+        (
+            lambda rows: rows[5].__setitem__(4, "test"),
+            "event 4 is of part test, but event 339 after it of train, valid or hidden",
+        ),
+        (
+            lambda rows: [row.__setitem__(4, "train") for row in rows[1:] if row[4] == "valid"],
+            "no event has the part valid",
+        ),
+        (
+            lambda rows: rows.append([*rows[400][:4], "test_neg"]),
+            "of the part valid has no negative, expected at least one",
+        ),
+        (
+            lambda rows: rows.append([*rows[5][:4], "test_neg"]),
+            "line 402: a negative of event 4, which is not of the part test",
+        ),
+        (
+            lambda rows: rows[0].__setitem__(4, "which"),
+            "has no column 'part', expected [event,] src, dst, time and part",
+        ),
+    ],
+)
 def test_one_line_says_what_is_wrong(folder, command, change, message):
     stream, ids = events()
     rows = lines_of(split_of().split, stream, ids)
@@ -133,5 +176,7 @@ def test_one_line_says_what_is_wrong(folder, command, change, message):
 
 def test_two_splits_at_once_are_refused(folder, command):
     command("data", "split", "my.csv", "--task", "events", "-o", "split.tsv")
-    code, _, err = command("train", "edgebank", "--edges", "my.csv", "--splits", "split.tsv", "--split", SPLITS[0], "--out", "run")
+    code, _, err = command(
+        "train", "edgebank", "--edges", "my.csv", "--splits", "split.tsv", "--split", SPLITS[0], "--out", "run"
+    )
     assert code == 2 and "name two splits, expected one" in err

@@ -29,13 +29,17 @@ def write(path, times, header="src,dst,time"):
     return path
 
 
-@pytest.mark.parametrize("times", [
-    [NS + k for k in range(60)],
-    [NS + 100 * k for k in range(60)],
-    [-(2**63) + k for k in range(60)],
-    [2**63 - 60 + k for k in range(60)],
-    [int(t) for t in np.sort(RNG.integers(-(2**61), 2**61, 60))],
-], ids=["ns", "100 ns", "least", "largest", "wide"])  # fmt: skip
+@pytest.mark.parametrize(
+    "times",
+    [
+        [NS + k for k in range(60)],
+        [NS + 100 * k for k in range(60)],
+        [-(2**63) + k for k in range(60)],
+        [2**63 - 60 + k for k in range(60)],
+        [int(t) for t in np.sort(RNG.integers(-(2**61), 2**61, 60))],
+    ],
+    ids=["ns", "100 ns", "least", "largest", "wide"],
+)
 def test_whole_times_of_64_bits_are_exact_and_come_out_as_they_came(tmp_path, command, times):
     path = write(tmp_path / "ns.csv", RNG.permutation(np.array(times, dtype=object)).tolist())
     events = events_of(path).events
@@ -53,8 +57,11 @@ def test_whole_times_of_64_bits_are_exact_and_come_out_as_they_came(tmp_path, co
 
 def iso(moment, kind):
     text = moment.replace(tzinfo=None).isoformat(sep="T" if kind != "blank" else " ")
-    return {"zulu": text + "Z", "east": (moment + datetime.timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30",
-            "west": (moment - datetime.timedelta(hours=8)).replace(tzinfo=None).isoformat() + "-0800"}.get(kind, text)  # fmt: skip
+    return {
+        "zulu": text + "Z",
+        "east": (moment + datetime.timedelta(hours=5, minutes=30)).replace(tzinfo=None).isoformat() + "+05:30",
+        "west": (moment - datetime.timedelta(hours=8)).replace(tzinfo=None).isoformat() + "-0800",
+    }.get(kind, text)
 
 
 @pytest.mark.parametrize("kind", ["plain", "blank", "zulu", "east", "west"])
@@ -68,9 +75,13 @@ def test_dates_are_moments_in_utc_and_come_out_as_they_came(tmp_path, command, k
         events = events_of(path).events
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
     unit = datetime.timedelta(microseconds=1)
-    assert [Fraction(int(t), events.ticks) for t in events.time] == [Fraction((m - epoch) // unit, 10**6) for m in moments]
+    assert [Fraction(int(t), events.ticks) for t in events.time] == [
+        Fraction((m - epoch) // unit, 10**6) for m in moments
+    ]
     assert events.ticks == {"hours": 1, "milliseconds": 10**3, "microseconds": 10**6}[next(iter(step))]
-    assert any("dates, read as UTC" in line for line in found.lines) == (kind in ("plain", "blank"))  # a zone leaves nothing to guess
+    assert any("dates, read as UTC" in line for line in found.lines) == (
+        kind in ("plain", "blank")
+    )  # a zone leaves nothing to guess
     out = command("data", "split", str(path), "--task", "events")[1]
     assert [line.split("\t")[3] for line in out.splitlines()[1:]] == cells
 
@@ -82,7 +93,9 @@ def test_nanoseconds_and_bare_days(tmp_path):
     assert events.ticks == 10**9 and events.time.tolist() == [base * 10**9 + k for k in range(30)]
     days = [datetime.date(2023, 12, 20) + datetime.timedelta(days=k) for k in range(30)]
     events = events_of(write(tmp_path / "days.csv", days)).events
-    assert events.ticks == 1 and events.time.tolist() == [(day - datetime.date(1970, 1, 1)).days * 86400 for day in days]
+    assert events.ticks == 1 and events.time.tolist() == [
+        (day - datetime.date(1970, 1, 1)).days * 86400 for day in days
+    ]
 
 
 @pytest.mark.parametrize("zone, seconds", [("", 0), ("Z", 0), ("+01", 3600), ("-03:30", -12600), ("+0545", 20700)])
@@ -94,13 +107,17 @@ def test_zones(zone, seconds):
 def test_parquet_has_the_same_times(tmp_path, kind):
     seconds = np.arange(40) * 90_001 + 1_700_000_000
     column = {
-        "int64": pyarrow.array(seconds), "uint64": pyarrow.array(seconds.astype(np.uint64)),
-        "float64": pyarrow.array(seconds + 0.5), "date": pyarrow.array(seconds // 86400, pyarrow.int32()).cast(pyarrow.date32()),
+        "int64": pyarrow.array(seconds),
+        "uint64": pyarrow.array(seconds.astype(np.uint64)),
+        "float64": pyarrow.array(seconds + 0.5),
+        "date": pyarrow.array(seconds // 86400, pyarrow.int32()).cast(pyarrow.date32()),
         "zone": pyarrow.array(seconds * 10**6).cast(pyarrow.timestamp("us", "Europe/Paris")),
         "text": pyarrow.array([pandas.Timestamp(int(s), unit="s").isoformat() for s in seconds]),
-    }.get(kind)  # fmt: skip
+    }.get(kind)
     if column is None:
-        column = pyarrow.array(seconds * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind]).cast(pyarrow.timestamp(kind))
+        column = pyarrow.array(seconds * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind]).cast(
+            pyarrow.timestamp(kind)
+        )
     table = pyarrow.table({"src": list(range(40)), "dst": [k + 40 for k in range(40)], "time": column})
     pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
     events = events_of(tmp_path / "t.parquet").events
@@ -113,25 +130,36 @@ def test_parquet_has_the_same_times(tmp_path, kind):
 
 def test_whole_nanoseconds_are_kept_and_finer_ones_too(tmp_path):
     stamps = pyarrow.array(NS + np.arange(30)).cast(pyarrow.timestamp("ns"))
-    pyarrow.parquet.write_table(pyarrow.table({"src": range(30), "dst": range(30, 60), "time": stamps}), tmp_path / "n.parquet")
+    pyarrow.parquet.write_table(
+        pyarrow.table({"src": range(30), "dst": range(30, 60), "time": stamps}), tmp_path / "n.parquet"
+    )
     events = events_of(tmp_path / "n.parquet").events
     assert events.ticks == 10**9 and events.time.tolist() == [NS + k for k in range(30)]
 
 
-@pytest.mark.parametrize("cells, message", [
-    (["9223372036854775808"], "line 2: time 9223372036854775808 in column 'time' is beyond 64 bits, expected whole numbers below 2^63"),
-    (["1", "-9223372036854775809"], "line 3: time -9223372036854775809 in column 'time' is beyond 64 bits"),
-    (["0.5", "9007199254740993"], "line 3: time 9007199254740993 in column 'time' stands beside numbers with a fraction"),
-    (["1", "x"], "line 3: time 'x' in column 'time', expected a number or an ISO 8601 date"),
-    (["2024-01-01", "5"], "line 3: time '5' in column 'time', expected an ISO 8601 date as in the first row"),
-    (["2024-02-30"], "line 2: time '2024-02-30' in column 'time' is no moment of the calendar"),
-    (["2024-01-01T25:00:00"], "line 2: time '2024-01-01T25:00:00' in column 'time' is no moment of the calendar"),
-    (["31/12/2024"], "line 2: time '31/12/2024' in column 'time', expected a number or an ISO 8601 date"),
-    (["0001-01-01T00:00:00.000000001"], "is beyond what 64 bits hold in nanoseconds"),
-    (["-9223372036854775808", "9223372036854775807"], "expected ones that are less than 2^63 apart"),
-    (["nan"], "line 2: time nan in column 'time', expected a finite number"),
-    (["0.5", "inf"], "line 3: time inf in column 'time', expected a finite number"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "cells, message",
+    [
+        (
+            ["9223372036854775808"],
+            "line 2: time 9223372036854775808 in column 'time' is beyond 64 bits, expected whole numbers below 2^63",
+        ),
+        (["1", "-9223372036854775809"], "line 3: time -9223372036854775809 in column 'time' is beyond 64 bits"),
+        (
+            ["0.5", "9007199254740993"],
+            "line 3: time 9007199254740993 in column 'time' stands beside numbers with a fraction",
+        ),
+        (["1", "x"], "line 3: time 'x' in column 'time', expected a number or an ISO 8601 date"),
+        (["2024-01-01", "5"], "line 3: time '5' in column 'time', expected an ISO 8601 date as in the first row"),
+        (["2024-02-30"], "line 2: time '2024-02-30' in column 'time' is no moment of the calendar"),
+        (["2024-01-01T25:00:00"], "line 2: time '2024-01-01T25:00:00' in column 'time' is no moment of the calendar"),
+        (["31/12/2024"], "line 2: time '31/12/2024' in column 'time', expected a number or an ISO 8601 date"),
+        (["0001-01-01T00:00:00.000000001"], "is beyond what 64 bits hold in nanoseconds"),
+        (["-9223372036854775808", "9223372036854775807"], "expected ones that are less than 2^63 apart"),
+        (["nan"], "line 2: time nan in column 'time', expected a finite number"),
+        (["0.5", "inf"], "line 3: time inf in column 'time', expected a finite number"),
+    ],
+)
 def test_one_line_says_what_is_wrong_with_a_time(tmp_path, command, recwarn, cells, message):
     path = write(tmp_path / "bad.csv", cells * 1)
     for words in (["train", "nat", "--edges"], ["data", "split", "--task", "events"]):
@@ -161,7 +189,9 @@ def test_decimals_that_are_rounded_are_counted_and_still_come_out(tmp_path):
 
 def test_a_blank_between_day_and_time_of_day_does_not_lose_the_time(tmp_path):
     (tmp_path / "blank.txt").write_text("".join(f"a{k} b{k} 2024-01-01 1{k % 10}:00:00\n" for k in range(20)))
-    with pytest.raises(DataError, match="the time '2024-01-01 10:00:00' is parted in two columns, expected 2024-01-01T10:00:00"):
+    with pytest.raises(
+        DataError, match="the time '2024-01-01 10:00:00' is parted in two columns, expected 2024-01-01T10:00:00"
+    ):
         datasets.load(str(tmp_path / "blank.txt"), task="events")
 
 
@@ -171,18 +201,32 @@ def test_a_clock_reads_as_the_events_were_read(tmp_path):
     real = Clock(events_of(write(tmp_path / "r.csv", [k + 0.5 for k in range(30)])).events)
     assert real.read("7", "") == 7.0
     dates = Clock(events_of(write(tmp_path / "d.csv", [f"2024-01-01T00:00:{k:02d}.5" for k in range(30)])).events)
-    assert dates.read("1970-01-01T00:00:01.250Z", "") == 1250 and dates.read("1970-01-02T01:00:00+01:00", "") == 86_400_000
-    for clock, cell, message in ((whole, "1.5", "expected a whole number"), (whole, str(2**63), "beyond 64 bits"),
-                                 (whole, "2024-01-01", "expected a finite number"), (real, str(2**53 + 1), "more digits"),
-                                 (dates, "5", "expected an ISO 8601 date"), (dates, "2024-01-01T00:00:00.0001", "finer than"),
-                                 (dates, "2024-13-01", "expected an ISO 8601 date")):  # fmt: skip
+    assert (
+        dates.read("1970-01-01T00:00:01.250Z", "") == 1250 and dates.read("1970-01-02T01:00:00+01:00", "") == 86_400_000
+    )
+    for clock, cell, message in (
+        (whole, "1.5", "expected a whole number"),
+        (whole, str(2**63), "beyond 64 bits"),
+        (whole, "2024-01-01", "expected a finite number"),
+        (real, str(2**53 + 1), "more digits"),
+        (dates, "5", "expected an ISO 8601 date"),
+        (dates, "2024-01-01T00:00:00.0001", "finer than"),
+        (dates, "2024-13-01", "expected an ISO 8601 date"),
+    ):
         with pytest.raises(GraphkitError, match=message):
             clock.read(cell, "line 1")
 
 
 @pytest.mark.parametrize("target", ["csv", "tsv", "parquet", "csv.gz"])
-@pytest.mark.parametrize("times", [[NS + k for k in range(40)], [f"2024-01-{k // 24 + 1:02d} {k % 24:02d}:00:00+02:00" for k in range(40)],
-                                   [f"{k}.10" for k in range(40)]], ids=["ns", "dates", "decimals"])  # fmt: skip
+@pytest.mark.parametrize(
+    "times",
+    [
+        [NS + k for k in range(40)],
+        [f"2024-01-{k // 24 + 1:02d} {k % 24:02d}:00:00+02:00" for k in range(40)],
+        [f"{k}.10" for k in range(40)],
+    ],
+    ids=["ns", "dates", "decimals"],
+)
 def test_converted_events_are_the_same(tmp_path, command, target, times):
     path = write(tmp_path / "in.csv", times)
     assert command("data", "convert", str(path), str(tmp_path / f"out.{target}"), "--columns", "src,dst,time")[0] == 0
@@ -207,7 +251,9 @@ def test_a_column_of_times_is_no_weight(tmp_path, command):
         graph = datasets.load(str(path), read=ReadOptions(columns="src,dst,time", directed=True))
     assert not graph.weighted and any("column 'time' holds times and is no weight" in line for line in found.lines)
     assert datasets.load(str(path), read=ReadOptions(columns="src,dst,time", weight="time")).weighted
-    code, out, _ = command("data", "split", str(path), "--columns", "src,dst,time", "--task", "link", "--split", "time-0.7/0.1/0.2")
+    code, out, _ = command(
+        "data", "split", str(path), "--columns", "src,dst,time", "--task", "link", "--split", "time-0.7/0.1/0.2"
+    )
     assert code == 0 and len(out.splitlines()) > 10
 
 
@@ -222,7 +268,9 @@ def test_tables_of_events_with_an_index_are_known_by_their_header(tmp_path, comm
         dataset = datasets.load(str(path), task="events")
     assert "u and i are the ends, ts is the time" in caplog.text
     ids, events = dataset.ids(), dataset.events
-    assert list(zip(ids[events.src].tolist(), ids[events.dst].tolist(), events.time.tolist())) == [row[1:4] for row in ROWS]
+    assert list(zip(ids[events.src].tolist(), ids[events.dst].tolist(), events.time.tolist())) == [
+        row[1:4] for row in ROWS
+    ]
     assert events.label.tolist() == [0] * 60
     with reading.ledger() as found:
         graph = datasets.load(str(path))

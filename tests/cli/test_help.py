@@ -14,7 +14,20 @@ import pytest
 from graphkit import registry
 from graphkit.cli.main import COMMANDS, graphkit
 
-HEAVY = ("torch", "dgl", "numpy", "pandas", "scipy", "numba", "sklearn", "pyarrow", "networkx", "ogb", "gensim", "optuna")
+HEAVY = (
+    "torch",
+    "dgl",
+    "numpy",
+    "pandas",
+    "scipy",
+    "numba",
+    "sklearn",
+    "pyarrow",
+    "networkx",
+    "ogb",
+    "gensim",
+    "optuna",
+)
 
 # Asks for one help text after the other and notes which heavy package each one brought in first.
 PROBE = """
@@ -58,7 +71,9 @@ def examples(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def helps():
     words = json.dumps([[*path, "--help"] for path in ALL])
-    done = subprocess.run([sys.executable, "-c", PROBE, words, json.dumps(HEAVY)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, words, json.dumps(HEAVY)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     found = dict(zip(ALL, json.loads(done.stdout)))
     for path, answer in found.items():
@@ -107,8 +122,11 @@ def assert_parses(words):
             assert word.partition("=")[0] in known
 
 
-@pytest.mark.parametrize("path", [(), ("train", "ncnc"), ("embed", "--method", "fastrp"), ("reproduce",), ("methods", "show")],
-                         ids=lambda path: "-".join(path) or "graphkit")  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [(), ("train", "ncnc"), ("embed", "--method", "fastrp"), ("reproduce",), ("methods", "show")],
+    ids=lambda path: "-".join(path) or "graphkit",
+)
 def test_a_process_of_its_own_imports_nothing_heavy(path):
     words = [sys.executable, "-X", "importtime", "-m", "graphkit.cli.main", *path, "--help"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
@@ -119,7 +137,11 @@ def test_a_process_of_its_own_imports_nothing_heavy(path):
 
 
 def test_listing_methods_and_the_version_import_nothing_heavy():
-    words = json.dumps([["--version"], ["methods"], ["methods", "--json"], ["methods", "show", "ncnc"], ["methods", "--markdown"]])
-    done = subprocess.run([sys.executable, "-c", PROBE, words, json.dumps(HEAVY)], capture_output=True, text=True, timeout=60)
+    words = json.dumps(
+        [["--version"], ["methods"], ["methods", "--json"], ["methods", "show", "ncnc"], ["methods", "--markdown"]]
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, words, json.dumps(HEAVY)], capture_output=True, text=True, timeout=60
+    )
     answers = json.loads(done.stdout)
     assert all(answer["code"] == 0 and answer["heavy"] == [] and answer["text"] for answer in answers)

@@ -40,8 +40,12 @@ REFUSED = [
     ("largegt", NODES, "--mode local --lists kept --sample-seed 4", "--sample-seed is 4, but --lists"),
     ("largegt", NODES, "--mode local --pos lappe", "--pos is lappe, but --mode local"),
     ("graph-mamba", NODES, "--m 0 --shuffle-tokens", "--shuffle-tokens is true, but --m 0"),
-    ("graph-mamba", NODES, "--pe rwse:4:4 --edge-pe --local-encoder rwf --mpnn none",
-     "--edge-pe is true, but --mpnn none with --local-encoder rwf"),
+    (
+        "graph-mamba",
+        NODES,
+        "--pe rwse:4:4 --edge-pe --local-encoder rwf --mpnn none",
+        "--edge-pe is true, but --mpnn none with --local-encoder rwf",
+    ),
     ("graph-mamba", NODES, "--pool max", "--pool is max, but a task on nodes"),
     ("graphgps", NODES, "--head san", "--head is san, but a task on nodes"),
     ("graphgps", NODES, "--pool add", "--pool is add, but a task on nodes"),
@@ -68,7 +72,7 @@ REFUSED = [
     ("graph-mamba", NODES, "--m 1 --mpnn none --num-layers 7", "--num-layers is 7, but --mpnn none"),
     ("gcn", NODES, "--fanout 4,4", "--fanout is 4,4, but --sampler full"),
     ("gin", NODES, "--sampler shadow --parts 3", "--parts is 3, but --sampler shadow"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("name, data, words, message", REFUSED, ids=lambda part: part if " " not in part else "")
@@ -78,23 +82,28 @@ def test_an_idle_option_is_refused(name, data, words, message, capsys, tmp_path,
         main(["train", name, "--dataset", data, *words.split()])
     found = capsys.readouterr()
     assert stop.value.code == 2 and found.out == "" and list(tmp_path.iterdir()) == []
-    assert found.err.startswith(f"graphkit: error: {message}") and found.err.endswith(" does not use it; leave it out\n")
+    assert found.err.startswith(f"graphkit: error: {message}") and found.err.endswith(
+        " does not use it; leave it out\n"
+    )
 
 
-@pytest.mark.parametrize("name, data, words", [
-    ("gcn", NODES, "--heads 8"),  # as by default, which says nothing wrong
-    ("graphgps", NODES, "--head-layers 2 --local gat --attn none --heads 2"),
-    ("graphgps", GRAPHS, "--head san --pool add"),
-    ("lagrand", NODES, "--norm batch --input-dropout 0.1"),
-    ("graph-mamba", NODES, "--m 1 --shuffle-tokens"),
-    ("gin", NODES, "--stack residual --norm batch --act elu"),
-    ("gcn", NODES, "--sampler saint --saint-budget 5,2 --batch-size 7"),
-    ("gat", NODES, "--out-heads 4"),
-    ("largegt", NODES, "--batch-size 7 --eval-batch-size 5 --k 4 --centroids 8"),
-    ("lagcn", NODES, "--control random --latent-dim 3"),
-    ("gcn", "pattern:train=4,valid=2,test=2", "--batch-size 2 --steps 3 --eval-batch-size 2"),
-    ("graphgps", NODES, "--config san.yaml --head-layers 2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, data, words",
+    [
+        ("gcn", NODES, "--heads 8"),  # as by default, which says nothing wrong
+        ("graphgps", NODES, "--head-layers 2 --local gat --attn none --heads 2"),
+        ("graphgps", GRAPHS, "--head san --pool add"),
+        ("lagrand", NODES, "--norm batch --input-dropout 0.1"),
+        ("graph-mamba", NODES, "--m 1 --shuffle-tokens"),
+        ("gin", NODES, "--stack residual --norm batch --act elu"),
+        ("gcn", NODES, "--sampler saint --saint-budget 5,2 --batch-size 7"),
+        ("gat", NODES, "--out-heads 4"),
+        ("largegt", NODES, "--batch-size 7 --eval-batch-size 5 --k 4 --centroids 8"),
+        ("lagcn", NODES, "--control random --latent-dim 3"),
+        ("gcn", "pattern:train=4,valid=2,test=2", "--batch-size 2 --steps 3 --eval-batch-size 2"),
+        ("graphgps", NODES, "--config san.yaml --head-layers 2"),
+    ],
+)
 def test_the_same_option_is_taken_where_it_is_used(name, data, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "san.yaml").write_text("head: san\n")
@@ -110,11 +119,22 @@ def test_published_options_and_saved_ones_may_be_idle(tmp_path):
 
 
 def test_idle_options_are_options():
-    made = [GNNConfig(conv=conv) for conv in CONVS] + [LAGNNConfig(backbone=backbone, views=0, lam=0.0) for backbone in BACKBONES]
+    made = [GNNConfig(conv=conv) for conv in CONVS] + [
+        LAGNNConfig(backbone=backbone, views=0, lam=0.0) for backbone in BACKBONES
+    ]
     made += [LargeGTConfig(mode=mode, lists=lists) for mode in ("local", "global", "full") for lists in (None, "kept")]
-    made += [GraphGPSConfig(attn=attn, head=head) for attn, head in itertools.product(("none", "performer"), ("san", "default"))]
-    made += [GraphMambaConfig(m=m, mpnn="none", local_encoder=encoder) for m in (0, 1) for encoder in ("gatedgcn", "rwf", "mean")]
-    made += [GNNConfig(conv=conv, stack="residual") for conv in CONVS] + [LAGNNConfig(control=control) for control in CONTROLS]
+    made += [
+        GraphGPSConfig(attn=attn, head=head)
+        for attn, head in itertools.product(("none", "performer"), ("san", "default"))
+    ]
+    made += [
+        GraphMambaConfig(m=m, mpnn="none", local_encoder=encoder)
+        for m in (0, 1)
+        for encoder in ("gatedgcn", "rwf", "mean")
+    ]
+    made += [GNNConfig(conv=conv, stack="residual") for conv in CONVS] + [
+        LAGNNConfig(control=control) for control in CONTROLS
+    ]
     for config, data in itertools.product(made, (None, "graph", "parts", "graphs")):
         unknown = set(config.idle(data)) - {item.name for item in dataclasses.fields(config)} - {"pool"}
         assert not unknown, (config, unknown)

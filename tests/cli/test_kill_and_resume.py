@@ -14,8 +14,22 @@ import pytest
 from served import graphkit
 
 PROCESS = [sys.executable, "-m", "graphkit.cli.main"]
-WORDS = ["train", "ncn", "--dataset", "les-miserables", "--epochs", "60", "--batch-size", "32", "--seeds", "2", "--threads", "1",
-         "--hidden-dim", "64"]  # fmt: skip
+WORDS = [
+    "train",
+    "ncn",
+    "--dataset",
+    "les-miserables",
+    "--epochs",
+    "60",
+    "--batch-size",
+    "32",
+    "--seeds",
+    "2",
+    "--threads",
+    "1",
+    "--hidden-dim",
+    "64",
+]
 
 
 def run(out, *extra):
@@ -57,14 +71,31 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, unbroken, name):
     assert not list(out.rglob("*.part")), "half-written files were left"
 
 
-@pytest.mark.parametrize("method, options", [
-    ("nat", []),
-    pytest.param("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"], marks=pytest.mark.slow),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("nat", []),
+        pytest.param("tgn", ["--memory-dim", "16", "--hidden-dim", "16", "--time-dim", "8"], marks=pytest.mark.slow),
+    ],
+)
 def test_a_learner_of_events_goes_on_inside_an_epoch(tmp_path, method, options):
     """The memory of past events is in the checkpoint: the rest of the epoch is scored with it."""
-    words = ["train", method, "--dataset", "repeats:n=60,events=3000", "--epochs", "2", "--patience", "0", "--batch-size", "10",
-             "--threads", "1", *options, "--out"]  # fmt: skip
+    words = [
+        "train",
+        method,
+        "--dataset",
+        "repeats:n=60,events=3000",
+        "--epochs",
+        "2",
+        "--patience",
+        "0",
+        "--batch-size",
+        "10",
+        "--threads",
+        "1",
+        *options,
+        "--out",
+    ]
     found = graphkit(*words, tmp_path / "whole")
     assert found.returncode == 0, found.stderr
     out = tmp_path / "cut"

@@ -25,21 +25,52 @@ def noise(tmp_path_factory):
 
 
 def judge(command, noise, labels, *more, protocol="node"):
-    words = ["evaluate", "embedding", noise, "--edges", GRAPH, "--labels", labels, "--json", "--protocol", protocol, "--shuffles", 3, *more]
+    words = [
+        "evaluate",
+        "embedding",
+        noise,
+        "--edges",
+        GRAPH,
+        "--labels",
+        labels,
+        "--json",
+        "--protocol",
+        protocol,
+        "--shuffles",
+        3,
+        *more,
+    ]
     return command(*words, *(["--train-ratio", 0.5] if protocol == "node" else []))
 
 
 def train(command, folder, labels, *more):
-    words = ["train", "gcn", "--edges", GRAPH, "--labels", labels, "--epochs", 3, "--hidden-dim", 4, "--out", folder / "run", "--json"]
+    words = [
+        "train",
+        "gcn",
+        "--edges",
+        GRAPH,
+        "--labels",
+        labels,
+        "--epochs",
+        3,
+        "--hidden-dim",
+        4,
+        "--out",
+        folder / "run",
+        "--json",
+    ]
     return command(*words, *more)
 
 
-@pytest.mark.parametrize("name, said", [
-    ("lab-pm1", None),
-    ("lab-neg100", "'-100' is read as a class; --unlabelled -100 takes it as no label"),
-    ("lab-dupsame", "1 row with a label that its node already has: dropped"),
-    ("lab-dup", "1 node with several labels (u3: 0, 1): read as several labels a node"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("lab-pm1", None),
+        ("lab-neg100", "'-100' is read as a class; --unlabelled -100 takes it as no label"),
+        ("lab-dupsame", "1 row with a label that its node already has: dropped"),
+        ("lab-dup", "1 node with several labels (u3: 0, 1): read as several labels a node"),
+    ],
+)
 def test_random_vectors_are_never_right_throughout(command, noise, name, said):
     code, out, err = judge(command, noise, CASES / f"{name}.csv")
     assert code == 0, err
@@ -50,7 +81,9 @@ def test_random_vectors_are_never_right_throughout(command, noise, name, said):
         assert code == 0 and max(json.loads(out)["metrics"]["accuracy"]["values"]) < 0.9, err
 
 
-@pytest.mark.parametrize("name, metric, classes", [("lab-pm1", "accuracy", 2), ("lab-dupsame", "accuracy", 2), ("lab-dup", "micro-f1", 2)])
+@pytest.mark.parametrize(
+    "name, metric, classes", [("lab-pm1", "accuracy", 2), ("lab-dupsame", "accuracy", 2), ("lab-dup", "micro-f1", 2)]
+)
 def test_what_a_learner_is_trained_for(command, tmp_path, name, metric, classes):
     code, out, err = train(command, tmp_path, CASES / f"{name}.csv")
     assert code == 0, err
@@ -69,23 +102,32 @@ def test_minus_one_and_minus_hundred(command, tmp_path, noise):
     path.write_text((CASES / "lab-neg100.csv").read_text().replace("-100", "-1"))
     code, out, err = train(command, tmp_path, path)
     assert code == 0 and f"{values.count('-100')} labels '-1': read as unlabelled" in err
-    assert json.loads(out)["reading"] == [f"{path}: {values.count('-100')} labels '-1': read as unlabelled, as --unlabelled -1 would say"]
+    assert json.loads(out)["reading"] == [
+        f"{path}: {values.count('-100')} labels '-1': read as unlabelled, as --unlabelled -1 would say"
+    ]
     code, _, err = command("train", "gcn", "--edges", GRAPH, "--labels", path, "--out", tmp_path / "strict", "--strict")
     assert code == 3 and "refused by --strict" in err and not (tmp_path / "strict").exists()
 
 
-@pytest.mark.parametrize("text, message", [
-    (None, "40 classes of 40 labelled nodes, 40 of one node"),
-    ("".join(f"u{k},a\n" for k in range(40)), "one class only (a, 40 nodes)"),
-    ("".join(f"u{k},u{k}\n" for k in range(40)), "40 classes of 40 labelled nodes"),
-    ("".join(f"u{k},\n" for k in range(40)), "no node has a label"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (None, "40 classes of 40 labelled nodes, 40 of one node"),
+        ("".join(f"u{k},a\n" for k in range(40)), "one class only (a, 40 nodes)"),
+        ("".join(f"u{k},u{k}\n" for k in range(40)), "40 classes of 40 labelled nodes"),
+        ("".join(f"u{k},\n" for k in range(40)), "no node has a label"),
+    ],
+)
 def test_labels_without_meaning_are_refused(command, tmp_path, noise, text, message):
     path = CASES / "lab-real.csv"
     if text is not None:
         path = tmp_path / "y.csv"
         path.write_text("id,label\n" + text)
-    calls = [judge(command, noise, path), judge(command, noise, path, protocol="clustering"), train(command, tmp_path, path)]
+    calls = [
+        judge(command, noise, path),
+        judge(command, noise, path, protocol="clustering"),
+        train(command, tmp_path, path),
+    ]
     for code, out, err in calls:
         assert code == 3 and out == "" and message in err and str(path) in err, err
     assert not (tmp_path / "run").exists()
@@ -106,10 +148,25 @@ def regression(command, folder, scale, shift):
     rng = np.random.default_rng(3)
     x = rng.normal(size=(40, 3))
     y = scale * (x @ [1.0, -0.5, 0.25]) + shift
-    (folder / "x.csv").write_text("id,a,b,c\n" + "".join(f"u{k}," + ",".join(map(repr, row)) + "\n" for k, row in enumerate(x.tolist())))
+    (folder / "x.csv").write_text(
+        "id,a,b,c\n" + "".join(f"u{k}," + ",".join(map(repr, row)) + "\n" for k, row in enumerate(x.tolist()))
+    )
     (folder / "y.csv").write_text("id,label\n" + "".join(f"u{k},{value!r}\n" for k, value in enumerate(y.tolist())))
-    words = ["train", "mlp", "--edges", GRAPH, "--features", folder / "x.csv", "--labels", folder / "y.csv", "--task", "regression"]
-    code, out, err = command(*words, "--epochs", 150, "--threads", 1, "--out", folder / "run", "--save-predictions", "--json")
+    words = [
+        "train",
+        "mlp",
+        "--edges",
+        GRAPH,
+        "--features",
+        folder / "x.csv",
+        "--labels",
+        folder / "y.csv",
+        "--task",
+        "regression",
+    ]
+    code, out, err = command(
+        *words, "--epochs", 150, "--threads", 1, "--out", folder / "run", "--save-predictions", "--json"
+    )
     assert code == 0, err
     rows = [line.split("\t") for line in command("predict", folder / "run")[1].splitlines()]
     return json.loads(out), {f"u{k}": value for k, value in enumerate(y.tolist())}, rows
@@ -129,13 +186,16 @@ def test_numbers_are_learned_in_their_own_units(command, tmp_path):
     large, truth, rows = regression(command, tmp_path / "b", 1e5, 3e6)
     for part in ("valid", "test"):
         assert large["metrics"]["r2"][part]["mean"] == pytest.approx(found["metrics"]["r2"][part]["mean"], abs=0.02)
-        assert large["metrics"]["rmse"][part]["mean"] == pytest.approx(1e5 * found["metrics"]["rmse"][part]["mean"], rel=0.02)
+        assert large["metrics"]["rmse"][part]["mean"] == pytest.approx(
+            1e5 * found["metrics"]["rmse"][part]["mean"], rel=0.02
+        )
     guess = {row[0]: float(row[1]) for row in rows[1:]}
     assert r2_score([truth[node] for node in truth], [guess[node] for node in truth]) > 0.5
 
 
 def test_ids_in_lists_of_nodes(command, tmp_path):
     """A list may have a header, ids in a later column, or blanks in its ids; what is guessed is told, a wrong id stays an error."""
+
     def members(text, *more):
         (tmp_path / "n.txt").write_text(text)
         code, out, err = command("analyze", "set", "--edges", GRAPH, "--nodes", tmp_path / "n.txt", "--json", *more)
@@ -158,11 +218,14 @@ def test_ids_in_lists_of_nodes(command, tmp_path):
     assert code == 0 and json.loads(out)["nodes"] == 2
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--id-column", "account"], "--id-column account: expected with a file about nodes"),
-    (["--unlabelled", "0"], "--unlabelled: expected with --labels"),
-    (["--task", "regression"], "--task: expected with --labels"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--id-column", "account"], "--id-column account: expected with a file about nodes"),
+        (["--unlabelled", "0"], "--unlabelled: expected with --labels"),
+        (["--task", "regression"], "--task: expected with --labels"),
+    ],
+)
 def test_options_without_their_file(command, tmp_path, words, message):
     code, _, err = command("train", "gcn", "--edges", GRAPH, *words, "--out", tmp_path / "run")
     assert code == 2 and message in err

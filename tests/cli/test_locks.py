@@ -88,8 +88,11 @@ def test_ended_process_and_machine_that_started_anew_hold_nothing(folder, comman
     assert command("train", "cn", "--dataset", "karate", "--out", folder)[0] == 0
 
 
-@pytest.mark.parametrize("changes", [{"host": "elsewhere", "started": 1}, {"container": "pid:[1]", "pid": 2**22 + 1}],
-                         ids=["host", "container"])  # fmt: skip
+@pytest.mark.parametrize(
+    "changes",
+    [{"host": "elsewhere", "started": 1}, {"container": "pid:[1]", "pid": 2**22 + 1}],
+    ids=["host", "container"],
+)
 def test_lock_of_another_host_stands_until_its_file_is_removed(folder, command, changes):
     lock_of(folder, **changes)
     code, out, err = command("train", "cn", "--dataset", "karate", "--out", folder)
@@ -105,12 +108,16 @@ def test_lock_that_names_nobody_stands(folder, command):
     assert code == 2 and str(folder / ".lock") in err
 
 
-@pytest.mark.parametrize("words", [
-    ("embed", "--method", "fastrp", "--dataset", "karate", "--dim", "4", "--out", "DIR"),
-    ("sample", "largegt", "--dataset", "karate", "--k", "4", "--out", "DIR"),
-    ("count", "orbit-adjacency", "--dataset", "karate", "-o", "DIR"),
-    ("augment", "lagnn", "--dataset", "digits", "--select", "none", "--generator-steps", "1", "--out", "FILE"),
-], ids=lambda words: words[0])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("embed", "--method", "fastrp", "--dataset", "karate", "--dim", "4", "--out", "DIR"),
+        ("sample", "largegt", "--dataset", "karate", "--k", "4", "--out", "DIR"),
+        ("count", "orbit-adjacency", "--dataset", "karate", "-o", "DIR"),
+        ("augment", "lagnn", "--dataset", "digits", "--select", "none", "--generator-steps", "1", "--out", "FILE"),
+    ],
+    ids=lambda words: words[0],
+)
 def test_every_command_that_writes_a_folder_holds_its_lock(tmp_path, command, words):
     from graphkit.locks import locked
 
@@ -124,8 +131,10 @@ def test_every_command_that_writes_a_folder_holds_its_lock(tmp_path, command, wo
 
 
 def test_two_that_find_a_dead_holder_do_not_both_take_over(folder):
-    script = ("import sys, time; from graphkit.locks import locked\n"
-              "sys.stdin.readline()\nwith locked(sys.argv[1]): print('held', flush=True); sys.stdin.readline()\n")  # fmt: skip
+    script = (
+        "import sys, time; from graphkit.locks import locked\n"
+        "sys.stdin.readline()\nwith locked(sys.argv[1]): print('held', flush=True); sys.stdin.readline()\n"
+    )
     lock_of(folder, started=1)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     several = [subprocess.Popen([sys.executable, "-c", script, str(folder)], **pipes) for _ in range(4)]

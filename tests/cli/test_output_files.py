@@ -14,16 +14,21 @@ LONG = "x" * 300
 WRITERS = [
     *[(*EMBED, "-o", f"OUT.{ending}") for ending in ("npy", "npz", "parquet", "tsv", "txt")],
     (*EMBED, "--out", "OUT"),
-    *[("data", "convert", "digits", f"OUT.{ending}") for ending in ("csv", "mtx", "npz", "graphml", "bin", "parquet", "csv.gz", "graph")],
+    *[
+        ("data", "convert", "digits", f"OUT.{ending}")
+        for ending in ("csv", "mtx", "npz", "graphml", "bin", "parquet", "csv.gz", "graph")
+    ],
     *[("encode", "--pe", "rwse:16", "--dataset", "digits", "-o", f"OUT.{ending}") for ending in ("npz", "tsv")],
     *[("count", "orbits", "--dataset", "digits", "-o", f"OUT.{ending}") for ending in ("tsv", "csv", "parquet")],
-    *[("count", "orbit-adjacency", "--dataset", "digits", "--orbits", "1:4-5", "--format", kind, "-o", "OUT")
-      for kind in ("npz", "mtx", "tsv", "parquet")],
+    *[
+        ("count", "orbit-adjacency", "--dataset", "digits", "--orbits", "1:4-5", "--format", kind, "-o", "OUT")
+        for kind in ("npz", "mtx", "tsv", "parquet")
+    ],
     ("sample", "largegt", "--dataset", "digits", "--k", "8", "--out", "OUT"),
     ("augment", "lagnn", "--dataset", "digits", "--select", "none", "--generator-steps", "2", "--out", "OUT"),
     ("train", "gcn", "--dataset", "digits", "--epochs", "2", "--out", "OUT"),
     ("train", "cn", "--dataset", "python-imports", "--save-predictions", "--out", "OUT"),
-]  # fmt: skip
+]
 LIMIT = 3000
 
 
@@ -32,9 +37,9 @@ def with_target(words, target):
 
 
 def name_of(words):
-    return "-".join([*words[:2], *(word.strip("OUT.") for word in words[-1:]), *(words[-3:-2] if "--format" in words else ())])
-
-
+    return "-".join(
+        [*words[:2], *(word.strip("OUT.") for word in words[-1:]), *(words[-3:-2] if "--format" in words else ())]
+    )
 
 
 @pytest.fixture
@@ -79,17 +84,25 @@ def test_full_device_is_one_line(tmp_path, command, ending):
     """DGL's writer says so by an error of its own, and the device is no file that has a temporary one beside it."""
     (tmp_path / f"full.{ending}").symlink_to("/dev/full")
     code, out, err = command("data", "convert", "karate", tmp_path / f"full.{ending}")
-    assert (code, out) == (1, "") and len(err.splitlines()) == 1 and err.endswith("cannot be written: No space left on device\n"), err
+    assert (
+        (code, out) == (1, "")
+        and len(err.splitlines()) == 1
+        and err.endswith("cannot be written: No space left on device\n")
+    ), err
 
 
 @pytest.mark.parametrize("words", WRITERS, ids=name_of)
 def test_name_that_is_too_long_is_wrong_usage(tmp_path, command, words):
     code, out, err = command(*with_target(words, tmp_path / LONG))
-    assert code == 2 and out == "" and len(err.splitlines()) == 1 and "File name too long" in err and len(err) < 400, err
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and "File name too long" in err and len(err) < 400, (
+        err
+    )
     assert not files_below(tmp_path)
 
 
-@pytest.mark.parametrize("words", [*WRITERS[:6:5], WRITERS[12], ("train", "cn", "--dataset", "karate", "--out", "OUT")], ids=name_of)
+@pytest.mark.parametrize(
+    "words", [*WRITERS[:6:5], WRITERS[12], ("train", "cn", "--dataset", "karate", "--out", "OUT")], ids=name_of
+)
 def test_file_in_place_of_a_folder_is_wrong_usage(tmp_path, command, words):
     (tmp_path / "file").write_text("mine")
     code, _, err = command(*with_target(words, tmp_path / "file" / "out"))
@@ -105,9 +118,19 @@ def test_folder_without_permission_is_wrong_usage(tmp_path, command, words):
     assert code == 2 and len(err.splitlines()) == 1 and "Permission denied" in err, err
 
 
-@pytest.mark.parametrize("words", [("train", "cn", "--edges"), ("data", "info"), ("runs", "show"), ("predict",),
-                                   ("evaluate", "embedding", "--dataset", "karate"), ("train", "cn", "--dataset", "karate", "--splits"),
-                                   ("train", "gcn", "--dataset", "karate", "--config")], ids=lambda words: " ".join(words))  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "cn", "--edges"),
+        ("data", "info"),
+        ("runs", "show"),
+        ("predict",),
+        ("evaluate", "embedding", "--dataset", "karate"),
+        ("train", "cn", "--dataset", "karate", "--splits"),
+        ("train", "gcn", "--dataset", "karate", "--config"),
+    ],
+    ids=lambda words: " ".join(words),
+)
 def test_long_name_of_an_input_is_one_line(command, words):
     code, _, err = command(*words, LONG)
     assert code in (2, 3) and len(err.splitlines()) == 1 and "internal" not in err, err
@@ -150,6 +173,20 @@ def test_generator_of_numbers_that_are_not_finite_is_refused(tmp_path, command):
     model = CVAE(64, hidden=3, latent=2)
     next(model.parameters()).data.fill_(float("inf"))
     save_generator(tmp_path / "g.safetensors", model)
-    code, _, err = command("train", "lagcn", "--dataset", "digits", "--generator", tmp_path / "g.safetensors", "--epochs", "1",
-                           "--generator-hidden", "3", "--latent-dim", "2", "--out", tmp_path / "run")  # fmt: skip
+    code, _, err = command(
+        "train",
+        "lagcn",
+        "--dataset",
+        "digits",
+        "--generator",
+        tmp_path / "g.safetensors",
+        "--epochs",
+        "1",
+        "--generator-hidden",
+        "3",
+        "--latent-dim",
+        "2",
+        "--out",
+        tmp_path / "run",
+    )
     assert code == 3 and "not finite" in err and not (tmp_path / "run").exists()

@@ -29,7 +29,9 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predict")
     lines = ["from,to", *(f"{a},{b}" for a, b in GRAPH.edges)]
     (folder / "my.csv").write_text("\n".join(lines) + "\n")
-    done = graphkit("train", "ncnc", "--edges", folder / "my.csv", "--epochs", 2, "--hidden-dim", 16, "--out", folder / "run")
+    done = graphkit(
+        "train", "ncnc", "--edges", folder / "my.csv", "--epochs", 2, "--hidden-dim", 16, "--out", folder / "run"
+    )
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
@@ -41,7 +43,11 @@ def test_scores_given_pairs_with_the_users_ids(run, tmp_path):
     assert done.returncode == 0, done.stderr
     rows = tsv(done.stdout)
     assert rows[0] == ["source", "target", "score"]
-    assert [row[:2] for row in rows[1:]] == [["member 0", "member 9"], ["member 9", "member 0"], ["member 33", "member 1"]]
+    assert [row[:2] for row in rows[1:]] == [
+        ["member 0", "member 9"],
+        ["member 9", "member 0"],
+        ["member 33", "member 1"],
+    ]
     assert float(rows[1][2]) == pytest.approx(float(rows[2][2]), abs=1e-5)
     piped = graphkit("predict", run, "--pairs", "-", "--json", stdin="member 0;member 9\n")
     assert json.loads(piped.stdout)[0]["score"] == pytest.approx(float(rows[1][2]), rel=1e-5)
@@ -64,8 +70,10 @@ def test_proposes_links_that_are_missing(run, tmp_path):
     assert not any(GRAPH.has_edge(row[0], row[1]) for row in rows)
     why = tsv((tmp_path / "why.tsv").read_text())
     assert why[0] == ["source", "target", "node", "kind", "p"] and {row[3] for row in why[1:]} <= {
-        "common", "source-only", "target-only",
-    }  # fmt: skip
+        "common",
+        "source-only",
+        "target-only",
+    }
     done = graphkit("predict", run, "--top-k", 100, "--node", "member 0")
     rows = tsv(done.stdout)[1:]
     assert {row[0] for row in rows} == {"member 0"}
@@ -114,14 +122,25 @@ def spoilt(run, folder, name, change):
     return folder / "copy"
 
 
-@pytest.mark.parametrize("name,change,message", [
-    ("config.yaml", lambda text: re.sub(r"seeds:\n- 0\n", "seeds: 3\n", text), "seeds is 3, expected a list"),
-    ("config.yaml", lambda text: text.replace("data:\n", "data:\n  colour: red\n"), "unexpected keyword argument 'colour'"),
-    ("config.yaml", lambda text: re.sub(r"data:\n  name: .*\n", "data:\n", text), "data has no name"),
-    ("config.yaml", lambda text: text.replace("method: ncnc", "method: ncnz"), "unknown method 'ncnz'; did you mean"),
-    ("result.json", lambda text: "[]", "found list, expected a mapping"),
-    ("result.json", lambda text: "{}", "expected the result of a run"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name,change,message",
+    [
+        ("config.yaml", lambda text: re.sub(r"seeds:\n- 0\n", "seeds: 3\n", text), "seeds is 3, expected a list"),
+        (
+            "config.yaml",
+            lambda text: text.replace("data:\n", "data:\n  colour: red\n"),
+            "unexpected keyword argument 'colour'",
+        ),
+        ("config.yaml", lambda text: re.sub(r"data:\n  name: .*\n", "data:\n", text), "data has no name"),
+        (
+            "config.yaml",
+            lambda text: text.replace("method: ncnc", "method: ncnz"),
+            "unknown method 'ncnz'; did you mean",
+        ),
+        ("result.json", lambda text: "[]", "found list, expected a mapping"),
+        ("result.json", lambda text: "{}", "expected the result of a run"),
+    ],
+)
 def test_a_broken_run_is_a_line_about_its_file(run, tmp_path, name, change, message):
     folder = spoilt(run, tmp_path, name, change)
     done = graphkit("predict", folder, "--top-k", 1)

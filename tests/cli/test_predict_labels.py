@@ -34,7 +34,10 @@ def folder(tmp_path_factory):
     (folder / "labels.csv").write_text("id,label\n" + labels)
     words = ["train", "sage", "--edges", "my.csv", "--labels", "labels.csv", "--epochs", "3", "--hidden-dim", "8"]
     words[3], words[5] = str(folder / "my.csv"), str(folder / "labels.csv")
-    for extra in (["--features", str(folder / "my-features.csv"), "--out", str(folder / "run")], ["--out", str(folder / "bare")]):
+    for extra in (
+        ["--features", str(folder / "my-features.csv"), "--out", str(folder / "run")],
+        ["--out", str(folder / "bare")],
+    ):
         with pytest.raises(SystemExit) as stop:
             main([*words, *extra, "-q"])
         assert stop.value.code == 0
@@ -72,7 +75,14 @@ def test_another_graph_is_labelled_by_the_ids_it_has(graphkit, folder, tmp_path)
     """The other files hold the same graph and features in another order: every id gets what it had."""
     _, out, _ = graphkit("predict", folder / "run")
     code, text, err = graphkit(
-        "predict", folder / "run", "--graph", folder / "other.csv", "--features", folder / "other-features.csv", "-o", tmp_path / "o.tsv"
+        "predict",
+        folder / "run",
+        "--graph",
+        folder / "other.csv",
+        "--features",
+        folder / "other-features.csv",
+        "-o",
+        tmp_path / "o.tsv",
     )
     assert code == 0 and text == "", err
     mine, theirs = rows_of(out)[1], rows_of((tmp_path / "o.tsv").read_text())[1]
@@ -80,14 +90,33 @@ def test_another_graph_is_labelled_by_the_ids_it_has(graphkit, folder, tmp_path)
     for name in NAMES:
         assert [float(p) for p in theirs[name][1:]] == pytest.approx([float(p) for p in mine[name][1:]], abs=1e-4)
     code, out, _ = graphkit(
-        "predict", folder / "run", "--edges", folder / "other.csv", "--features", folder / "other-features.csv", "--json"
+        "predict",
+        folder / "run",
+        "--edges",
+        folder / "other.csv",
+        "--features",
+        folder / "other-features.csv",
+        "--json",
     )
     found = {row["id"]: row for row in json.loads(out)}
     assert code == 0 and found["person 7"]["p_red"] == pytest.approx(float(mine["person 7"][3]), abs=1e-4)
 
 
 def test_graphs_are_predicted_by_their_numbers_and_a_file_as_one_graph(graphkit, tmp_path):
-    words = ("train", "gin", "--dataset", "csl:copies=5", "--folds", "--epochs", 1, "--hidden-dim", 4, "--out", tmp_path / "run", "--json")
+    words = (
+        "train",
+        "gin",
+        "--dataset",
+        "csl:copies=5",
+        "--folds",
+        "--epochs",
+        1,
+        "--hidden-dim",
+        4,
+        "--out",
+        tmp_path / "run",
+        "--json",
+    )
     code, out, err = graphkit(*words)
     assert code == 0, err
     result = json.loads(out)
@@ -104,7 +133,12 @@ def test_graphs_are_predicted_by_their_numbers_and_a_file_as_one_graph(graphkit,
 @pytest.mark.parametrize(
     "run, words, code, message",
     [
-        ("run", ["--graph", "wide.csv", "--features", "wide-features.csv"], 3, "the data have 4 node features, expected 3 as in training"),
+        (
+            "run",
+            ["--graph", "wide.csv", "--features", "wide-features.csv"],
+            3,
+            "the data have 4 node features, expected 3 as in training",
+        ),
         ("run", ["--graph", "my.csv"], 3, "the data have 0 node features, expected 3 as in training"),
         ("run", ["--dataset", "csl:copies=5"], 2, "holds 50 graphs, but the run's model labels the nodes of one graph"),
         ("run", ["--pairs", "my.csv"], 2, "--pairs is for runs of links"),

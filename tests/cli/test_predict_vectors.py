@@ -94,7 +94,10 @@ def test_what_cannot_be_is_said(tmp_path, capsys):
         assert command("predict", tmp_path / words[0], *words[1:]) == 2
         found = capsys.readouterr()
         assert message in found.err and len(found.err.splitlines()) == 1 and found.out == ""
-    for words in (["--vectors", tmp_path / "v.npy", "-o", "/proc/l.tsv"], ["--vectors", "/proc/v.npy", "-o", tmp_path / "l.tsv"]):
+    for words in (
+        ["--vectors", tmp_path / "v.npy", "-o", "/proc/l.tsv"],
+        ["--vectors", "/proc/v.npy", "-o", tmp_path / "l.tsv"],
+    ):
         assert command("predict", tmp_path / "run", *words) == 2
         assert "error: /proc/" in capsys.readouterr().err
     assert not (tmp_path / "v.npy").exists() and not (tmp_path / "l.tsv").exists()

@@ -37,7 +37,9 @@ def graphkit(capsys, monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("sample") / "lists"
-    done = served.graphkit("sample", "largegt", "--dataset", SPEC, "--k", 9, "--seed", 4, "--out", out, "--threads", 1, "--json")
+    done = served.graphkit(
+        "sample", "largegt", "--dataset", SPEC, "--k", 9, "--seed", 4, "--out", out, "--threads", 1, "--json"
+    )
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)
 
@@ -63,14 +65,26 @@ def test_folder_holds_lists_and_features_of_the_graph(folder):
     np.testing.assert_allclose(hops, np.stack([features, step @ features, step @ step @ features], axis=1), atol=1e-5)
     kept = json.loads((out / "sample.json").read_text())
     assert {key: said[key] for key in kept} == kept
-    expected = {"nodes": 300, "edges": int(adjacency.sum()), "k": 9, "seed": 4, "hub_cap": 0, "features": 6, "dtype": "float32"}
+    expected = {
+        "nodes": 300,
+        "edges": int(adjacency.sum()),
+        "k": 9,
+        "seed": 4,
+        "hub_cap": 0,
+        "features": 6,
+        "dtype": "float32",
+    }
     assert {key: kept[key] for key in expected} == expected
 
 
 def test_training_takes_the_folder_and_gives_the_result_of_the_same_seed(folder, graphkit, tmp_path):
-    code, given, _ = graphkit("train", "largegt", "--dataset", SPEC, "--lists", folder[0], "--out", tmp_path / "a", *TRAIN)
+    code, given, _ = graphkit(
+        "train", "largegt", "--dataset", SPEC, "--lists", folder[0], "--out", tmp_path / "a", *TRAIN
+    )
     assert code == 0 and not (tmp_path / "cache" / "graphkit" / "largegt").exists()  # nothing was drawn
-    code, drawn, _ = graphkit("train", "largegt", "--dataset", SPEC, "--sample-seed", 4, "--out", tmp_path / "b", *TRAIN)
+    code, drawn, _ = graphkit(
+        "train", "largegt", "--dataset", SPEC, "--sample-seed", 4, "--out", tmp_path / "b", *TRAIN
+    )
     assert code == 0 and (tmp_path / "cache" / "graphkit" / "largegt").exists()
     assert json.loads(given)["metrics"] == json.loads(drawn)["metrics"]
 
@@ -84,15 +98,23 @@ def test_own_edge_list_without_features_gets_its_lists_alone(graphkit, tmp_path)
     assert lists.shape == (4, 4) and (lists[:, 0] == np.arange(4)).all()
 
 
-@pytest.mark.parametrize("words, code, said", [
-    (["sample", "larget"], 2, "unknown method 'larget'"),
-    (["sample", "largegt", "--dataset", SPEC, "--k", 0, "--out", "x"], 2, "--k"),
-    (["sample", "largegt", "--dataset", SPEC, "--out", "FOLDER"], 2, "already holds lists"),
-    (["sample", "largegt", "--dataset", "csl:copies=5", "--out", "x"], 2, "holds 50 graphs, expected one graph"),
-    (["train", "largegt", "--dataset", SPEC, "--lists", "FOLDER", "--k", 8], 2, "--k is 8, but the lists"),
-    (["train", "largegt", "--dataset", "sparse-sbm:n=301,k=3,features=6", "--lists", "FOLDER", "--k", 9], 3, "the graph"),
-    (["train", "largegt", "--dataset", SPEC, "--lists", "nowhere", "--k", 9], 3, "nowhere: has no sample.json"),
-], ids=["word", "k", "folder", "graphs", "other-k", "other-graph", "no-folder"])  # fmt: skip
+@pytest.mark.parametrize(
+    "words, code, said",
+    [
+        (["sample", "larget"], 2, "unknown method 'larget'"),
+        (["sample", "largegt", "--dataset", SPEC, "--k", 0, "--out", "x"], 2, "--k"),
+        (["sample", "largegt", "--dataset", SPEC, "--out", "FOLDER"], 2, "already holds lists"),
+        (["sample", "largegt", "--dataset", "csl:copies=5", "--out", "x"], 2, "holds 50 graphs, expected one graph"),
+        (["train", "largegt", "--dataset", SPEC, "--lists", "FOLDER", "--k", 8], 2, "--k is 8, but the lists"),
+        (
+            ["train", "largegt", "--dataset", "sparse-sbm:n=301,k=3,features=6", "--lists", "FOLDER", "--k", 9],
+            3,
+            "the graph",
+        ),
+        (["train", "largegt", "--dataset", SPEC, "--lists", "nowhere", "--k", 9], 3, "nowhere: has no sample.json"),
+    ],
+    ids=["word", "k", "folder", "graphs", "other-k", "other-graph", "no-folder"],
+)
 def test_what_does_not_fit_ends_in_one_line(folder, graphkit, tmp_path, words, code, said):
     words = [folder[0] if word == "FOLDER" else word for word in words]
     words += ["--out", tmp_path / "run"] if words[0] == "train" else []

@@ -20,13 +20,17 @@ def test_a_line_is_printed_once_and_kept_in_the_result(loop, command, tmp_path):
 
 def test_training_keeps_the_lines_and_says_what_a_method_ignores(tmp_path, command):
     edges = tmp_path / "w.csv"
-    edges.write_text("source,target,weight\n" + "".join(f"{i},{j},{i + j}\n" for i in range(40) for j in (i + 1, i + 3)) + "3,3,1\n")
+    edges.write_text(
+        "source,target,weight\n" + "".join(f"{i},{j},{i + j}\n" for i in range(40) for j in (i + 1, i + 3)) + "3,3,1\n"
+    )
     code, out, err = command("train", "cn", "--edges", edges, "--out", tmp_path / "run", "--json")
     lines = json.loads(out)["reading"]
     assert code == 0 and len(lines) == len(set(lines)) == 2
     assert "1 self-loop dropped" in lines[0] and lines[1] == "w: has edge weights, which cn ignores"
     assert all(err.count(line) == 1 for line in lines)
-    code, out, err = command("train", "cn", "--edges", edges, "--self-loops", "keep", "--out", tmp_path / "strict", "--strict")
+    code, out, err = command(
+        "train", "cn", "--edges", edges, "--self-loops", "keep", "--out", tmp_path / "strict", "--strict"
+    )
     assert (code, out) == (3, "") and "has edge weights" in err and not (tmp_path / "strict").exists()
 
 

@@ -10,7 +10,7 @@ import pandas
 import pytest
 from served import graphkit
 
-NAMES = [f'v,{k}' if k % 3 == 0 else f'"v{k}"' if k % 3 == 1 else f"v {k}" for k in range(34)]
+NAMES = [f"v,{k}" if k % 3 == 0 else f'"v{k}"' if k % 3 == 1 else f"v {k}" for k in range(34)]
 EDGES = [(NAMES[a], NAMES[b]) for a, b in nx.karate_club_graph().edges]
 ENDINGS = [".csv", ".tsv", ".csv.gz", ".parquet"]
 
@@ -77,9 +77,13 @@ def test_tables_of_the_graph(command, edges, tmp_path, ending):
     for words, check in {
         ("count", "orbits"): lambda f: dict(zip(f["id"], f["o0"])) == dict(graph.degree),
         ("encode", "--pe", "rwse:2"): lambda f: set(f["id"]) == set(graph) and list(f)[1:] == ["rwse_1", "rwse_2"],
-        ("embed", "--method", "fastrp", "--dim", "4", "--weights", "0,1"): lambda f: set(f["id"]) == set(graph) and f.shape == (34, 5),
+        ("embed", "--method", "fastrp", "--dim", "4", "--weights", "0,1"): lambda f: (
+            set(f["id"]) == set(graph) and f.shape == (34, 5)
+        ),
         ("analyze", "topo"): lambda f: set(f["id"]) == set(graph) and "tc_test" in f,
-        ("cluster", "local", "--seeds", NAMES[2], "--volume", "40"): lambda f: set(f["id"]) <= set(graph) and len(f) > 1,
+        ("cluster", "local", "--seeds", NAMES[2], "--volume", "40"): lambda f: (
+            set(f["id"]) <= set(graph) and len(f) > 1
+        ),
         ("evaluate", "hide", "--hide", "0.2"): lambda f: graph.has_edge(f["src"][0], f["dst"][0]) and len(f) < 78,
     }.items():
         code, _, err = command(*words, "--edges", edges, "-o", path)
@@ -95,11 +99,27 @@ def test_tables_of_the_graph(command, edges, tmp_path, ending):
 def test_what_embed_writes_as_csv_is_judged_and_tables_of_figures_are_written(command, edges, runs, tmp_path):
     path, scores = tmp_path / "x.csv", tmp_path / "scores.parquet"
     assert command("embed", "--method", "spectral", "--dim", 4, "--edges", edges, "-o", path)[0] == 0
-    code, out, err = command("evaluate", "embedding", path, "--edges", edges, "--labels", edges.with_name("labels.csv"), "--shuffles", 2,
-                             "--train-ratio", 0.5, "-o", scores, "--json")  # fmt: skip
+    code, out, err = command(
+        "evaluate",
+        "embedding",
+        path,
+        "--edges",
+        edges,
+        "--labels",
+        edges.with_name("labels.csv"),
+        "--shuffles",
+        2,
+        "--train-ratio",
+        0.5,
+        "-o",
+        scores,
+        "--json",
+    )
     assert code == 0, err
     metrics = json.loads(out)["metrics"]
-    assert dict(zip(frame(scores)["metric"], frame(scores)["mean"])) == pytest.approx({name: one["mean"] for name, one in metrics.items()})
+    assert dict(zip(frame(scores)["metric"], frame(scores)["mean"])) == pytest.approx(
+        {name: one["mean"] for name, one in metrics.items()}
+    )
     assert command("runs", "list", edges.parent, "-o", tmp_path / "runs.csv")[0] == 0
     found = frame(tmp_path / "runs.csv").set_index("method")
     result = json.loads((runs["cn"] / "result.json").read_text())
@@ -108,12 +128,22 @@ def test_what_embed_writes_as_csv_is_judged_and_tables_of_figures_are_written(co
     assert (frame(tmp_path / "both.csv")["difference"] == 0).all()
 
 
-@pytest.mark.parametrize("words", [
-    ("predict", "no-run", "--top-k", "3"), ("embed", "--method", "fastrp", "--dataset", "karate"), ("data", "split", "karate"),
-    ("evaluate", "hide", "--dataset", "karate"), ("count", "orbits", "karate"), ("encode", "--pe", "rwse:2", "--dataset", "karate"),
-    ("cluster", "local", "karate", "--seeds", "3", "--volume", "9"), ("analyze", "topo", "--dataset", "karate"),
-    ("runs", "list", "."), ("reproduce", "fastrp", "--stored"), ("cluster", "ncp", "karate"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "no-run", "--top-k", "3"),
+        ("embed", "--method", "fastrp", "--dataset", "karate"),
+        ("data", "split", "karate"),
+        ("evaluate", "hide", "--dataset", "karate"),
+        ("count", "orbits", "karate"),
+        ("encode", "--pe", "rwse:2", "--dataset", "karate"),
+        ("cluster", "local", "karate", "--seeds", "3", "--volume", "9"),
+        ("analyze", "topo", "--dataset", "karate"),
+        ("runs", "list", "."),
+        ("reproduce", "fastrp", "--stored"),
+        ("cluster", "ncp", "karate"),
+    ],
+)
 def test_an_unknown_ending_is_wrong_usage_before_any_work(command, tmp_path, words):
     code, out, err = command(*words, "-o", tmp_path / "x.xlsx")
     assert (code, out) == (2, "")
@@ -121,9 +151,14 @@ def test_an_unknown_ending_is_wrong_usage_before_any_work(command, tmp_path, wor
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [
-    ("embed", "--method", "spectral", "--dim", "2", "--dataset", "karate"), ("data", "split", "karate"), ("count", "orbits", "karate"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("embed", "--method", "spectral", "--dim", "2", "--dataset", "karate"),
+        ("data", "split", "karate"),
+        ("count", "orbits", "karate"),
+    ],
+)
 def test_a_full_disk_is_one_line_and_exit_code_1(words, tmp_path):
     for ending in (".csv", ".tsv.gz", ".parquet", ".npz"):
         full = tmp_path / f"full{ending}"

@@ -23,7 +23,9 @@ def train(tmp_path, *words, dataset="karate", method="cn"):
 def test_a_signal_while_the_data_load_ends_in_one_line(tmp_path, name):
     pipe = tmp_path / "edges.csv"
     os.mkfifo(pipe)  # a file that never ends: the command waits in the middle of loading
-    process = subprocess.Popen([*PROCESS, "train", "cn", "--edges", str(pipe)], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*PROCESS, "train", "cn", "--edges", str(pipe)], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 120
     writer = None
     while writer is None and time.monotonic() < deadline and process.poll() is None:
@@ -75,5 +77,7 @@ def test_hits_among_fewer_negatives_are_marked(tmp_path):
     shown = graphkit("runs", "show", tmp_path / "run").stdout
     assert rows["hits@100"] in shown
     compared = graphkit("runs", "compare", tmp_path / "run", tmp_path / "run").stdout.splitlines()
-    assert any(line.startswith("hits@100 *") for line in compared) and any(line.startswith("hits@1 ") for line in compared)
+    assert any(line.startswith("hits@100 *") for line in compared) and any(
+        line.startswith("hits@1 ") for line in compared
+    )
     assert compared[-1].startswith("* 1 whatever the scores")

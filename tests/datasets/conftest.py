@@ -35,16 +35,25 @@ def planetoid(root):
         lists[int(u)].append(int(v))
         lists[int(v)].append(int(u))
     test = np.array([24, 22, 20, 21, 23, 25, 29, 28, 27, 26])
-    parts = {"x": features[:6], "y": labels[:6], "allx": features[:20], "ally": labels[:20], "tx": features[test],
-             "ty": labels[test], "graph": lists}  # fmt: skip
+    parts = {
+        "x": features[:6],
+        "y": labels[:6],
+        "allx": features[:20],
+        "ally": labels[:20],
+        "tx": features[test],
+        "ty": labels[test],
+        "graph": lists,
+    }
     for name, value in parts.items():
         (folder / f"ind.cora.{name}").write_bytes(pickle.dumps(value, protocol=2))
     (folder / "ind.cora.test.index").write_text("".join(f"{k}\n" for k in test))
     (root / "geom-gcn-splits").mkdir()
     for k in range(10):
         order = np.random.default_rng(k).permutation(N)
-        masks = {name: np.isin(np.arange(N), part) for name, part in
-                 zip(("train_mask", "val_mask", "test_mask"), np.split(order, [14, 22]))}  # fmt: skip
+        masks = {
+            name: np.isin(np.arange(N), part)
+            for name, part in zip(("train_mask", "val_mask", "test_mask"), np.split(order, [14, 22]))
+        }
         np.savez(root / f"geom-gcn-splits/cora_split_0.6_0.2_{k}.npz", **masks)
     return {"features": features.toarray(), "labels": labels.argmax(1)}
 
@@ -58,23 +67,30 @@ def archives(root):
             masks[part, k, ids] = True
     np.savez_compressed(
         root / "heterophilous/minesweeper.npz",
-        node_features=rng.random((N, 4)).astype(np.float32), node_labels=np.arange(N) % 2, edges=ring(),
-        train_masks=masks[0], val_masks=masks[1], test_masks=masks[2],
-    )  # fmt: skip
+        node_features=rng.random((N, 4)).astype(np.float32),
+        node_labels=np.arange(N) % 2,
+        edges=ring(),
+        train_masks=masks[0],
+        val_masks=masks[1],
+        test_masks=masks[2],
+    )
     (root / "graphdata").mkdir()
     attributes = sp.csr_matrix(rng.integers(0, 2, (N, 5)).astype(np.float32))
     np.savez(
         root / "graphdata/acm.npz",
-        adj_matrix=np.array(symmetric(ring()), dtype=object), node_attr=np.array(attributes, dtype=object),
+        adj_matrix=np.array(symmetric(ring()), dtype=object),
+        node_attr=np.array(attributes, dtype=object),
         node_label=(np.arange(N) % 2 + 1).astype(np.int32),
-    )  # fmt: skip
+    )
     return attributes.toarray()
 
 
 def matlab(root):
     network = sp.csc_matrix(symmetric(ring()).astype(np.float64))
     group = sp.csc_matrix(np.eye(4)[np.arange(N) % 4])
-    info = np.tile(np.array([[1, 1, 5, 0, 9, 2006, 3], [2, 2, 6, 1, 0, 2007, 4], [1, 0, 5, 1, 9, 2008, 3]]), (N // 3, 1))
+    info = np.tile(
+        np.array([[1, 1, 5, 0, 9, 2006, 3], [2, 2, 6, 1, 0, 2007, 4], [1, 0, 5, 1, 9, 2008, 3]]), (N // 3, 1)
+    )
     for name, variables in (
         ("blogcatalog/blogcatalog.mat", {"network": network, "group": group}),
         ("seal-links/USAir.mat", {"net": network}),
@@ -96,7 +112,9 @@ def texts(root):
         "ppi-node2vec/PPI.ungraph": lines([*edges, (3, 3)], "\t"),
         "ppi-node2vec/PPI.cmty": lines([range(0, N, 2), range(0, N, 3), range(N)], "\t"),
         "obnb-biogrid/BioGRID.edg": lines([(1000 + u, 1000 + v) for u, v in ring(60)], "\t"),
-        "obnb-biogrid/DisGeNet.gmt": lines([("D1", "first", *range(1000, 1060)), ("D2", "small", *range(1000, 1010))], "\t"),
+        "obnb-biogrid/DisGeNet.gmt": lines(
+            [("D1", "first", *range(1000, 1060)), ("D2", "small", *range(1000, 1010))], "\t"
+        ),
         "ppi-yeast-biogrid/PPI_biogrid_yeast.edgelist": lines([(*edge, "{}") for edge in edges] + [(5, "-", "{}")]),
         "lgc-ca-grqc/ca-GrQc-cc.csv": "Source Target Weight\n" + lines((u, v, 1) for u, v in edges),
         "lgc-minnesota/minnesota.edgelist": lines((u, v, 1) for u, v in edges),
@@ -104,7 +122,9 @@ def texts(root):
         "lgc-ppi-mips/ppi_mips.graphml": '<?xml version="1.0" encoding="UTF-8"?>\n<graphml>\n'
         '<key attr.name="weight" attr.type="double" for="edge" id="weight"/><graph id="G" edgedefault="undirected">'
         + "".join(f'<node id="n{k}"/>\n' for k in range(5))
-        + "".join(f'<edge source="n{k}" target="n{k + 1}"><data key="weight">{k + 0.5}</data></edge>\n' for k in range(4))
+        + "".join(
+            f'<edge source="n{k}" target="n{k + 1}"><data key="weight">{k + 0.5}</data></edge>\n' for k in range(4)
+        )
         + "</graph></graphml>\n",
         "twitch-explicit/PTBR/musae_PTBR_edges.csv": "from,to\n" + lines(edges, ","),
         "twitch-explicit/PTBR/musae_PTBR_target.csv": "id,days,mature,views,partner,new_id\n"
@@ -173,11 +193,24 @@ def ogb_folders(root):
     gz(collab / "raw/edge_year.csv.gz", [(2000 + k,) for k in range(len(edges) + 1)])
     train = np.concatenate([edges, edges[:1]])
     (collab / "split/time").mkdir(parents=True)
-    torch.save({"edge": torch.from_numpy(train), "weight": torch.arange(len(train)) % 3 + 1,
-                "year": torch.arange(len(train)) + 2000}, collab / "split/time/train.pt")  # fmt: skip
+    torch.save(
+        {
+            "edge": torch.from_numpy(train),
+            "weight": torch.arange(len(train)) % 3 + 1,
+            "year": torch.arange(len(train)) + 2000,
+        },
+        collab / "split/time/train.pt",
+    )
     for part, pairs in held.items():
-        torch.save({"edge": np.array(pairs), "weight": np.ones(len(pairs), int), "year": np.full(len(pairs), 2018),
-                    "edge_neg": np.array([[0, 10], [1, 11], [2, 12]])}, collab / f"split/time/{part}.pt")  # fmt: skip
+        torch.save(
+            {
+                "edge": np.array(pairs),
+                "weight": np.ones(len(pairs), int),
+                "year": np.full(len(pairs), 2018),
+                "edge_neg": np.array([[0, 10], [1, 11], [2, 12]]),
+            },
+            collab / f"split/time/{part}.pt",
+        )
     arxiv = root / "ogbn_arxiv"
     gz(arxiv / "raw/edge.csv.gz", edges)
     gz(arxiv / "raw/num-node-list.csv.gz", [(N,)])

@@ -26,7 +26,21 @@ LIMIT = 64 << 20
 SECONDS = 60.0
 ADDRESSES = 6 << 30
 N = 40
-WORDS = [b"99999999999", b"-1", b"1e308", b"nan", b"4294967295", b"18446744073709551616", b"\xff\xfe", b"\0", b'"', b"'", b"#", b"\n", b","]
+WORDS = [
+    b"99999999999",
+    b"-1",
+    b"1e308",
+    b"nan",
+    b"4294967295",
+    b"18446744073709551616",
+    b"\xff\xfe",
+    b"\0",
+    b'"',
+    b"'",
+    b"#",
+    b"\n",
+    b",",
+]
 
 
 def edges():
@@ -90,7 +104,10 @@ def own_files(folder: Path) -> dict[str, tuple[str, bytes, dict]]:
     named = [(ids[u], ids[v]) for u, v in edges()]
     events = text([(u, v, 1000 + k, 0) for k, (u, v) in enumerate(edges())], head="src,dst,time,label")
     features = np.arange(N * 3.0).reshape(N, 3)
-    triples = {f"{part}.txt": text([(u, "r", v) for u, v in edges()[k::3]], "\t") for k, part in enumerate(("train", "valid", "test"))}
+    triples = {
+        f"{part}.txt": text([(u, "r", v) for u, v in edges()[k::3]], "\t")
+        for k, part in enumerate(("train", "valid", "test"))
+    }
     return {
         "csv": ("x.csv", text([(u, v, 0.5) for u, v in edges()], head="src,dst,weight"), {}),
         "names": ("x.csv", text(named), {}),
@@ -101,32 +118,67 @@ def own_files(folder: Path) -> dict[str, tuple[str, bytes, dict]]:
         "mtx": ("x.mtx", made(lambda out: scipy.io.mmwrite(out, matrix())), {}),
         "npz": ("x.npz", made(lambda out: scipy.sparse.save_npz(out, matrix())), {}),
         "mat": ("x.mat", made(lambda out: scipy.io.savemat(out, {"network": matrix()}, do_compression=False)), {}),
-        "mat packed": ("x.mat", made(lambda out: scipy.io.savemat(out, {"network": matrix()}, do_compression=True)), {}),
+        "mat packed": (
+            "x.mat",
+            made(lambda out: scipy.io.savemat(out, {"network": matrix()}, do_compression=True)),
+            {},
+        ),
         "GraphML": ("x.graphml", graphml(), {}),
         "DGL": ("x.bin", dgl_file(folder, False), {}),
         "DGL set": ("x.bin", dgl_file(folder, True), {"task": "graph"}),
         "graph6": ("x.g6", b"DQc\nDRo\nD~{\n" * 9, {"many": True}),
         "events": ("x.csv", events, {"task": "events"}),
-        "events in Parquet": ("x.parquet", table_of({"src": src, "dst": dst, "time": list(range(len(src)))}), {"task": "events"}),
+        "events in Parquet": (
+            "x.parquet",
+            table_of({"src": src, "dst": dst, "time": list(range(len(src)))}),
+            {"task": "events"},
+        ),
         "features npy": ("f.npy", made(lambda out: np.save(out, features)), {"role": "features"}),
         "features npz": ("f.npz", made(lambda out: np.savez_compressed(out, features=features)), {"role": "features"}),
-        "features csv": ("f.csv", text(((k, *row) for k, row in enumerate(features)), head="id,a,b,c"), {"role": "features"}),
-        "features mat": ("f.mat", made(lambda out: scipy.io.savemat(out, {"features": features})), {"role": "features"}),
+        "features csv": (
+            "f.csv",
+            text(((k, *row) for k, row in enumerate(features)), head="id,a,b,c"),
+            {"role": "features"},
+        ),
+        "features mat": (
+            "f.mat",
+            made(lambda out: scipy.io.savemat(out, {"features": features})),
+            {"role": "features"},
+        ),
         "features Parquet": ("f.parquet", table_of({"id": list(range(N)), "a": features[:, 0]}), {"role": "features"}),
         "labels csv": ("l.csv", text([(k, f"c{k % 3}") for k in range(N)], head="id,label"), {"role": "labels"}),
         "labels npy": ("l.npy", made(lambda out: np.save(out, np.arange(N) % 3)), {"role": "labels"}),
-        "labels Parquet": ("l.parquet", table_of({"id": list(range(N)), "label": [f"c{k % 3}" for k in range(N)]}), {"role": "labels"}),
-        "node split": ("s.csv", text([(k, ("train", "valid", "test")[k % 3]) for k in range(N)], head="id,part"), {"role": "splits"}),
-        "link split": ("s.csv", text([(*edge, ("valid", "test")[k % 2]) for k, edge in enumerate(pairs[:20])], head="src,dst,part"),
-                       {"role": "splits", "task": "link"}),
+        "labels Parquet": (
+            "l.parquet",
+            table_of({"id": list(range(N)), "label": [f"c{k % 3}" for k in range(N)]}),
+            {"role": "labels"},
+        ),
+        "node split": (
+            "s.csv",
+            text([(k, ("train", "valid", "test")[k % 3]) for k in range(N)], head="id,part"),
+            {"role": "splits"},
+        ),
+        "link split": (
+            "s.csv",
+            text([(*edge, ("valid", "test")[k % 2]) for k, edge in enumerate(pairs[:20])], head="src,dst,part"),
+            {"role": "splits", "task": "link"},
+        ),
         **{f"triples {name}": (name, content, {"beside": triples}) for name, content in triples.items()},
-    }  # fmt: skip
+    }
 
 
 # Catalogue files, in the form that conftest's tiny data folder has: (data set, task or None, its files).
 CATALOGUE = [
-    ("cora", "node", ["planetoid-cora/ind.cora.graph", "planetoid-cora/ind.cora.allx", "planetoid-cora/ind.cora.ty",
-                      "planetoid-cora/ind.cora.test.index"]),
+    (
+        "cora",
+        "node",
+        [
+            "planetoid-cora/ind.cora.graph",
+            "planetoid-cora/ind.cora.allx",
+            "planetoid-cora/ind.cora.ty",
+            "planetoid-cora/ind.cora.test.index",
+        ],
+    ),
     ("minesweeper", "node", ["heterophilous/minesweeper.npz"]),
     ("acm", None, ["graphdata/acm.npz"]),
     ("blogcatalog", None, ["blogcatalog/blogcatalog.mat"]),
@@ -134,14 +186,33 @@ CATALOGUE = [
     ("ppi-node2vec", None, ["ppi-node2vec/PPI.ungraph", "ppi-node2vec/PPI.cmty"]),
     ("biogrid", None, ["obnb-biogrid/DisGeNet.gmt"]),
     ("lgc-ppi-mips", None, ["lgc-ppi-mips/ppi_mips.graphml"]),
-    ("twitch-ptbr", None, ["twitch-explicit/PTBR/musae_PTBR_features.json", "twitch-explicit/PTBR/musae_PTBR_target.csv"]),
+    (
+        "twitch-ptbr",
+        None,
+        ["twitch-explicit/PTBR/musae_PTBR_features.json", "twitch-explicit/PTBR/musae_PTBR_target.csv"],
+    ),
     ("mutag", "graph", ["tu-gin/MUTAG/MUTAG.txt"]),
-    ("enzymes-raw", "graph", ["tu-raw/ENZYMES/ENZYMES_A.txt", "tu-raw/ENZYMES/ENZYMES_graph_indicator.txt",
-                              "tu-raw/ENZYMES/ENZYMES_node_attributes.txt"]),
-    ("ogbl-ddi", "link", ["ogbl_ddi/raw/edge.csv.gz", "ogbl_ddi/raw/num-node-list.csv.gz", "ogbl_ddi/split/target/valid.pt"]),
+    (
+        "enzymes-raw",
+        "graph",
+        [
+            "tu-raw/ENZYMES/ENZYMES_A.txt",
+            "tu-raw/ENZYMES/ENZYMES_graph_indicator.txt",
+            "tu-raw/ENZYMES/ENZYMES_node_attributes.txt",
+        ],
+    ),
+    (
+        "ogbl-ddi",
+        "link",
+        ["ogbl_ddi/raw/edge.csv.gz", "ogbl_ddi/raw/num-node-list.csv.gz", "ogbl_ddi/split/target/valid.pt"],
+    ),
     ("ogbl-collab", "link", ["ogbl_collab/split/time/train.pt", "ogbl_collab/raw/edge_year.csv.gz"]),
-    ("ogbn-arxiv", "node", ["ogbn_arxiv/raw/node-feat.csv.gz", "ogbn_arxiv/raw/node-label.csv.gz", "ogbn_arxiv/split/time/test.csv.gz"]),
-]  # fmt: skip
+    (
+        "ogbn-arxiv",
+        "node",
+        ["ogbn_arxiv/raw/node-feat.csv.gz", "ogbn_arxiv/raw/node-label.csv.gz", "ogbn_arxiv/split/time/test.csv.gz"],
+    ),
+]
 
 
 def unpacked_change(content: bytes, generator: random.Random) -> bytes:
@@ -240,7 +311,9 @@ def cases(folder: Path, tiny: Path) -> list[tuple[str, bytes, Callable[[bytes], 
     for name, task, files in CATALOGUE:
         for file in files:
             whole = (tiny / file).read_bytes()
-            read = lambda content, name=name, task=task, file=file: read_catalogue(folder, tiny, name, task, file, content)  # noqa: E731
+            read = lambda content, name=name, task=task, file=file: read_catalogue(
+                folder, tiny, name, task, file, content
+            )  # noqa: E731
             found.append((file, whole, read))
     return found
 

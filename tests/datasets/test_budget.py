@@ -43,7 +43,9 @@ def parquet(path, rows, value):
 def test_gzip_beyond_the_limit(tmp_path, members):
     path = gz(tmp_path / "x.csv.gz", 16, members)
     assert os.path.getsize(path) < 100_000
-    with pytest.raises(DataError, match=r"x.csv.gz: gzip content.* exceeds the 8 MiB that reading may take \(--read-limit\)"):
+    with pytest.raises(
+        DataError, match=r"x.csv.gz: gzip content.* exceeds the 8 MiB that reading may take \(--read-limit\)"
+    ):
         read_graph(path, ReadOptions(read_limit="8MiB"))
     assert read_graph(path, ReadOptions(read_limit="1GB")).num_nodes == 4
 
@@ -58,12 +60,16 @@ def test_all_files_of_a_data_set_count_together(tmp_path):
     (tmp_path / "x.csv").write_bytes(LINES)
     np.save(tmp_path / "f.npy", np.ones((4, 1 << 17)))
     options = {"features": str(tmp_path / "f.npy")}
-    with pytest.raises(DataError, match=r"f.npy.* exceeds the 4 MiB that reading may take \(--read-limit\), of which 3 MiB are left"):
+    with pytest.raises(
+        DataError, match=r"f.npy.* exceeds the 4 MiB that reading may take \(--read-limit\), of which 3 MiB are left"
+    ):
         read_graph(tmp_path / "x.csv", ReadOptions(read_limit=4 * MIB, **options))
     assert read_graph(tmp_path / "x.csv", ReadOptions(read_limit=16 * MIB, **options)).features.shape == (4, 1 << 17)
 
 
-@pytest.mark.parametrize(("value", "limit", "what"), [(7, "2MiB", "column 'dst'"), ("a" * 1000, "8MiB", "the text of column 'src'")])
+@pytest.mark.parametrize(
+    ("value", "limit", "what"), [(7, "2MiB", "column 'dst'"), ("a" * 1000, "8MiB", "the text of column 'src'")]
+)
 def test_parquet_of_one_value(tmp_path, value, limit, what):
     path = parquet(tmp_path / "x.parquet", 200_000, value)
     assert os.path.getsize(path) < 30_000
@@ -167,11 +173,16 @@ def test_peak_memory_of_the_command_line(tmp_path):
     code, _, base = peak_of("data", "info", tmp_path / "small.csv", "--read-limit", "64MiB")
     assert code == 0
     bomb = gz(tmp_path / "x.csv.gz", 384, 6)
-    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("features.npy", "w") as member:
+    with (
+        zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("features.npy", "w") as member,
+    ):
         np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": (3, 1 << 24)})
         for _ in range(384):
             member.write(bytes(MIB))
     for arguments in ((bomb,), (tmp_path / "small.csv", "--features", tmp_path / "x.npz")):
         code, said, peak = peak_of("data", "info", *arguments, "--read-limit", "64MiB")
         assert code == 3 and said.count("\n") == 1 and "64 MiB that reading may take (--read-limit)" in said
-        assert peak - base < (32 if arguments[0] == bomb else 96) * MIB  # gzip that is packed so tightly is counted before it is kept
+        assert (
+            peak - base < (32 if arguments[0] == bomb else 96) * MIB
+        )  # gzip that is packed so tightly is counted before it is kept

@@ -21,8 +21,10 @@ def no_data(monkeypatch, tmp_path):
 
 def test_karate():
     dataset = datasets.load("karate")
-    assert nx.utils.graphs_equal(nx.Graph(zip(*(ids.tolist() for ids in dataset.graph.edges()))).to_undirected(),
-                                 nx.Graph(nx.karate_club_graph().edges()))  # fmt: skip
+    assert nx.utils.graphs_equal(
+        nx.Graph(zip(*(ids.tolist() for ids in dataset.graph.edges()))).to_undirected(),
+        nx.Graph(nx.karate_club_graph().edges()),
+    )
     assert dataset.labels.tolist().count(0) == 17 and dataset.labels[0] == 0 and dataset.labels[33] == 1
 
 
@@ -64,7 +66,11 @@ def test_python_imports(tmp_path, monkeypatch):
 
 
 def test_a_damaged_cache_is_made_anew(tmp_path, monkeypatch):
-    tiny = {"names": np.array(["a", "b"]), "edges": np.array([[0, 1]]), "features": np.zeros((2, bundled.HASHED), np.float32)}
+    tiny = {
+        "names": np.array(["a", "b"]),
+        "edges": np.array([[0, 1]]),
+        "features": np.zeros((2, bundled.HASHED), np.float32),
+    }
     monkeypatch.setattr(bundled, "_parse_library", lambda root: tiny)
     assert datasets.load("python-imports").num_nodes == 2
     (cache,) = (tmp_path / "graphkit").iterdir()

@@ -62,15 +62,24 @@ def test_json_of_features_and_labels(graph, tmp_path):
     assert (found.labels.tolist(), found.class_names) == ([1, -1, 0, 0], ["a", "b"])
 
 
-@pytest.mark.parametrize(("name", "text", "said"), [
-    ("x.json", "{", "not JSON"), ("x.json", "[" * 100_000, "JSON nested too deeply"), ("x.json", "3", "a JSON int, expected"),
-    ("x.json", '{"10": [1], "20": 3}', "values of several kinds"), 
-    ("x.json", '{"10": ["a"], "20": [1]}', "expected lists of whole numbers"),
-    ("x.json", '{"10": [-1], "20": [1]}', "feature number -1"), ("x.json", '{"10": [99999999], "20": [1]}', "feature number 99999999"),
-    ("x.json", '{"10": [0.5], "20": [1, 2]}', "lists of 1 to 2 values"), ("x.json", '{"10": [0.5, NaN], "20": [1, 2]}', "feature nan"),
-    ("x.json", "[[1, 2], [3]]", "lists of 1 to 2 values"), ("x.json", "\udcff", "is not UTF-8"),
-    ("y.gmt", "A\tb\n", "line 1: found 2 columns"), ("y.cmty", "\n\n", "no nodes, expected some"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("x.json", "{", "not JSON"),
+        ("x.json", "[" * 100_000, "JSON nested too deeply"),
+        ("x.json", "3", "a JSON int, expected"),
+        ("x.json", '{"10": [1], "20": 3}', "values of several kinds"),
+        ("x.json", '{"10": ["a"], "20": [1]}', "expected lists of whole numbers"),
+        ("x.json", '{"10": [-1], "20": [1]}', "feature number -1"),
+        ("x.json", '{"10": [99999999], "20": [1]}', "feature number 99999999"),
+        ("x.json", '{"10": [0.5], "20": [1, 2]}', "lists of 1 to 2 values"),
+        ("x.json", '{"10": [0.5, NaN], "20": [1, 2]}', "feature nan"),
+        ("x.json", "[[1, 2], [3]]", "lists of 1 to 2 values"),
+        ("x.json", "\udcff", "is not UTF-8"),
+        ("y.gmt", "A\tb\n", "line 1: found 2 columns"),
+        ("y.cmty", "\n\n", "no nodes, expected some"),
+    ],
+)
 def test_hostile_files_end_in_one_line(graph, tmp_path, name, text, said):
     path = tmp_path / name
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -79,9 +88,15 @@ def test_hostile_files_end_in_one_line(graph, tmp_path, name, text, said):
     assert "\n" not in str(problem.value) and name in str(problem.value)
 
 
-@pytest.mark.parametrize(("names", "shape"), [
-    (("network", "group"), "several"), (("Network", "Label"), "classes"), (("A", "gnd"), "row"), (("W", "Class"), "classes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("names", "shape"),
+    [
+        (("network", "group"), "several"),
+        (("Network", "Label"), "classes"),
+        (("A", "gnd"), "row"),
+        (("W", "Class"), "classes"),
+    ],
+)
 def test_labels_and_features_inside_a_mat(tmp_path, names, shape):
     matrix = sp.csc_matrix(np.ones((4, 4)) - np.eye(4))
     several, classes = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0], [1, 1, 1]]), np.array([[3.0], [7], [3], [9]])

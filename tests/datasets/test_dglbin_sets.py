@@ -48,8 +48,10 @@ def test_graphs_features_and_labels_come_back(tmp_path):
     assert found.task == "graph" and found.metric == "accuracy" and not found.directed and found.name == "mine"
     assert found.graph_labels.tolist() == [k % 2 for k in range(COUNT)]
     for mine, graph in zip(found.graphs, graphs):
-        for given, expected in zip((*mine.edges(order="eid"), mine.ndata["feat"], mine.edata["feat"]),
-                                   (*graph.edges(order="eid"), graph.ndata["feat"], graph.edata["feat"])):  # fmt: skip
+        for given, expected in zip(
+            (*mine.edges(order="eid"), mine.ndata["feat"], mine.edata["feat"]),
+            (*graph.edges(order="eid"), graph.ndata["feat"], graph.edata["feat"]),
+        ):
             assert torch.equal(given, expected)
     parts = [found.split.train, found.split.valid, found.split.test]
     assert [len(part) for part in parts] == [32, 4, 4] and sorted(np.concatenate(parts)) == list(range(COUNT))
@@ -67,18 +69,23 @@ def test_given_parts_are_the_split(tmp_path):
         assert getattr(found.split, part).tolist() == list(range(part == "test", COUNT, 4))
 
 
-@pytest.mark.parametrize("labels, metric", [
-    (np.linspace(-2, 3, COUNT, dtype=np.float32), "mae"),
-    (np.stack([np.arange(COUNT) % 2, np.arange(COUNT) % 3 == 0], 1), "rocauc"),
-    (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 2, np.nan), "rocauc"),
-    (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 3, np.nan), "mae"),
-    ((np.arange(COUNT) % 2).astype(np.float32), "rocauc"),
-    (np.arange(COUNT) % 4 - 1, "accuracy"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "labels, metric",
+    [
+        (np.linspace(-2, 3, COUNT, dtype=np.float32), "mae"),
+        (np.stack([np.arange(COUNT) % 2, np.arange(COUNT) % 3 == 0], 1), "rocauc"),
+        (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 2, np.nan), "rocauc"),
+        (np.where(np.arange(COUNT) % 5, np.arange(COUNT) % 3, np.nan), "mae"),
+        ((np.arange(COUNT) % 2).astype(np.float32), "rocauc"),
+        (np.arange(COUNT) % 4 - 1, "accuracy"),
+    ],
+)
 def test_kind_of_label(tmp_path, labels, metric):
     found = datasets.load(saved(tmp_path, cycles_and_paths(), y=labels), task="graph")
     assert found.metric == metric
-    np.testing.assert_array_equal(found.graph_labels.numpy().reshape(labels.shape), labels.astype(found.graph_labels.numpy().dtype))
+    np.testing.assert_array_equal(
+        found.graph_labels.numpy().reshape(labels.shape), labels.astype(found.graph_labels.numpy().dtype)
+    )
     known = labels >= 0 if metric == "accuracy" else ~np.isnan(labels.reshape(COUNT, -1)).all(1)
     parts = np.sort(np.concatenate(list(vars(found.split).values())))  # a graph without a label is in none
     assert parts.tolist() == np.flatnonzero(known).tolist()
@@ -114,8 +121,24 @@ def test_a_set_of_one_for_a_model_of_graphs(tmp_path):
 def test_train_and_predict(tmp_path, capsys):
     graphs = cycles_and_paths()
     path = saved(tmp_path, graphs, label=np.arange(COUNT) % 2)
-    assert command("train", "gine", "--dataset", path, "--epochs", "40", "--hidden-dim", "16", "--norm", "batch", "--json", "--out",
-                   tmp_path / "run") == 0  # fmt: skip
+    assert (
+        command(
+            "train",
+            "gine",
+            "--dataset",
+            path,
+            "--epochs",
+            "40",
+            "--hidden-dim",
+            "16",
+            "--norm",
+            "batch",
+            "--json",
+            "--out",
+            tmp_path / "run",
+        )
+        == 0
+    )
     result = json.loads(capsys.readouterr().out)
     assert result["metric"] == "accuracy" and result["dataset"] == "mine"
     other = tmp_path / "other"
@@ -152,10 +175,22 @@ def test_what_is_wrong_is_said(tmp_path):
         ({"label": labels, "y": labels}, "found the arrays label and y, expected one"),
         ({"label": np.full(COUNT, np.nan)}, "all labels are unknown"),
         ({"label": labels, "train_mask": labels > 0}, "has no array valid_mask"),
-        ({"label": labels, **{f"{part}_mask": np.arange(COUNT) for part in ("train", "valid", "test")}}, "expected 40 of 0 and 1"),
-        ({"label": labels, **{f"{part}_mask": labels > 0 for part in ("train", "valid", "test")}}, "graph 1 is in 3 of train_mask"),
-        ({"label": -labels, "train_mask": labels < 1, "valid_mask": labels > 0, "test_mask": labels > 1}, "leaves no graphs to valid"),
-        ({"label": labels, **{f"{part}_mask": labels[:9] > 0 for part in ("train", "valid", "test")}}, "of shape (9,): expected 40"),
+        (
+            {"label": labels, **{f"{part}_mask": np.arange(COUNT) for part in ("train", "valid", "test")}},
+            "expected 40 of 0 and 1",
+        ),
+        (
+            {"label": labels, **{f"{part}_mask": labels > 0 for part in ("train", "valid", "test")}},
+            "graph 1 is in 3 of train_mask",
+        ),
+        (
+            {"label": -labels, "train_mask": labels < 1, "valid_mask": labels > 0, "test_mask": labels > 1},
+            "leaves no graphs to valid",
+        ),
+        (
+            {"label": labels, **{f"{part}_mask": labels[:9] > 0 for part in ("train", "valid", "test")}},
+            "of shape (9,): expected 40",
+        ),
         ({}, "has no labels"),
     ]
     for named, message in cases:
@@ -163,7 +198,9 @@ def test_what_is_wrong_is_said(tmp_path):
             datasets.load(saved(tmp_path, graphs, **named), task="graph")
         assert message in str(problem.value) and "\n" not in str(problem.value)
     graphs[2].ndata["feat"][1, 1] = np.nan
-    with pytest.raises(DataError, match="mine.bin, graph 2: node array 'feat' holds a value that is not a finite number"):
+    with pytest.raises(
+        DataError, match="mine.bin, graph 2: node array 'feat' holds a value that is not a finite number"
+    ):
         read_graph(saved(tmp_path, graphs, label=labels))
     graphs[2].ndata["feat"][1, 1] = 0
     graphs[3].ndata.pop("feat")

@@ -13,7 +13,7 @@ from graphkit.evaluation.protocols import of_dataset
 
 def stream(split, seed=0, nodes=60, count=3000):
     rng = np.random.default_rng(seed)
-    src, dst = (rng.zipf(1.3, (2, 4 * count)) - 1)
+    src, dst = rng.zipf(1.3, (2, 4 * count)) - 1
     keep = np.flatnonzero((src < nodes) & (dst < nodes))[:count]
     events = in_order(src[keep], dst[keep], np.sort(rng.integers(0, count, len(keep))))
     return finish_events(GraphDataset("stream", static_graph(events, nodes), events=events), split, None, seed)
@@ -51,8 +51,12 @@ def test_pairs_are_those_of_the_definition(kind, part):
 
 def test_too_few_pairs_leave_random_destinations():
     src = np.zeros(300, dtype=np.int64)
-    events = in_order(src, src + 1 + np.arange(300) % 2, np.arange(300))  # both pairs are in every step: no historical one is left
-    dataset = finish_events(GraphDataset("two", static_graph(events, 3), events=events), "chrono-historical-0.7/0.15/0.15", None, 0)
+    events = in_order(
+        src, src + 1 + np.arange(300) % 2, np.arange(300)
+    )  # both pairs are in every step: no historical one is left
+    dataset = finish_events(
+        GraphDataset("two", static_graph(events, 3), events=events), "chrono-historical-0.7/0.15/0.15", None, 0
+    )
     negatives, sources = dataset.split.negatives("test")
     assert (sources == 0).all() and set(negatives.tolist()) == {1, 2}
 
@@ -63,7 +67,9 @@ def test_pools_of_inductive_splits_are_those_of_their_names():
         for name in ("train", "valid", "test"):
             assert (getattr(nat.split, name) == getattr(judged.split, name)).all()
         parts = [set(nat.events.dst[getattr(nat.split, name)].tolist()) for name in ("train", "valid", "test")]
-        assert set(nat.split.valid_neg.tolist()) <= parts[0] | parts[1] and set(nat.split.test_neg.tolist()) <= set.union(*parts)
+        assert set(nat.split.valid_neg.tolist()) <= parts[0] | parts[1] and set(
+            nat.split.test_neg.tolist()
+        ) <= set.union(*parts)
         assert set(nat.split.test_neg.tolist()) - parts[2], "the pool is wider than the judged events'"
         assert set(judged.split.test_neg.tolist()) <= parts[2]
     assert (of_dataset(nat).id, of_dataset(judged).id) == ("nat", "nat-judged")
@@ -77,19 +83,29 @@ def test_nats_pool_on_collegemsg():
         pytest.skip(str(absent))
     split, events = dataset.split, dataset.events
     pool = np.unique(events.dst[np.r_[split.train, split.valid, split.test]])
-    assert len(pool) == 1645 and len(np.unique(events.dst[split.test])) == 447 and set(split.test_neg.tolist()) <= set(pool.tolist())
+    assert (
+        len(pool) == 1645
+        and len(np.unique(events.dst[split.test])) == 447
+        and set(split.test_neg.tolist()) <= set(pool.tolist())
+    )
 
 
-SMALL = {"nat": {"cache": (6, 5), "self_dim": 8}, "tgn": {"memory_dim": 8, "hidden_dim": 8, "time_dim": 6, "neighbours": 4},
-         "tgat": {"hidden_dim": 8, "time_dim": 6, "neighbours": 3, "neighbour_choice": "recent"},
-         "jodie": {"memory_dim": 8, "time_dim": 6}, "edgebank": {}}  # fmt: skip
+SMALL = {
+    "nat": {"cache": (6, 5), "self_dim": 8},
+    "tgn": {"memory_dim": 8, "hidden_dim": 8, "time_dim": 6, "neighbours": 4},
+    "tgat": {"hidden_dim": 8, "time_dim": 6, "neighbours": 3, "neighbour_choice": "recent"},
+    "jodie": {"memory_dim": 8, "time_dim": 6},
+    "edgebank": {},
+}
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_pairs_are_scored_as_they_would_be_by_themselves(name):
     dataset = stream("chrono-historical-0.6/0.2/0.2", 1, nodes=20, count=300)
     torch.manual_seed(0)
-    learner = registry.method(name)(**SMALL[name], batch_size=16, **({} if name == "edgebank" else {"eval_batch_size": 16}))
+    learner = registry.method(name)(
+        **SMALL[name], batch_size=16, **({} if name == "edgebank" else {"eval_batch_size": 16})
+    )
     learner.prepare(dataset, seed=0, device="cpu")
     found = learner.predict("test")
     # The same pair as an event's own destination: swap the source of the judged event and its negative.

@@ -45,11 +45,14 @@ def test_sources_come_back_to_their_favourites():
     assert np.mean(share) == pytest.approx(0.9 + 0.1 * 2 / 20, abs=0.02)
 
 
-@pytest.mark.parametrize("name, message", [
-    ("repeats:n=10,k=6", "n is 10 and k is 6, expected at least one source and k nodes"),
-    ("triads:n=1", "n is 1, expected at least 2"),
-    ("triads:rounds=0", "rounds is 0, expected 1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("repeats:n=10,k=6", "n is 10 and k is 6, expected at least one source and k nodes"),
+        ("triads:n=1", "n is 1, expected at least 2"),
+        ("triads:rounds=0", "rounds is 0, expected 1"),
+    ],
+)
 def test_what_cannot_be_planted(name, message):
     with pytest.raises(DataError, match=message):
         datasets.load(name, task="events")

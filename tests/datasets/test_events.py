@@ -67,7 +67,9 @@ def test_masked_nodes_neither_train_nor_validate_and_all_of_the_test_touches_the
     assert split.valid.tolist() == [k for k in whole.split.valid if not touched(k)]
     assert split.test.tolist() == [k for k in whole.split.test if touched(k)]
     seen = set(events.dst[np.r_[split.train, split.valid, split.test]].tolist())
-    assert set(split.test_neg) <= seen and set(split.valid_neg) <= set(events.dst[np.r_[split.train, split.valid]].tolist())
+    assert set(split.test_neg) <= seen and set(split.valid_neg) <= set(
+        events.dst[np.r_[split.train, split.valid]].tolist()
+    )
     other = dataset.for_seed(seed + 1)
     assert set(other.split.masked.tolist()) != masked and other.checksum() != dataset.checksum()
 
@@ -104,7 +106,9 @@ def test_text_without_header_parquet_and_numbers_of_columns_give_the_same(own, t
 
 def test_weights_labels_and_features_follow_the_order_of_time(tmp_path):
     path = tmp_path / "rich.csv"
-    path.write_text("a,b,t,w,l,f,g\n" + "".join(f"{k % 7},{7 + k % 5},{99 - k},{k / 8},{k % 2},{k},{-k}\n" for k in range(100)))
+    path.write_text(
+        "a,b,t,w,l,f,g\n" + "".join(f"{k % 7},{7 + k % 5},{99 - k},{k / 8},{k % 2},{k},{-k}\n" for k in range(100))
+    )
     events = load(path, columns="a,b,t,w,l,f,g").events
     k = 99 - events.time
     assert (events.weight == k / 8).all() and (events.label == k % 2).all() and events.bipartite
@@ -128,7 +132,11 @@ def test_jodies_files_number_items_after_users_and_keep_their_features(tmp_path,
     assert dataset.num_nodes == 8 and dataset.node_ids is None
     found = zip(events.src.tolist(), (events.dst - 5).tolist(), events.time.tolist(), events.label.tolist())
     assert list(found) == [row[:4] for row in expected]
-    assert events.feat is None if width == 0 else (events.feat == np.array([row[4:] for row in expected], dtype=np.float32)).all()
+    assert (
+        events.feat is None
+        if width == 0
+        else (events.feat == np.array([row[4:] for row in expected], dtype=np.float32)).all()
+    )
 
 
 def test_users_and_items_that_are_missing_leave_no_nodes(tmp_path):
@@ -143,34 +151,65 @@ def test_the_catalogue_takes_jodies_own_file_with_its_features(tmp_path, monkeyp
     path = tmp_path / "temporal/jodie-wikipedia/wikipedia.csv"
     path.write_text(JODIE + "".join(f"{k % 4},{k % 3},{k}.0,0,{k}.5,{-k}\n" for k in range(60)))
     dataset = datasets.load("wikipedia", task="events")
-    assert dataset.num_nodes == 7 and dataset.events.feat[:2].tolist() == [[0.5, 0], [1.5, -1]] and dataset.name == "wikipedia"
+    assert (
+        dataset.num_nodes == 7
+        and dataset.events.feat[:2].tolist() == [[0.5, 0], [1.5, -1]]
+        and dataset.name == "wikipedia"
+    )
     path.write_text("u,i,ts,label\n" + "".join(f"{k % 4},{4 + k % 3},{k},0\n" for k in range(60)))
     plain = datasets.load("wikipedia", task="events").events
     assert plain.feat is None and (plain.dst == dataset.events.dst).all() and (plain.time == dataset.events.time).all()
 
 
-@pytest.mark.parametrize("text, options, message", [
-    (JODIE + "0,0,1.0,0,1\n0,x,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' 'x' is text, expected a whole number from 0"),
-    (JODIE + "0,0,1.0,0,1\n0,1.5,2.0,0,1\n", {"columns": None}, "line 3: column 'item_id' '1.5' is a number, expected a whole"),
-    (JODIE + "0,0,1.0,0,1\n0,99999999999999999999,2.0,0,1\n", {"columns": None}, "'99999999999999999999' is beyond 64 bits"),
-    (JODIE + "1,0,1.0,0,1\n0,9223372036854775806,2.0,0,1\n", {"columns": None}, "item 9223372036854775806 after 2 users is beyond 64 bits"),
-    (JODIE + "0,0,1.0,0,1\n-1,0,2.0,0,1\n", {"columns": None}, "line 3: negative node id -1 in column 'user_id'"),
-    (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1\n", {"columns": None}, "line 3: found 5 columns, expected 6"),
-    (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1,y\n", {"columns": None}, "line 3: feature 'y' in column 'feature 1', expected a number"),
-    (JODIE + "0,0,1.0\n", {"columns": None}, "line 2: found 3 columns, expected at least 4 (user, item, time, label)"),
-    (JODIE, {"columns": None}, "no rows below the header"),
-    ("1 2\n2 3\n", {"columns": None}, "found 2 columns, expected at least 3 (source, destination, time)"),
-    ("1 2 x\n", {"columns": None}, "line 1: time 'x' in column 2, expected a number"),
-    ("1 2 3\n4 5 nan\n", {"columns": None}, "line 2: time nan in column 2, expected a finite number"),
-    ("1 -2 3\n", {"columns": None}, "line 1: negative node id -2 in column 1"),
-    ("1 2 3\n1 2\n", {"columns": None}, "line 2: found 2 columns, expected 3"),
-    ("", {"columns": None}, "empty, expected events"),
-    ("1 2 3\n1 3 3\n", {"columns": None}, "2 events are too few, or their times too alike, for the split"),
-    ("1,2,3,4,x\n", {"columns": "0,1,2,3,4"}, "line 1: label 'x' in column 4, expected a number"),
-    ("1,2,3,4,1.5\n", {"columns": "0,1,2,3,4"}, "label 1.5, expected whole numbers"),
-    ("1,2,3,4,1,1e39\n", {"columns": "0,1,2,3,4,5"}, "feature 1e+39 is beyond float32"),
-    ("1,2,3\n", {"columns": "0,1,1"}, "column 1 is named twice"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, options, message",
+    [
+        (
+            JODIE + "0,0,1.0,0,1\n0,x,2.0,0,1\n",
+            {"columns": None},
+            "line 3: column 'item_id' 'x' is text, expected a whole number from 0",
+        ),
+        (
+            JODIE + "0,0,1.0,0,1\n0,1.5,2.0,0,1\n",
+            {"columns": None},
+            "line 3: column 'item_id' '1.5' is a number, expected a whole",
+        ),
+        (
+            JODIE + "0,0,1.0,0,1\n0,99999999999999999999,2.0,0,1\n",
+            {"columns": None},
+            "'99999999999999999999' is beyond 64 bits",
+        ),
+        (
+            JODIE + "1,0,1.0,0,1\n0,9223372036854775806,2.0,0,1\n",
+            {"columns": None},
+            "item 9223372036854775806 after 2 users is beyond 64 bits",
+        ),
+        (JODIE + "0,0,1.0,0,1\n-1,0,2.0,0,1\n", {"columns": None}, "line 3: negative node id -1 in column 'user_id'"),
+        (JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1\n", {"columns": None}, "line 3: found 5 columns, expected 6"),
+        (
+            JODIE + "0,0,1.0,0,1,2\n0,0,2.0,0,1,y\n",
+            {"columns": None},
+            "line 3: feature 'y' in column 'feature 1', expected a number",
+        ),
+        (
+            JODIE + "0,0,1.0\n",
+            {"columns": None},
+            "line 2: found 3 columns, expected at least 4 (user, item, time, label)",
+        ),
+        (JODIE, {"columns": None}, "no rows below the header"),
+        ("1 2\n2 3\n", {"columns": None}, "found 2 columns, expected at least 3 (source, destination, time)"),
+        ("1 2 x\n", {"columns": None}, "line 1: time 'x' in column 2, expected a number"),
+        ("1 2 3\n4 5 nan\n", {"columns": None}, "line 2: time nan in column 2, expected a finite number"),
+        ("1 -2 3\n", {"columns": None}, "line 1: negative node id -2 in column 1"),
+        ("1 2 3\n1 2\n", {"columns": None}, "line 2: found 2 columns, expected 3"),
+        ("", {"columns": None}, "empty, expected events"),
+        ("1 2 3\n1 3 3\n", {"columns": None}, "2 events are too few, or their times too alike, for the split"),
+        ("1,2,3,4,x\n", {"columns": "0,1,2,3,4"}, "line 1: label 'x' in column 4, expected a number"),
+        ("1,2,3,4,1.5\n", {"columns": "0,1,2,3,4"}, "label 1.5, expected whole numbers"),
+        ("1,2,3,4,1,1e39\n", {"columns": "0,1,2,3,4,5"}, "feature 1e+39 is beyond float32"),
+        ("1,2,3\n", {"columns": "0,1,1"}, "column 1 is named twice"),
+    ],
+)
 def test_one_line_says_what_is_wrong_with_a_file(tmp_path, text, options, message):
     path = tmp_path / "bad.txt"
     path.write_text(text)
@@ -179,22 +218,28 @@ def test_one_line_says_what_is_wrong_with_a_file(tmp_path, text, options, messag
     assert message in str(problem.value) and "\n" not in str(problem.value)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"columns": "who,whom"}, "expected SRC,DST,TIME for events"),
-    ({"features": "x.npy"}, "--features: found with a file of events"),
-    ({"duplicates": "sum"}, "--duplicates: found with a file of events"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"columns": "who,whom"}, "expected SRC,DST,TIME for events"),
+        ({"features": "x.npy"}, "--features: found with a file of events"),
+        ({"duplicates": "sum"}, "--duplicates: found with a file of events"),
+    ],
+)
 def test_options_of_graphs_are_refused(own, options, message):
     with pytest.raises(UsageError, match=message):
         load(own, **options)
 
 
-@pytest.mark.parametrize("name, split, message", [
-    ("karate", None, "'karate': has no events"),
-    ("events.csv", "random-0.7/0.1/0.2", "unknown split of events 'random-0.7/0.1/0.2'"),
-    ("events.csv", "chrono-0.5/0.1/0.2", "the fractions sum to 0.8, expected 1"),
-    ("events.mtx", None, "is Matrix Market, expected events in text or Parquet"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, split, message",
+    [
+        ("karate", None, "'karate': has no events"),
+        ("events.csv", "random-0.7/0.1/0.2", "unknown split of events 'random-0.7/0.1/0.2'"),
+        ("events.csv", "chrono-0.5/0.1/0.2", "the fractions sum to 0.8, expected 1"),
+        ("events.mtx", None, "is Matrix Market, expected events in text or Parquet"),
+    ],
+)
 def test_what_is_no_data_of_events_is_named(own, name, split, message):
     own.with_name("events.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n2 2 1\n1 2\n")
     with pytest.raises(DataError, match=message):
@@ -202,11 +247,14 @@ def test_what_is_no_data_of_events_is_named(own, name, split, message):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name, nodes, sizes", [
-    ("wikipedia", 9227, [110232, 23621, 23621]),
-    ("collegemsg", 1899, [41884, 8975, 8976]),
-    ("email-eu", 986, [232634, 49850, 49850]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, nodes, sizes",
+    [
+        ("wikipedia", 9227, [110232, 23621, 23621]),
+        ("collegemsg", 1899, [41884, 8975, 8976]),
+        ("email-eu", 986, [232634, 49850, 49850]),
+    ],
+)
 def test_published_sizes(name, nodes, sizes):
     try:
         dataset = datasets.load(name, task="events")

@@ -16,9 +16,13 @@ from graphkit.errors import DataError
 
 REAL = os.environ.get("GRAPHKIT_DATA")  # before the fixture below takes it away
 UNSEEN = {
-    *(f"heterophilous/{name}.npz" for name in ("actor", "amazon_ratings", "questions", "roman_empire", "squirrel_filtered")),
-    "graphdata/amazon_cs.npz", "graphdata/coauthor_phy.npz",
-}  # fmt: skip
+    *(
+        f"heterophilous/{name}.npz"
+        for name in ("actor", "amazon_ratings", "questions", "roman_empire", "squirrel_filtered")
+    ),
+    "graphdata/amazon_cs.npz",
+    "graphdata/coauthor_phy.npz",
+}
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -59,8 +63,13 @@ def airports(server, tiny, monkeypatch):
 def test_fetch_then_load(airports):
     seen = []
     paths = fetch.fetch("airports-brazil", lambda *event: seen.append(event))
-    assert all(folders.cache_folder() in path.parents for path in paths) and datasets.load("airports-brazil").num_nodes == 30
-    assert {name for name, _, _ in seen} == {path.name for path in paths} and all(done == total for _, done, total in seen)
+    assert (
+        all(folders.cache_folder() in path.parents for path in paths)
+        and datasets.load("airports-brazil").num_nodes == 30
+    )
+    assert {name for name, _, _ in seen} == {path.name for path in paths} and all(
+        done == total for _, done, total in seen
+    )
     assert fetch.fetch("airports-brazil") == paths
 
 
@@ -87,7 +96,10 @@ def test_offline_says_what_to_put_where(airports, server):
     target = folders.cache_folder() / "airports/brazil-airports.edgelist"
     said = str(problem.value)
     assert f"put it at {target}" in said and files["airports/brazil-airports.edgelist"].url in said
-    assert said.endswith(f"; also missing below {folders.cache_folder()}: airports/labels-brazil-airports.txt") and "\n" not in said
+    assert (
+        said.endswith(f"; also missing below {folders.cache_folder()}: airports/labels-brazil-airports.txt")
+        and "\n" not in said
+    )
     (folders.cache_folder() / "airports").mkdir(parents=True, exist_ok=True)
     (folders.cache_folder() / "airports/labels-brazil-airports.txt").write_text("is here")
     with pytest.raises(DataError) as problem:
@@ -103,12 +115,16 @@ def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monk
     facts = {**ogb.master("ogbn-arxiv"), "url": f"{address}/arxiv.zip"}
     monkeypatch.setattr(ogb, "master", lambda name: facts)
     (path,) = fetch.fetch("ogbn-arxiv")
-    assert path == folders.cache_folder() / "ogbn_arxiv" and sorted(p.name for p in path.parent.iterdir()) == ["ogbn_arxiv"]
+    assert path == folders.cache_folder() / "ogbn_arxiv" and sorted(p.name for p in path.parent.iterdir()) == [
+        "ogbn_arxiv"
+    ]
     assert datasets.load("ogbn-arxiv", task="node").num_nodes == 30
 
 
 def test_an_ogb_zip_that_is_in_the_cache_is_unpacked_and_kept(tiny, monkeypatch):
-    monkeypatch.setattr(ogb, "master", lambda name, official=ogb.master: {**official(name), "url": "http://127.0.0.1:9/none.zip"})
+    monkeypatch.setattr(
+        ogb, "master", lambda name, official=ogb.master: {**official(name), "url": "http://127.0.0.1:9/none.zip"}
+    )
     folders.cache_folder().mkdir(parents=True)
     own = folders.cache_folder() / "ogbn_arxiv.zip"
     own.write_bytes(b"PK no zip")
@@ -130,7 +146,9 @@ def test_every_file_of_the_catalogue_has_size_checksum_and_address():
         for pattern in entry.files:
             assert any(file.path.startswith(pattern.split("*")[0]) for file in entry.data_files()), pattern
     for file in catalogue.data_files().values():
-        assert (len(file.sha256) == 64 and file.size > 0) or (file.path in UNSEEN and not file.sha256 and file.size == 0)
+        assert (len(file.sha256) == 64 and file.size > 0) or (
+            file.path in UNSEEN and not file.sha256 and file.size == 0
+        )
         assert " " not in file.url
         assert len(file.url.split("/")[5]) == 40  # a commit, not a branch that moves
 

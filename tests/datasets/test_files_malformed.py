@@ -44,8 +44,13 @@ def npz(**arrays) -> bytes:
 
 
 def sparse(**changes) -> bytes:
-    arrays = {"format": np.array(b"csr"), "shape": np.array([3, 3]), "data": np.ones(2), "indices": np.array([1, 2]),
-              "indptr": np.array([0, 1, 2, 2])}  # fmt: skip
+    arrays = {
+        "format": np.array(b"csr"),
+        "shape": np.array([3, 3]),
+        "data": np.ones(2),
+        "indices": np.array([1, 2]),
+        "indptr": np.array([0, 1, 2, 2]),
+    }
     return npz(**{key: value for key, value in {**arrays, **changes}.items() if value is not None})
 
 
@@ -56,7 +61,9 @@ def mat(**variables) -> bytes:
 
 
 def graphml(body: str) -> bytes:
-    return f'<?xml version="1.0"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n{body}\n</graphml>'.encode()
+    return (
+        f'<?xml version="1.0"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n{body}\n</graphml>'.encode()
+    )
 
 
 BOMB = b"""<?xml version="1.0"?>
@@ -80,46 +87,101 @@ GRAPHS = {
     "one column": (".csv", b"1\n2\n3\n", {}, "found 1 column, expected at least 2"),
     "only self-loops": (".csv", b"1,1\n2,2\n", {}, "no edges left without self-loops"),
     "truncated gzip": (".csv.gz", gzip.compress(EDGES * 99)[:-20], {}, "truncated gzip"),
-    "damaged gzip": (".csv.gz", gzip.compress(EDGES)[:30] + b"\xff" * 9 + gzip.compress(EDGES)[39:], {}, "damaged gzip"),
+    "damaged gzip": (
+        ".csv.gz",
+        gzip.compress(EDGES)[:30] + b"\xff" * 9 + gzip.compress(EDGES)[39:],
+        {},
+        "damaged gzip",
+    ),
     "gzip and rubbish": (".csv.gz", gzip.compress(EDGES) + b"rubbish", {}, "7 bytes of rubbish after the end"),
     "empty gzip": (".csv.gz", gzip.compress(b""), {}, "empty gzip"),
     "binary": (".csv", bytes(range(256)) * 9, {}, "binary data (a zero byte at offset 0)"),
     "zip called csv": (".csv", sparse(), {}, "binary data"),
     # Bytes with blanks and line feeds, as a compressed member may have by chance: lines of 1, 2 and 5 words.
-    "binary with words": (".csv", b"PK\x03\x04\x14\0\na b\nc d e f g\nh\ni j k\n", {}, "binary data (a zero byte at offset 5)"),
+    "binary with words": (
+        ".csv",
+        b"PK\x03\x04\x14\0\na b\nc d e f g\nh\ni j k\n",
+        {},
+        "binary data (a zero byte at offset 5)",
+    ),
     "utf-16": (".csv", "a,b\nc,d\n".encode("utf-16"), {}, "UTF-16 text, expected UTF-8"),
     "latin1": (".csv", b"a,b\nc,d\xe9\n", {}, "line 2: byte 0xe9 is not UTF-8"),
     "ragged": (".csv", b"a,b\nc,d\n\ne,f,g\n", {}, "line 4: found 3 columns, expected 2"),
     "short row": (".tsv", b"# c\na\tb\t1\nc\td\n", {}, "line 3: found 2 columns, expected 3"),
     "wrong name": (".csv", EDGES, {"columns": "src,dts"}, "--columns 'dts': no such column; did you mean 'dst'?"),
     "wrong number": (".csv", EDGES, {"columns": "0,7"}, "--columns 7: no such column, expected 0..2"),
-    "name without header": (".csv", b"1,2\n", {"columns": "a,b", "header": False}, "has no header, expected a number 0..1"),
+    "name without header": (
+        ".csv",
+        b"1,2\n",
+        {"columns": "a,b", "header": False},
+        "has no header, expected a number 0..1",
+    ),
     "wrong weight": (".csv", EDGES, {"weight": "wieght"}, "--weight 'wieght': no such column; did you mean 'weight'?"),
     "same column twice": (".csv", EDGES, {"columns": "0,0"}, "is named twice"),
     "negative id": (".csv", b"0,1\n1,2\n2,-3\n", {}, "line 3: negative node id -3 in column 1, expected 0 or more"),
     "empty cell": (".csv", b"a,b\nc,\n", {}, "line 2: empty cell in column 1"),
-    "weight text": (".csv", b"a,b,1\nc,d,heavy\n", {"weight": "2"}, "line 2: weight 'heavy' in column 2, expected a number"),
-    "weight nan": (".csv", b"a,b,w\nc,d,1\ne,f,nan\n", {"weight": "w"}, "line 3: weight nan in column 'w', expected a finite"),
+    "weight text": (
+        ".csv",
+        b"a,b,1\nc,d,heavy\n",
+        {"weight": "2"},
+        "line 2: weight 'heavy' in column 2, expected a number",
+    ),
+    "weight nan": (
+        ".csv",
+        b"a,b,w\nc,d,1\ne,f,nan\n",
+        {"weight": "w"},
+        "line 3: weight nan in column 'w', expected a finite",
+    ),
     "weight missing": (".csv", b"a,b,w\nc,d,1\ne,f,\n", {"weight": "w"}, "line 3: empty cell in column 'w'"),
-    "weight too large": (".csv", b"a,b,w\nc,d,1e309\n", {"weight": "w"}, "weight inf in column 'w', expected a finite number"),
+    "weight too large": (
+        ".csv",
+        b"a,b,w\nc,d,1e309\n",
+        {"weight": "w"},
+        "weight inf in column 'w', expected a finite number",
+    ),
     "parquet cut off": (".parquet", b"PAR1" + b"\0" * 40, {}, "not a Parquet file, or one that is cut off"),
     "parquet rubbish": (".parquet", b"PAR1" + b"\7" * 40 + b"\x20\0\0\0PAR1", {}, "cannot be read as Parquet"),
     "mtx banner": (".mtx", b"%%MatrixMarket tensor\n3 3 1\n1 2\n", {}, "line 1: found '%%MatrixMarket tensor'"),
-    "mtx dense": (".mtx", b"%%MatrixMarket matrix array real general\n2 2\n1\n", {}, "line 1: found 'array', expected coord"),
+    "mtx dense": (
+        ".mtx",
+        b"%%MatrixMarket matrix array real general\n2 2\n1\n",
+        {},
+        "line 1: found 'array', expected coord",
+    ),
     "mtx complex": (".mtx", HEAD + b"complex general\n2 2 1\n1 2 1 0\n", {}, "line 1: found 'complex', expected real"),
     "mtx sizes": (".mtx", HEAD + b"pattern general\nthree 3 1\n1 2\n", {}, "line 2: found 'three 3 1', expected: rows"),
     "mtx no sizes": (".mtx", HEAD + b"pattern general\n% end", {}, "ends before its line of sizes"),
     "mtx rectangular": (".mtx", HEAD + b"pattern general\n3 4 1\n1 2\n", {}, "3 x 4 matrix, expected a square one"),
-    "mtx 10 GB of entries": (".mtx", HEAD + b"real general\n9 9 1700000000\n1 2 1\n", {}, "header (1700000000 entries) declares"),
-    "mtx 10 GB of nodes": (".mtx", HEAD + b"pattern general\n1300000000 1300000000 1\n1 2\n", {}, "declares 1300000000 nodes"),
+    "mtx 10 GB of entries": (
+        ".mtx",
+        HEAD + b"real general\n9 9 1700000000\n1 2 1\n",
+        {},
+        "header (1700000000 entries) declares",
+    ),
+    "mtx 10 GB of nodes": (
+        ".mtx",
+        HEAD + b"pattern general\n1300000000 1300000000 1\n1 2\n",
+        {},
+        "declares 1300000000 nodes",
+    ),
     "mtx too few": (".mtx", HEAD + b"pattern general\n3 3 2\n1 2\n\n\n\n\n", {}, "found 1 entries, expected 2"),
     "mtx range": (".mtx", HEAD + b"pattern general\n3 3 2\n1 2\n1 4\n", {}, "line 4: node number 4, expected 1..3"),
     "mtx text": (".mtx", HEAD + b"real general\n3 3 2\n1 2 1\n1 3 x\n", {}, "line 4: found 'x', expected a number"),
     "npz rubbish": (".npz", b"rubbish", {}, "not an npz file"),
     "npz cut off": (".npz", sparse()[:200], {}, "not an npz file, or one that is cut off"),
     "npz of something else": (".npz", npz(a=np.ones(3)), {}, "found 'a', expected a SciPy sparse matrix"),
-    "npz pickled": (".npz", sparse(data=np.array([Evil()], dtype=object)), {}, "holds Python objects (a pickle), which is not"),
-    "npz 10 GB": (".npz", sparse(data=npy_header((1_300_000_000,)) + bytes(80)), {}, "declares 9.69 GiB, but the file holds 80"),
+    "npz pickled": (
+        ".npz",
+        sparse(data=np.array([Evil()], dtype=object)),
+        {},
+        "holds Python objects (a pickle), which is not",
+    ),
+    "npz 10 GB": (
+        ".npz",
+        sparse(data=npy_header((1_300_000_000,)) + bytes(80)),
+        {},
+        "declares 9.69 GiB, but the file holds 80",
+    ),
     "npz negative": (".npz", sparse(indices=np.array([1, -2])), {}, "column number -2 is out of range, expected 0..2"),
     "npz range": (".npz", sparse(indices=np.array([1, 7])), {}, "column number 7 is out of range, expected 0..2"),
     "npz pointers": (".npz", sparse(indptr=np.array([0, 2, 1, 2])), {}, "indptr does not rise"),
@@ -128,20 +190,46 @@ GRAPHS = {
     "mat rubbish": (".mat", b"\1rubbish" * 40, {}, "not a MATLAB file"),
     "mat v7.3": (".mat", b"MATLAB 7.3 MAT-file".ljust(512), {}, "MATLAB v7.3 (HDF5), expected v7 or older"),
     "mat cut off": (".mat", mat(net=scipy.sparse.eye(9).tocsc())[:200], {}, "declares"),
-    "mat 4 GB": (".mat", mat(net=np.eye(3))[:132] + b"\xff\xff\xff\xf0" + bytes(64), {}, "element at byte 128 declares 3.77 GiB"),
+    "mat 4 GB": (
+        ".mat",
+        mat(net=np.eye(3))[:132] + b"\xff\xff\xff\xf0" + bytes(64),
+        {},
+        "element at byte 128 declares 3.77 GiB",
+    ),
     "mat of something else": (".mat", mat(x=np.ones((3, 4))), {}, "found x 3x4 double, expected a square matrix"),
     "graphml not closed": (".graphml", graphml("<graph><node id='a'/>")[:-12], {}, "not well-formed XML"),
     "graphml bomb": (".graphml", BOMB, {}, "line 2: a document type or entity declaration"),
     "graphml other xml": (".graphml", b"<html></html>", {}, "found a web page (HTML), expected the file itself"),
     "graphml without graph": (".graphml", graphml(""), {}, "no <graph> element"),
-    "graphml unknown node": (".graphml", graphml('<graph><node id="a"/>\n<edge source="a" target="b"/></graph>'), {},
-                             "line 4: an edge to 'b', which is no node"),
-    "graphml weight": (".graphml", graphml('<key id="k" for="edge" attr.name="weight"/><graph><node id="a"/>\n<node id="b"/>'
-                       '<edge source="a" target="b"><data key="k">big</data></edge></graph>'), {}, "line 4: weight 'big'"),
+    "graphml unknown node": (
+        ".graphml",
+        graphml('<graph><node id="a"/>\n<edge source="a" target="b"/></graph>'),
+        {},
+        "line 4: an edge to 'b', which is no node",
+    ),
+    "graphml weight": (
+        ".graphml",
+        graphml(
+            '<key id="k" for="edge" attr.name="weight"/><graph><node id="a"/>\n<node id="b"/>'
+            '<edge source="a" target="b"><data key="k">big</data></edge></graph>'
+        ),
+        {},
+        "line 4: weight 'big'",
+    ),
     "dgl rubbish": (".bin", b"rubbish" * 900, {}, "no mark of a DGL graph file at byte 0"),
-    "dgl cut off": (".bin", struct.pack("<QQQQ", 0xDD2E4FF046B4A13F, 2, 2, 1) + bytes(90), {}, "declares 4064 bytes, but 90"),
-    "dgl many graphs": (".bin", struct.pack("<QQQQ", 0xDD2E4FF046B4A13F, 2, 2, 5) + bytes(9000), {}, "no graph at byte"),
-}  # fmt: skip
+    "dgl cut off": (
+        ".bin",
+        struct.pack("<QQQQ", 0xDD2E4FF046B4A13F, 2, 2, 1) + bytes(90),
+        {},
+        "declares 4064 bytes, but 90",
+    ),
+    "dgl many graphs": (
+        ".bin",
+        struct.pack("<QQQQ", 0xDD2E4FF046B4A13F, 2, 2, 5) + bytes(9000),
+        {},
+        "no graph at byte",
+    ),
+}
 
 FEATURES = {
     "nan": (".npy", npy(np.array([[1, 2], [3, 4], [5, np.nan], [7, 8.0]])), "feature nan in row 2, column 1"),
@@ -165,7 +253,11 @@ LABELS = {
     "rows": (".npy", npy(np.arange(3)), "found 3 rows, expected 4"),
     "empty": (".csv", b"", "empty, expected node labels"),
     "empty gzip": (".csv.gz", gzip.compress(b""), "empty gzip, expected node labels"),
-    "mat of several": (".mat", mat(a=np.ones((4, 1)), b=np.ones((4, 1))), "found a, b, expected one matrix, or one called group or"),
+    "mat of several": (
+        ".mat",
+        mat(a=np.ones((4, 1)), b=np.ones((4, 1))),
+        "found a, b, expected one matrix, or one called group or",
+    ),
     "several columns": (".csv", b"id,a,b\n0,1,0\n1,2,0\n", "line 3: label 2 in column 'a', expected 0 or 1"),
     "none": (".csv", b"id,label\n0,NA\n1,\n2,nan\n", "no node has a label"),
 }
@@ -215,7 +307,9 @@ def edges_file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(("kind", "case"), [("features", case) for case in FEATURES] + [("labels", case) for case in LABELS])
+@pytest.mark.parametrize(
+    ("kind", "case"), [("features", case) for case in FEATURES] + [("labels", case) for case in LABELS]
+)
 def test_features_and_labels(tmp_path, kind, case):
     graph, (suffix, content, expected) = edges_file(tmp_path), (FEATURES if kind == "features" else LABELS)[case]
     path = tmp_path / f"nodes{suffix or '.npy'}"
@@ -272,7 +366,9 @@ def test_wrong_options(tmp_path):
 def good(tmp_path_factory) -> dict:
     """Sound files of every format."""
     folder = tmp_path_factory.mktemp("good")
-    (folder / "g.csv").write_bytes(b"src,dst,weight\n" + b"".join(b"n%d,n%d,%d.5\n" % (i, i * i % 17, i) for i in range(17)))
+    (folder / "g.csv").write_bytes(
+        b"src,dst,weight\n" + b"".join(b"n%d,n%d,%d.5\n" % (i, i * i % 17, i) for i in range(17))
+    )
     dataset = read_graph(folder / "g.csv")
     files = {}
     for suffix in (".csv", ".tsv", ".txt", ".csv.gz", ".parquet", ".mtx", ".npz", ".graphml", ".bin"):
@@ -286,12 +382,44 @@ def good(tmp_path_factory) -> dict:
     return files
 
 
-SUFFIXES = [".csv", ".tsv", ".txt", ".csv.gz", ".parquet", ".mtx", ".npz", ".graphml", ".bin", ".mat", ".packed.mat", ".ints.csv"]
-PIECES = [b"", b"\0", b"\n", b",", b"-1", b"nan", b"1e999", b"99999999999999999999", b'"', b"#", b"\xff" * 8, b"\x7f" + b"\0" * 7, b"<"]
+SUFFIXES = [
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".csv.gz",
+    ".parquet",
+    ".mtx",
+    ".npz",
+    ".graphml",
+    ".bin",
+    ".mat",
+    ".packed.mat",
+    ".ints.csv",
+]
+PIECES = [
+    b"",
+    b"\0",
+    b"\n",
+    b",",
+    b"-1",
+    b"nan",
+    b"1e999",
+    b"99999999999999999999",
+    b'"',
+    b"#",
+    b"\xff" * 8,
+    b"\x7f" + b"\0" * 7,
+    b"<",
+]
 
 
-@settings(max_examples=120, deadline=None, database=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(
+    max_examples=120,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @given(data=st.data())
 def test_mutated_files_are_read_or_refused(tmp_path, good, suffix, data):
@@ -317,9 +445,14 @@ def test_mutated_files_are_read_or_refused(tmp_path, good, suffix, data):
         assert dataset.node_ids is None or len(set(dataset.node_ids.tolist())) == dataset.num_nodes
 
 
-@settings(max_examples=300, deadline=None, database=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
-@given(content=st.binary(max_size=60) | st.text("0123456789ab,\t \n\"#%-.;|", max_size=60).map(str.encode))
+@settings(
+    max_examples=300,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(content=st.binary(max_size=60) | st.text('0123456789ab,\t \n"#%-.;|', max_size=60).map(str.encode))
 def test_any_bytes_are_read_or_refused(tmp_path, content):
     path = tmp_path / "graph.txt"
     path.write_bytes(content)

@@ -103,7 +103,9 @@ def test_drawn_splits_depend_on_the_seed(tmp_path):
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_link_split_of_a_file(ring, tmp_path, directed):
-    splits = put(tmp_path / "s.csv", "src,dst,part,label\nbob,ann,valid,1\ndan,zoe,test,1\nbob,eve,test,0\nann,dan,valid,0\n")
+    splits = put(
+        tmp_path / "s.csv", "src,dst,part,label\nbob,ann,valid,1\ndan,zoe,test,1\nbob,eve,test,0\nann,dan,valid,0\n"
+    )
     found = read_graph(ring, ReadOptions(splits=splits, directed=directed), task="link")
     src, dst = (part.tolist() for part in found.graph.edges())
     assert {(0, 1), (1, 0), (3, 4), (4, 3)}.isdisjoint(zip(src, dst))
@@ -152,15 +154,18 @@ def test_labels_and_features_from_mat(ring, tmp_path):
     assert read_graph(ring, ReadOptions(features=str(tmp_path / "x.mat"))).features.tolist() == values.tolist()
 
 
-@pytest.mark.parametrize(("text", "header", "said"), [
-    ("person,friend\nann,bob\nbob,cy\n", None, True),
-    ("# a comment\n\nperson friend\nann bob\n", None, True),
-    ("person,friend\nann,bob\n", False, False),
-    ("person,friend\nann,bob\n", True, False),
-    ("from,to\nann,bob\n", None, False),
-    ("0,1\n1,2\n", None, False),
-    ("007,008\n008,009\n", None, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "header", "said"),
+    [
+        ("person,friend\nann,bob\nbob,cy\n", None, True),
+        ("# a comment\n\nperson friend\nann bob\n", None, True),
+        ("person,friend\nann,bob\n", False, False),
+        ("person,friend\nann,bob\n", True, False),
+        ("from,to\nann,bob\n", None, False),
+        ("0,1\n1,2\n", None, False),
+        ("007,008\n008,009\n", None, False),
+    ],
+)
 def test_a_first_line_of_words_that_is_read_as_an_edge_is_said(tmp_path, caplog, text, header, said):
     caplog.set_level("INFO", logger="graphkit")
     path = put(tmp_path / "g.csv", text)

@@ -56,8 +56,11 @@ def plain_parser(text: str, separator, directed: bool, duplicates: str, loops: s
 @pytest.mark.parametrize("kind", ["range", "gaps", "strings"])
 def test_reads_what_a_plain_parser_reads(tmp_path, directed, duplicates, loops, kind):
     rng = random.Random(f"{directed}{duplicates}{loops}{kind}")
-    names = {"range": [str(i) for i in range(20)], "gaps": [str(7 * i * i) for i in range(20)],
-             "strings": [f"node {'äßx'[i % 3]}{i}" for i in range(20)]}[kind]  # fmt: skip
+    names = {
+        "range": [str(i) for i in range(20)],
+        "gaps": [str(7 * i * i) for i in range(20)],
+        "strings": [f"node {'äßx'[i % 3]}{i}" for i in range(20)],
+    }[kind]
     rows = [(rng.choice(names), rng.choice(names), rng.randint(1, 8) / 4) for _ in range(150)]
     path = write(tmp_path / "g.csv", [("src", "dst", "weight"), *rows])
     text = "\n".join(",".join(map(str, row)) for row in rows)
@@ -202,7 +205,7 @@ def test_content_tells_the_format_without_a_suffix(tmp_path, suffix):
         ("a::b\n", {"delimiter": "|"}, None, None),
         ("a|b\n", {"delimiter": "|"}, ["a", "b"], [("a", "b")]),
     ],
-)  # fmt: skip
+)
 def test_columns_header_and_ids(tmp_path, text, options, ids, edges):
     path = tmp_path / "g.txt"
     path.write_text(text)

@@ -61,12 +61,21 @@ def test_a_path_gives_what_the_name_gives(use_tiny, name):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("path", "nodes", "edges"), [
-    ("heterophilous/texas_4_classes.npz", 183, 279), ("graphdata/polblogs.npz", 1490, 16715), ("graphdata/dblp.npz", 17716, 52867),
-    ("facebook100/Reed98.mat", 962, 18812), ("planetoid-citeseer", 3327, 4552), ("tu-gin/MUTAG/MUTAG.txt", 3371, 3721),
-    ("tu-raw/ENZYMES", 19580, 37282), ("twitch-explicit/RU", 4385, 37304), ("sr-graphs/sr291467.g6", 41 * 29, 41 * 203),
-    ("ogbl_ddi", 4267, 1067911),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("path", "nodes", "edges"),
+    [
+        ("heterophilous/texas_4_classes.npz", 183, 279),
+        ("graphdata/polblogs.npz", 1490, 16715),
+        ("graphdata/dblp.npz", 17716, 52867),
+        ("facebook100/Reed98.mat", 962, 18812),
+        ("planetoid-citeseer", 3327, 4552),
+        ("tu-gin/MUTAG/MUTAG.txt", 3371, 3721),
+        ("tu-raw/ENZYMES", 19580, 37282),
+        ("twitch-explicit/RU", 4385, 37304),
+        ("sr-graphs/sr291467.g6", 41 * 29, 41 * 203),
+        ("ogbl_ddi", 4267, 1067911),
+    ],
+)
 def test_real_files_have_their_published_sizes(path, nodes, edges):
     from graphkit.datasets import folders
 
@@ -90,8 +99,15 @@ def test_files_of_a_tu_folder_that_are_not_read_are_said(use_tiny, tmp_path):
 def heterophilous(path, edges, n=N):
     masks = np.zeros((3, 2, n), dtype=bool)
     masks[0, :, :10] = masks[1, :, 10:20] = masks[2, :, 20:] = True
-    np.savez(path, node_features=np.eye(n, dtype=np.float32), node_labels=np.arange(n) % 2, edges=np.array(edges),
-             train_masks=masks[0], val_masks=masks[1], test_masks=masks[2])  # fmt: skip
+    np.savez(
+        path,
+        node_features=np.eye(n, dtype=np.float32),
+        node_labels=np.arange(n) % 2,
+        edges=np.array(edges),
+        train_masks=masks[0],
+        val_masks=masks[1],
+        test_masks=masks[2],
+    )
     return str(path)
 
 
@@ -99,8 +115,10 @@ def test_directions_of_a_heterophilous_file_are_kept_or_reported(tmp_path):
     ring = [(k, (k + 1) % N) for k in range(N)]
     path = heterophilous(tmp_path / "web.npz", [*ring, (1, 0), (5, 4)])
     found = datasets.load(path)
-    assert found.reading == (f"{path}: its edges have directions (4 of 32 have their reverse too); read as undirected; "
-                             "--directed keeps directions",)  # fmt: skip
+    assert found.reading == (
+        f"{path}: its edges have directions (4 of 32 have their reverse too); read as undirected; "
+        "--directed keeps directions",
+    )
     assert pairs_of(found) == {*ring, *((v, u) for u, v in ring)}
     kept = datasets.load(path, read=ReadOptions(directed=True))
     assert kept.directed and not kept.reading and pairs_of(kept) == {*ring, (1, 0), (5, 4)}
@@ -126,9 +144,15 @@ def test_what_npz_graphs_drop_is_counted(tmp_path):
 
 def test_gnn_benchmark(tmp_path):
     graph = nx.gnp_random_graph(20, 0.3, seed=1)
-    adjacency, features = nx.to_scipy_sparse_array(graph, format="csr"), sp.random(20, 7, 0.3, format="csr", random_state=0)
-    parts = {f"{stem}_{part}": np.asarray(getattr(matrix, part)) for stem, matrix in (("adj", adjacency), ("attr", features))
-             for part in ("data", "indices", "indptr", "shape")}  # fmt: skip
+    adjacency, features = (
+        nx.to_scipy_sparse_array(graph, format="csr"),
+        sp.random(20, 7, 0.3, format="csr", random_state=0),
+    )
+    parts = {
+        f"{stem}_{part}": np.asarray(getattr(matrix, part))
+        for stem, matrix in (("adj", adjacency), ("attr", features))
+        for part in ("data", "indices", "indptr", "shape")
+    }
     np.savez(tmp_path / "photo.npz", **parts, labels=np.arange(20) % 3 + 1)
     found = datasets.load(str(tmp_path / "photo.npz"))
     assert pairs_of(found) == set(graph.to_directed().edges)
@@ -146,13 +170,17 @@ def test_graph6_and_sparse6_are_those_of_networkx(n, share, seed):
     for text in (nx.to_graph6_bytes(graph, header=False), nx.to_sparse6_bytes(graph, header=False)):
         src, dst, nodes, directed = graph6.decoded(Blob("g", b""), 1, text.strip())
         assert (nodes, directed, len(src)) == (n, False, graph.number_of_edges())
-        assert {frozenset(pair) for pair in zip(src.tolist(), dst.tolist())} == {frozenset(pair) for pair in graph.edges}
+        assert {frozenset(pair) for pair in zip(src.tolist(), dst.tolist())} == {
+            frozenset(pair) for pair in graph.edges
+        }
 
 
 def test_files_of_graph6(tmp_path):
     graphs = [nx.cycle_graph(5), nx.petersen_graph(), nx.star_graph(70)]
     path = tmp_path / "three.g6"
-    path.write_bytes(b"".join(nx.to_graph6_bytes(graph) for graph in graphs[:2]) + nx.to_sparse6_bytes(graphs[2], header=False))
+    path.write_bytes(
+        b"".join(nx.to_graph6_bytes(graph) for graph in graphs[:2]) + nx.to_sparse6_bytes(graphs[2], header=False)
+    )
     found = datasets.load(str(path))
     assert found.name == "three" and [graph.num_nodes() for graph in found.graphs] == [5, 10, 71]
     assert [graph.num_edges() for graph in found.graphs] == [10, 30, 140]
@@ -161,7 +189,9 @@ def test_files_of_graph6(tmp_path):
     assert pairs_of(one) == set(graphs[1].to_directed().edges)
     assert len(datasets.load(str(tmp_path / "one.txt"), many=True).graphs) == 1
     (tmp_path / "d.d6").write_bytes(b"&BP_\n")  # McKay's own format document has digraph6 by rows: 0 -> 2, 1 -> 0 ...
-    bits = [1 if (ord("P") - 63) >> (5 - k) & 1 else 0 for k in range(6)] + [1 if (ord("_") - 63) >> (5 - k) & 1 else 0 for k in range(3)]
+    bits = [1 if (ord("P") - 63) >> (5 - k) & 1 else 0 for k in range(6)] + [
+        1 if (ord("_") - 63) >> (5 - k) & 1 else 0 for k in range(3)
+    ]
     expected = {(k // 3, k % 3) for k, bit in enumerate(bits) if bit}
     directed = datasets.load(str(tmp_path / "d.d6"), read=ReadOptions(directed=True))
     assert pairs_of(directed) == expected
@@ -192,13 +222,21 @@ def test_triples_of_a_folder_and_an_archive(tmp_path):
         found = datasets.load(str(path), task="link")
         assert found.name == "umls" and found.ids().tolist() == list("abcdef")
         assert pairs_of(found) == {(u, v) for a, _, b in TRIPLES["train"] if a != b for u, v in ((a, b), (b, a))}
-        named = [[(found.ids()[u], found.ids()[v]) for u, v in part.pos.tolist()] for part in (found.split.valid, found.split.test)]
+        named = [
+            [(found.ids()[u], found.ids()[v]) for u, v in part.pos.tolist()]
+            for part in (found.split.valid, found.split.test)
+        ]
         assert named == [[("c", "d")], [("a", "e")]]
         negatives = np.concatenate([found.split.valid.neg, found.split.test.neg])
         every = {frozenset((a, b)) for rows in TRIPLES.values() for a, _, b in rows}
-        assert len(negatives) == 2 and not any(frozenset((found.ids()[u], found.ids()[v])) in every for u, v in negatives)
+        assert len(negatives) == 2 and not any(
+            frozenset((found.ids()[u], found.ids()[v])) in every for u, v in negatives
+        )
         said = " ".join(line.split(": ", 1)[1] for line in found.reading)
-        assert "the 3 relations of the triples are not used" in said and "1 triples of a pair that is there already are merged" in said
+        assert (
+            "the 3 relations of the triples are not used" in said
+            and "1 triples of a pair that is there already are merged" in said
+        )
         assert "1 of 2 valid pairs are joined by an earlier part" in said and "1 of 2 test pairs" in said
         directed = datasets.load(str(path), read=ReadOptions(directed=True))
         assert pairs_of(directed) == {(a, b) for a, _, b in TRIPLES["train"] if a != b}
@@ -217,12 +255,17 @@ def musae(folder, targets, stem="musae_git", edges="id_1,id_2\n0,1\n1,2\n2,2\n",
 
 
 def test_musae_folder(tmp_path):
-    path = musae(tmp_path / "git", "id,name,ml_target\n1,b,0\n0,a,1\n2,c,0\n2,c,0\n", features={"0": [3, 0], "2": [1, 1]})
+    path = musae(
+        tmp_path / "git", "id,name,ml_target\n1,b,0\n0,a,1\n2,c,0\n2,c,0\n", features={"0": [3, 0], "2": [1, 1]}
+    )
     found = datasets.load(path, task=None)
     assert found.labels.tolist() == [1, 0, 0] and found.class_names == ["0", "1"]
     assert found.features.tolist() == [[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 0, 0]]
     assert [line.split(": ", 1)[1] for line in found.reading] == [
-        "1 row that repeat another one: dropped", "1 self-loop dropped", "column 'ml_target' is the label; not read: name"]
+        "1 row that repeat another one: dropped",
+        "1 self-loop dropped",
+        "column 'ml_target' is the label; not read: name",
+    ]
     for text, said in {
         "id,ml_target\n0,1\n1,0\n1,1\n2,0\n": "line 4: node 1 is there before with other values",
         "id,ml_target\n0,1\n1,0\n3,0\n": "found id 3, expected 0..2",
@@ -244,8 +287,16 @@ def test_twitch_rows_that_repeat_make_no_nodes(use_tiny, tmp_path, monkeypatch):
     found = datasets.load("twitch-ptbr")
     assert (found.num_nodes, found.labels.tolist()) == (30, whole.labels.tolist())
     assert found.reading[0].endswith("2 rows that repeat another one: dropped")
-    (tmp_path / stem).write_text("".join([*rows, rows[3].replace("False", "True") if "False" in rows[3].split(",")[2] else
-                                          rows[3].replace("True", "False", 1)]))  # fmt: skip
+    (tmp_path / stem).write_text(
+        "".join(
+            [
+                *rows,
+                rows[3].replace("False", "True")
+                if "False" in rows[3].split(",")[2]
+                else rows[3].replace("True", "False", 1),
+            ]
+        )
+    )
     with pytest.raises(DataError, match="line 32: node 27 is there before with other values"):
         datasets.load("twitch-ptbr")
 
@@ -262,7 +313,9 @@ def test_smiles_tables(tmp_path, monkeypatch):
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     path = tmp_path / "mols.csv"
-    path.write_text("name,smiles,logp,kind\n" + "".join(f'"m,{k}",{row[0]},{row[1]},{row[2]}\n' for k, row in enumerate(ROWS)))
+    path.write_text(
+        "name,smiles,logp,kind\n" + "".join(f'"m,{k}",{row[0]},{row[1]},{row[2]}\n' for k, row in enumerate(ROWS))
+    )
     found = datasets.load(str(path), task="graph", split="random-0.34/0.34/0.32")
     atoms = [Chem.MolFromSmiles(row[0]).GetNumAtoms() for row in ROWS]
     assert [graph.num_nodes() for graph in found.graphs] == atoms
@@ -272,7 +325,9 @@ def test_smiles_tables(tmp_path, monkeypatch):
     assert (words.graph_labels.tolist(), words.class_names, words.reading) == ([0, 1, 0, 1], ["alcohol", "ring"], ())
     smi = tmp_path / "mols.smi"
     smi.write_text("".join(f"{row[0]} molecule {k}\n" for k, row in enumerate(ROWS)))
-    assert [graph.num_edges() for graph in datasets.load(str(smi)).graphs] == [2 * Chem.MolFromSmiles(row[0]).GetNumBonds() for row in ROWS]
+    assert [graph.num_edges() for graph in datasets.load(str(smi)).graphs] == [
+        2 * Chem.MolFromSmiles(row[0]).GetNumBonds() for row in ROWS
+    ]
     path.write_text("SMILES\ty\tz\nCCO\t[0, 1]\t3\nC\t\t4\n")
     lists = datasets.load(str(path), read=ReadOptions(columns="SMILES,y"))
     np.testing.assert_array_equal(lists.graph_labels.numpy(), np.array([[0, 1], [np.nan] * 2], np.float32))
@@ -292,7 +347,9 @@ def test_real_molecules_by_path(tmp_path, monkeypatch):
         pytest.skip("GRAPHKIT_DATA lacks molnet-esol")
     target = "measured log solubility in mols per litre"
     found = datasets.load(str(place), read=ReadOptions(columns=f"smiles,{target}"), task="graph")
-    np.testing.assert_array_equal(found.graph_labels.numpy().ravel(), pandas.read_csv(place)[target].to_numpy(np.float32))
+    np.testing.assert_array_equal(
+        found.graph_labels.numpy().ravel(), pandas.read_csv(place)[target].to_numpy(np.float32)
+    )
 
 
 def test_info_says_what_was_found_and_what_to_run(use_tiny, tmp_path):
@@ -314,7 +371,9 @@ def test_info_says_what_was_found_and_what_to_run(use_tiny, tmp_path):
 
 
 def test_options_that_a_form_does_not_take_are_wrong_usage(use_tiny):
-    with pytest.raises(UsageError, match="--labels: found with .*minesweeper.npz, which is a graph in the form of the heterophilous"):
+    with pytest.raises(
+        UsageError, match="--labels: found with .*minesweeper.npz, which is a graph in the form of the heterophilous"
+    ):
         datasets.load(str(use_tiny / SAME["minesweeper"]), read=ReadOptions(labels="y.csv"))
 
 
@@ -343,10 +402,22 @@ HOSTILE = {
     "graph6 without edges": ("a.g6", "C?\n", "no edges, expected a graph"),
     "incremental": ("a.s6", ":An\n;Bn\n", "line 2: incremental sparse6"),
     "tar of rubbish": ("a.tar.gz", gzip.compress(b"rubbish" * 100), "not a readable tar archive"),
-    "tar cut off": ("a.tar.gz", tar(train="a\tr\tb\n" * 3000, valid="a\tr\tc\n", test="a\tr\td\n")[:150], "truncated gzip"),
+    "tar cut off": (
+        "a.tar.gz",
+        tar(train="a\tr\tb\n" * 3000, valid="a\tr\tc\n", test="a\tr\td\n")[:150],
+        "truncated gzip",
+    ),
     "tar without parts": ("a.tar.gz", tar(train="a\tr\tb\n"), "holds no valid.txt, expected train.txt"),
-    "triples of two columns": ("a.tar.gz", tar(train="a\tr\tb\na\tb\n", valid="a\tr\tc\n", test="a\tr\td\n"), "line 2: found 2 columns"),
-    "no held-out pair": ("a.tar.gz", tar(train="a\tr\tb\n", valid="a\ts\tb\n", test="a\tr\td\n"), "no valid pair is left"),
+    "triples of two columns": (
+        "a.tar.gz",
+        tar(train="a\tr\tb\na\tb\n", valid="a\tr\tc\n", test="a\tr\td\n"),
+        "line 2: found 2 columns",
+    ),
+    "no held-out pair": (
+        "a.tar.gz",
+        tar(train="a\tr\tb\n", valid="a\ts\tb\n", test="a\tr\td\n"),
+        "no valid pair is left",
+    ),
     "smiles of another width": ("a.csv", "smiles,y\nC,1\nCC,2,3\n", "line 3: found 3 columns, expected 2"),
     "smiles empty": ("a.csv", "smiles,y\nC,1\n,2\n", "line 3: no SMILES"),
     "smiles without rows": ("a.csv", "smiles,y\n\n", "no molecules below the header"),

@@ -30,7 +30,11 @@ def npz(**arrays):
 def tar():
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        for part, text in (("train", "a\tr\tb\nb\ts\tc\nc\tr\td\ne\tr\ta\n"), ("valid", "a\tr\tc\n"), ("test", "b\tr\td\n")):
+        for part, text in (
+            ("train", "a\tr\tb\nb\ts\tc\nc\tr\td\ne\tr\ta\n"),
+            ("valid", "a\tr\tc\n"),
+            ("test", "b\tr\td\n"),
+        ):
             member = tarfile.TarInfo(f"kg/{part}.txt")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
@@ -39,7 +43,9 @@ def tar():
 
 def mat():
     out, matrix = io.BytesIO(), sp.csc_matrix(np.ones((6, 6)) - np.eye(6))
-    scipy.io.savemat(out, {"Network": matrix, "Label": np.arange(6.0)[:, None] % 2, "Attributes": sp.csc_matrix(np.eye(6))})
+    scipy.io.savemat(
+        out, {"Network": matrix, "Label": np.arange(6.0)[:, None] % 2, "Attributes": sp.csc_matrix(np.eye(6))}
+    )
     return out.getvalue()
 
 
@@ -50,20 +56,50 @@ FORMS = {
     "a.s6": ("a.s6", {"a.s6": nx.to_sparse6_bytes(nx.petersen_graph())}, {}),
     "a.d6": ("a.d6", {"a.d6": b"&DI?AO?\n"}, {"directed": True}),
     "kg.tar": ("kg.tar", {"kg.tar": tar()}, {}),
-    "photo.npz": ("photo.npz", {"photo.npz": npz(**{f"adj_{part}": np.asarray(getattr(MATRIX, part)) for part in
-                                                    ("data", "indices", "indptr", "shape")}, labels=np.arange(9) % 2)}, {}),
+    "photo.npz": (
+        "photo.npz",
+        {
+            "photo.npz": npz(
+                **{f"adj_{part}": np.asarray(getattr(MATRIX, part)) for part in ("data", "indices", "indptr", "shape")},
+                labels=np.arange(9) % 2,
+            )
+        },
+        {},
+    ),
     "net.mat": ("net.mat", {"net.mat": mat()}, {}),
     "mols.csv": ("mols.csv", {"mols.csv": b"smiles,y\n" + b"CCO,0.5\nC,1\nCCC,2\n" * 3}, {}),
     "lists.txt": ("lists.txt", {"lists.txt": b"1 2 3 4\n2 3\n4 1 2\n"}, {"read_as": "user-items"}),
-    "git_target.csv": (".", {"git_edges.csv": b"a,b\n0,1\n1,2\n", "git_target.csv": b"id,ml_target\n0,1\n1,0\n2,1\n",
-                             "git_features.json": json.dumps({"0": [1, 2], "2": [0]}).encode()}, {}),
-    "git_features.json": (".", None, {}), "git_edges.csv": (".", None, {}),
-    "train.txt": (".", {part + ".txt": text for part, text in
-                        (("train", b"a\tr\tb\nb\ts\tc\nc\tr\td\ne\tr\ta\n"), ("valid", b"a\tr\tc\n"), ("test", b"b\tr\td\n"))}, {}),
-    "x.json": ("g.csv", {"g.csv": b"0,1\n1,2\n2,3\n", "x.json": b'{"0": [1, 2], "1": [0], "2": [], "3": [5]}'}, {"features": "x.json"}),
+    "git_target.csv": (
+        ".",
+        {
+            "git_edges.csv": b"a,b\n0,1\n1,2\n",
+            "git_target.csv": b"id,ml_target\n0,1\n1,0\n2,1\n",
+            "git_features.json": json.dumps({"0": [1, 2], "2": [0]}).encode(),
+        },
+        {},
+    ),
+    "git_features.json": (".", None, {}),
+    "git_edges.csv": (".", None, {}),
+    "train.txt": (
+        ".",
+        {
+            part + ".txt": text
+            for part, text in (
+                ("train", b"a\tr\tb\nb\ts\tc\nc\tr\td\ne\tr\ta\n"),
+                ("valid", b"a\tr\tc\n"),
+                ("test", b"b\tr\td\n"),
+            )
+        },
+        {},
+    ),
+    "x.json": (
+        "g.csv",
+        {"g.csv": b"0,1\n1,2\n2,3\n", "x.json": b'{"0": [1, 2], "1": [0], "2": [], "3": [5]}'},
+        {"features": "x.json"},
+    ),
     "y.gmt": ("g.csv", {"g.csv": b"0,1\n1,2\n2,3\n", "y.gmt": b"A\tb\t0\t1\nB\t\t2\t3\t0\n"}, {"labels": "y.gmt"}),
     "y.cmty": ("g.csv", {"g.csv": b"0,1\n1,2\n2,3\n", "y.cmty": b"0\t1\n2\t3\t0\n"}, {"labels": "y.cmty"}),
-}  # fmt: skip
+}
 
 
 def damaged(content, draw):
@@ -98,7 +134,9 @@ def test_damaged_forms_give_a_graph_or_one_line(tmp_path, monkeypatch, name):
         folder.mkdir()
         for file, content in files.items():
             (folder / file).write_bytes(content if file != name or copy == 0 else damaged(content, draw))
-        absolute = {key: str(folder / value) if key in ("features", "labels") else value for key, value in options.items()}
+        absolute = {
+            key: str(folder / value) if key in ("features", "labels") else value for key, value in options.items()
+        }
         try:
             found = datasets.load(str(folder / path), read=ReadOptions(**absolute))
             assert found.num_nodes < 10**6

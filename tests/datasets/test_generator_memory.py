@@ -40,7 +40,9 @@ HUGE = [
 
 @pytest.mark.parametrize("word", HUGE)
 def test_what_does_not_fit_is_refused_before_it_is_made(word):
-    with pytest.raises(UsageError, match=r"would take about .*, more than the 8 GiB that reading may take \(--read-limit\)"):
+    with pytest.raises(
+        UsageError, match=r"would take about .*, more than the 8 GiB that reading may take \(--read-limit\)"
+    ):
         datasets.load(word, read=ReadOptions(read_limit="8GiB"))
 
 
@@ -118,7 +120,9 @@ LARGE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("word", LARGE)
 def test_estimates_against_the_memory_that_is_taken(word):
-    child = subprocess.run([sys.executable, "-c", MEASURE, word, LARGE[word]], capture_output=True, text=True, timeout=900)
+    child = subprocess.run(
+        [sys.executable, "-c", MEASURE, word, LARGE[word]], capture_output=True, text=True, timeout=900
+    )
     taken, expected = map(int, child.stdout.split())
     assert taken > 50e6  # less is lost in what the libraries take
     assert taken / 1.5 < expected < 4 * taken

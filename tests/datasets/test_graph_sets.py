@@ -10,7 +10,11 @@ from graphkit import datasets
 from graphkit.datasets import graph_sets
 from graphkit.errors import DataError
 
-NODE_SETS = ["pattern:train=12,valid=4,test=5", "cluster:train=12,valid=4,test=5", "ring-transfer:train=12,valid=4,test=5"]
+NODE_SETS = [
+    "pattern:train=12,valid=4,test=5",
+    "cluster:train=12,valid=4,test=5",
+    "ring-transfer:train=12,valid=4,test=5",
+]
 
 
 def parts_of(dataset):
@@ -88,7 +92,11 @@ def test_pattern_has_its_densities():
     found = dict.fromkeys(("inside", "across", "outside"), np.zeros(2, dtype=int))
     for part in parts_of(dataset):
         matrix, hidden = adjacency(part), part.ndata["label"].numpy() == 1
-        inside, across, outside = matrix[np.ix_(hidden, hidden)], matrix[np.ix_(~hidden, hidden)], matrix[np.ix_(~hidden, ~hidden)]
+        inside, across, outside = (
+            matrix[np.ix_(hidden, hidden)],
+            matrix[np.ix_(~hidden, hidden)],
+            matrix[np.ix_(~hidden, ~hidden)],
+        )
         assert 5 <= hidden.sum() <= 34 and 25 <= (~hidden).sum() <= 170
         found["across"] = found["across"] + [across.sum(), across.size]
         for word, square in (("inside", inside), ("outside", outside)):
@@ -193,8 +201,10 @@ def test_the_generated_board_is_built_like_the_published_one(real):
 # All ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["csl:copies=5", *NODE_SETS, "ring-transfer:train=5,valid=2,test=2,graph_level=1",
-                                  "minesweeper:rows=5,cols=5"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["csl:copies=5", *NODE_SETS, "ring-transfer:train=5,valid=2,test=2,graph_level=1", "minesweeper:rows=5,cols=5"],
+)
 def test_the_same_name_gives_the_same_graphs(name):
     first = datasets.load(name)
     assert first.name == name and first.source.paper

@@ -24,7 +24,17 @@ def text(word):
 def array(count, dtype, content):
     """An array as pickles have it; ``dtype`` may carry a state."""
     made = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text("b") + b"\x87R"
-    return made + b"(K\x01K" + bytes([count]) + b"\x85" + dtype + b"\x89B" + struct.pack("<I", len(content)) + content + b"tb"
+    return (
+        made
+        + b"(K\x01K"
+        + bytes([count])
+        + b"\x85"
+        + dtype
+        + b"\x89B"
+        + struct.pack("<I", len(content))
+        + content
+        + b"tb"
+    )
 
 
 def dtype(code):
@@ -39,7 +49,9 @@ def numbers(values):
 FORGED = array(4, dtype("O") + b"(K\x03" + text("|") + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb", b"A" * 32)
 # A tensor of 700 million numbers, all of them the one that the storage holds.
 STORAGE = b"(" + text("storage") + b"ctorch\nLongStorage\n" + text("0") + text("cpu") + b"K\x01tQ"
-REPEATED = b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00J" + struct.pack("<i", 7 * 10**8) + b"\x85K\x00\x85\x89"
+REPEATED = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n(" + STORAGE + b"K\x00J" + struct.pack("<i", 7 * 10**8) + b"\x85K\x00\x85\x89"
+)
 REPEATED += b"ccollections\nOrderedDict\n)RtR"
 
 
@@ -57,7 +69,16 @@ def folder(root, train):
         with gzip.open(root / f"raw/{name}.csv.gz", "wt") as stream:
             stream.writelines(",".join(map(str, row)) + "\n" for row in rows)
     (root / "split/mine").mkdir(parents=True)
-    split = b"\x80\x03}(" + text("train") + train + text("valid") + numbers(range(10, 15)) + text("test") + numbers(range(15, 20)) + b"u."
+    split = (
+        b"\x80\x03}("
+        + text("train")
+        + train
+        + text("valid")
+        + numbers(range(10, 15))
+        + text("test")
+        + numbers(range(15, 20))
+        + b"u."
+    )
     with zipfile.ZipFile(root / "split/mine/split_dict.pt", "w") as archive:
         archive.writestr("archive/data.pkl", split)
         archive.writestr("archive/data/0", struct.pack("<q", 3))
@@ -74,7 +95,9 @@ def test_a_sound_folder_is_read(tmp_path):
     assert dataset.split.train.tolist() == list(range(10)) and dataset.split.test.tolist() == list(range(15, 20))
 
 
-@pytest.mark.parametrize(("train", "message"), [(FORGED, "an array of objects of shape (4,)"), (REPEATED, "a tensor of size (700000000,)")])
+@pytest.mark.parametrize(
+    ("train", "message"), [(FORGED, "an array of objects of shape (4,)"), (REPEATED, "a tensor of size (700000000,)")]
+)
 def test_hostile_split_files(tmp_path, train, message):
     root = folder(tmp_path / "ogb", train)
     assert os.path.getsize(root / "split/mine/split_dict.pt") < 1024

@@ -34,14 +34,19 @@ def test_adjacency_lists_are_those_of_networkx(tmp_path, kind, directed):
 def test_items_of_users(tmp_path):
     (tmp_path / "beauty.txt").write_text(TEXT)
     found = datasets.load(str(tmp_path / "beauty.txt"), read=ReadOptions(read_as="user-items", directed=True))
-    expected = {(f"u{user}", f"i{item}") for user, *items in (line.split() for line in TEXT.splitlines()) for item in items}
+    expected = {
+        (f"u{user}", f"i{item}") for user, *items in (line.split() for line in TEXT.splitlines()) for item in items
+    }
     assert pairs_of(found) == expected
     assert "u20" in found.ids().tolist()
 
 
 def test_what_could_be_either_is_refused_with_both_words(tmp_path):
     (tmp_path / "beauty.txt").write_text(TEXT)
-    with pytest.raises(DataError, match="found lines of 1 to 8 words, expected an edge list; --read-as adjacency .* --read-as user-items"):
+    with pytest.raises(
+        DataError,
+        match="found lines of 1 to 8 words, expected an edge list; --read-as adjacency .* --read-as user-items",
+    ):
         datasets.load(str(tmp_path / "beauty.txt"))
     (tmp_path / "bad.txt").write_text("1 2\n" * 20 + "3 4 5 6\n")
     with pytest.raises(DataError, match="line 21: found 4 columns, expected 2"):
@@ -52,9 +57,14 @@ def test_what_could_be_either_is_refused_with_both_words(tmp_path):
         ReadOptions(read_as="lists")
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"1\n2\n", "no line of two words"), (b"\x00\x01\x02", "binary data"), (b"1 2\n3 \xff\n", "line 2: byte 0xff is not UTF-8"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"1\n2\n", "no line of two words"),
+        (b"\x00\x01\x02", "binary data"),
+        (b"1 2\n3 \xff\n", "line 2: byte 0xff is not UTF-8"),
+    ],
+)
 def test_hostile_lists_end_in_one_line(tmp_path, content, said):
     (tmp_path / "a.txt").write_bytes(content)
     with pytest.raises(DataError, match=said) as problem:

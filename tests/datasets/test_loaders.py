@@ -21,8 +21,21 @@ def pairs(graph):
     return {frozenset(edge) for edge in directed}
 
 
-RING_SETS = ["cora", "minesweeper", "acm", "blogcatalog", "usair", "facebook100-reed98", "airports-brazil", "ppi-node2vec",
-             "ppi-yeast", "lgc-ca-grqc", "lgc-minnesota", "twitch-ptbr", "ogbl-ddi"]  # fmt: skip
+RING_SETS = [
+    "cora",
+    "minesweeper",
+    "acm",
+    "blogcatalog",
+    "usair",
+    "facebook100-reed98",
+    "airports-brazil",
+    "ppi-node2vec",
+    "ppi-yeast",
+    "lgc-ca-grqc",
+    "lgc-minnesota",
+    "twitch-ptbr",
+    "ogbl-ddi",
+]
 
 
 @pytest.mark.parametrize("name", RING_SETS)
@@ -142,15 +155,35 @@ def test_raw_tu(use_tiny):
 
 # Real files: the counts of the data README, which were taken from the files by other means.
 COUNTS = {
-    "cora": (2708, 5278), "citeseer": (3327, 4552), "pubmed": (19717, 44324), "minesweeper": (10000, 39402),
-    "chameleon-filtered": (890, 8854), "texas": (183, 279), "acm": (3025, 13128), "polblogs": (1490, 16715),
-    "dblp": (17716, 52867), "blogcatalog": (10312, 333983), "ppi-node2vec": (3890, 37845), "dblp-prone": (51264, 127968),
-    "biogrid": (20558, 238474), "usair": (332, 2126), "ns": (1589, 2742), "pb": (1222, 16714), "celegans": (297, 2148),
-    "power": (4941, 6594), "yeast": (2375, 11693), "astroph": (18772, 198050), "twitch-ptbr": (1912, 31299),
-    "airports-brazil": (131, 1003), "airports-europe": (399, 5993), "facebook100-reed98": (962, 18812),
-    "lgc-ppi-mips": (1096, 13221), "lgc-minnesota": (2642, 3303), "lgc-dolphins": (62, 159),
+    "cora": (2708, 5278),
+    "citeseer": (3327, 4552),
+    "pubmed": (19717, 44324),
+    "minesweeper": (10000, 39402),
+    "chameleon-filtered": (890, 8854),
+    "texas": (183, 279),
+    "acm": (3025, 13128),
+    "polblogs": (1490, 16715),
+    "dblp": (17716, 52867),
+    "blogcatalog": (10312, 333983),
+    "ppi-node2vec": (3890, 37845),
+    "dblp-prone": (51264, 127968),
+    "biogrid": (20558, 238474),
+    "usair": (332, 2126),
+    "ns": (1589, 2742),
+    "pb": (1222, 16714),
+    "celegans": (297, 2148),
+    "power": (4941, 6594),
+    "yeast": (2375, 11693),
+    "astroph": (18772, 198050),
+    "twitch-ptbr": (1912, 31299),
+    "airports-brazil": (131, 1003),
+    "airports-europe": (399, 5993),
+    "facebook100-reed98": (962, 18812),
+    "lgc-ppi-mips": (1096, 13221),
+    "lgc-minnesota": (2642, 3303),
+    "lgc-dolphins": (62, 159),
     "ogbl-ddi": (4267, 1067911),
-}  # fmt: skip
+}
 
 
 @pytest.mark.data
@@ -161,7 +194,9 @@ def test_counts_of_the_real_files(real, name):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "graphs", "nodes", "edges"), [("mutag", 188, 17.9, 19.8), ("enzymes-raw", 600, 32.6, 62.1)])
+@pytest.mark.parametrize(
+    ("name", "graphs", "nodes", "edges"), [("mutag", 188, 17.9, 19.8), ("enzymes-raw", 600, 32.6, 62.1)]
+)
 def test_counts_of_the_real_graph_sets(real, name, graphs, nodes, edges):
     facts = describe.facts(real(name))
     assert (facts["graphs"], round(facts["mean_nodes"], 1), round(facts["mean_edges"], 1)) == (graphs, nodes, edges)
@@ -204,7 +239,9 @@ def test_real_common_neighbour_auc_is_near_the_published_one(real):
 def test_unknown_names_and_missing_files(use_tiny):
     with pytest.raises(DataError, match=r"unknown data set 'corra'.*did you mean 'cora'"):
         datasets.load("corra")
-    with pytest.raises(DataError, match=r"planetoid-citeseer/ind.citeseer.graph not found.*graphkit data fetch citeseer"):
+    with pytest.raises(
+        DataError, match=r"planetoid-citeseer/ind.citeseer.graph not found.*graphkit data fetch citeseer"
+    ):
         datasets.load("citeseer")
     with pytest.raises(DataError, match="no labels"):
         datasets.load("usair", task="node")
@@ -218,5 +255,10 @@ def test_names_do_not_import_the_numerical_packages():
     import subprocess
     import sys
 
-    code = "import sys, graphkit.datasets as d; d.names(); print({'numpy', 'torch', 'dgl', 'pandas'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "set()"
+    code = (
+        "import sys, graphkit.datasets as d; d.names(); print({'numpy', 'torch', 'dgl', 'pandas'} & set(sys.modules))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "set()"
+    )

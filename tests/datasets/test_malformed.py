@@ -9,8 +9,13 @@ from graphkit.errors import DataError
 from graphkit.machine import peak_rss_mb
 
 FILES = {
-    "cora": ["planetoid-cora/ind.cora.graph", "planetoid-cora/ind.cora.allx", "planetoid-cora/ind.cora.ty",
-             "planetoid-cora/ind.cora.test.index", "geom-gcn-splits/cora_split_0.6_0.2_0.npz"],
+    "cora": [
+        "planetoid-cora/ind.cora.graph",
+        "planetoid-cora/ind.cora.allx",
+        "planetoid-cora/ind.cora.ty",
+        "planetoid-cora/ind.cora.test.index",
+        "geom-gcn-splits/cora_split_0.6_0.2_0.npz",
+    ],
     "minesweeper": ["heterophilous/minesweeper.npz"],
     "acm": ["graphdata/acm.npz"],
     "blogcatalog": ["blogcatalog/blogcatalog.mat"],
@@ -23,12 +28,22 @@ FILES = {
     "lgc-ppi-mips": ["lgc-ppi-mips/ppi_mips.graphml", "lgc-ppi-mips/ppi_mips_ground_truth.csv"],
     "twitch-ptbr": [f"twitch-explicit/PTBR/musae_PTBR_{part}" for part in ("edges.csv", "features.json", "target.csv")],
     "mutag": ["tu-gin/MUTAG/MUTAG.txt", "tu-gin/MUTAG/10fold_idx/test_idx-3.txt"],
-    "enzymes-raw": [f"tu-raw/ENZYMES/ENZYMES_{part}.txt" for part in
-                    ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")],
+    "enzymes-raw": [
+        f"tu-raw/ENZYMES/ENZYMES_{part}.txt"
+        for part in ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")
+    ],
     "ogbl-ddi": ["ogbl_ddi/raw/edge.csv.gz", "ogbl_ddi/raw/num-node-list.csv.gz", "ogbl_ddi/split/target/valid.pt"],
-    "ogbl-collab": ["ogbl_collab/raw/edge_year.csv.gz", "ogbl_collab/split/time/train.pt", "ogbl_collab/split/time/test.pt"],
-    "ogbn-arxiv": ["ogbn_arxiv/raw/node-label.csv.gz", "ogbn_arxiv/raw/node-feat.csv.gz", "ogbn_arxiv/split/time/test.csv.gz"],
-}  # fmt: skip
+    "ogbl-collab": [
+        "ogbl_collab/raw/edge_year.csv.gz",
+        "ogbl_collab/split/time/train.pt",
+        "ogbl_collab/split/time/test.pt",
+    ],
+    "ogbn-arxiv": [
+        "ogbn_arxiv/raw/node-label.csv.gz",
+        "ogbn_arxiv/raw/node-feat.csv.gz",
+        "ogbn_arxiv/split/time/test.csv.gz",
+    ],
+}
 CASES = [(name, file) for name, files in FILES.items() for file in files]
 
 
@@ -59,8 +74,12 @@ def damaged(content, change):
 
 
 @pytest.mark.parametrize(("name", "file"), CASES)
-@settings(max_examples=12, deadline=None, derandomize=True,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(change=damage())
 @example(change=("cut", [0.0], b"x", 0))
 @example(change=("cut", [0.5], b"x", 0))

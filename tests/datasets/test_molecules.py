@@ -44,7 +44,10 @@ def data(tmp_path, monkeypatch):
         write_gz(root / f"ogbg-molhiv/split_scaffold_rebuilt/{part}.csv.gz", "".join(f"{k}\n" for k in ids))
     (root / "peptides-func").mkdir()
     rows = [f'{k},{text},AB,"{[int(j == k) for j in range(10)]}",{k}\n' for k, text in enumerate(MOLECULES)]
-    write_gz(root / "peptides-func/peptide_multi_class_dataset.csv.gz", ",smiles,peptide_seq,labels,identifier\n" + "".join(rows))
+    write_gz(
+        root / "peptides-func/peptide_multi_class_dataset.csv.gz",
+        ",smiles,peptide_seq,labels,identifier\n" + "".join(rows),
+    )
     parts = {"train": np.arange(6), "val": np.array([7, 6]), "test": np.array([8, 9])}
     (root / "peptides-func/splits_random_stratified_peptide.pickle").write_bytes(pickle.dumps(parts))
     return root
@@ -67,7 +70,11 @@ def undirected(graph):
 def test_ethanol_and_benzene_are_what_chemistry_says():
     ethanol, benzene = datasets.load("ogbg-molhiv").graphs[:2]
     assert undirected(ethanol) == [(0, 1), (1, 2)]
-    assert ethanol.ndata["feat"].tolist() == [[5, 0, 4, 5, 3, 0, 2, 0, 0], [5, 0, 4, 5, 2, 0, 2, 0, 0], [7, 0, 2, 5, 1, 0, 2, 0, 0]]
+    assert ethanol.ndata["feat"].tolist() == [
+        [5, 0, 4, 5, 3, 0, 2, 0, 0],
+        [5, 0, 4, 5, 2, 0, 2, 0, 0],
+        [7, 0, 2, 5, 1, 0, 2, 0, 0],
+    ]
     assert ethanol.edata["feat"].tolist() == [[0, 0, 0]] * 4
     assert len(undirected(benzene)) == 6 and (benzene.in_degrees() == 2).all()
     assert benzene.ndata["feat"].tolist() == [[5, 0, 3, 5, 1, 0, 1, 1, 1]] * 6
@@ -134,10 +141,18 @@ def test_refused_molecules_are_kept_and_counted_in_one_line(caplog):
     found = smiles_cache.molecules("odd", ["CCO", FIVE_BONDS, NONSENSE, ""])
     assert [smiles_cache.STATES[k] for k in found.state] == ["accepted", "unsanitised", "placeholder", "placeholder"]
     graphs = found.graphs()
-    assert [graph.num_nodes() for graph in graphs] == [3, 6, 1, 1] and [graph.num_edges() for graph in graphs] == [4, 10, 0, 0]
+    assert [graph.num_nodes() for graph in graphs] == [3, 6, 1, 1] and [graph.num_edges() for graph in graphs] == [
+        4,
+        10,
+        0,
+        0,
+    ]
     assert graphs[1].ndata["feat"][1].tolist()[:5] == [5, 0, 5, 5, 0]  # five neighbours, no hydrogen
     lines = [record.message for record in caplog.records]
-    assert len(lines) == 1 and "refuses 3 of 4 molecules; kept: 1 without the check of valences, 2 as one placeholder" in lines[0]
+    assert (
+        len(lines) == 1
+        and "refuses 3 of 4 molecules; kept: 1 without the check of valences, 2 as one placeholder" in lines[0]
+    )
 
 
 @needs_rdkit
@@ -159,7 +174,9 @@ def test_workers_give_the_same_arrays(monkeypatch):
 def test_the_cache_is_used_and_holds_the_same(monkeypatch):
     first = datasets.load("zinc-partial", task="graph")
     (path,) = (folders.cache_folder() / "molecules").iterdir()
-    assert path.suffix == ".npz" and not any(array.dtype == object for array in np.load(path, allow_pickle=False).values())
+    assert path.suffix == ".npz" and not any(
+        array.dtype == object for array in np.load(path, allow_pickle=False).values()
+    )
     monkeypatch.setattr(smiles_cache, "parse", lambda *_: pytest.fail("parsed again"))
     assert datasets.load("zinc-partial", task="graph").checksum() == first.checksum()
 
@@ -217,7 +234,7 @@ def test_other_smiles_have_another_cache(data):
         ("zinc-partial", "zinc-partial/val.index", "9", "10", "line of zinc250k_valid.smi 10, expected 0..9"),
         ("zinc-partial", "zinc-partial/val.index", "9", "x", "cannot be read as numbers separated by commas"),
     ],
-)  # fmt: skip
+)
 def test_malformed_lines_are_named(data, name, file, old, new, message):
     text = (data / file).read_text()
     assert old in text
@@ -237,8 +254,10 @@ def test_malformed_labels_and_splits(data):
         datasets.load("ogbg-molhiv")
     path = data / "peptides-func/splits_random_stratified_peptide.pickle"
     path.write_bytes(pickle.dumps({"train": pytest.raises}))
-    write_gz(data / "peptides-func/peptide_multi_class_dataset.csv.gz",
-             f",smiles,peptide_seq,labels,identifier\n0,C,A,\"{[0] * 10}\",0\n")  # fmt: skip
+    write_gz(
+        data / "peptides-func/peptide_multi_class_dataset.csv.gz",
+        f',smiles,peptide_seq,labels,identifier\n0,C,A,"{[0] * 10}",0\n',
+    )
     with pytest.raises(DataError, match="is refused"):
         datasets.load("peptides-func")
 
@@ -281,8 +300,14 @@ def test_ogbs_own_folder_comes_first_and_keeps_categories(data):
     root = data / "ogbg_molhiv"
     (root / "raw").mkdir(parents=True)
     (root / "split/scaffold").mkdir(parents=True)
-    tables = {"edge": "0,1\n0,1\n0,1\n", "num-node-list": "2\n2\n2\n", "num-edge-list": "1\n1\n1\n", "graph-label": "0\n1\n0\n",
-              "node-feat": "5,0,4,5,3,0,2,0,0\n" * 6, "edge-feat": "0,0,0\n1,0,0\n2,0,1\n"}  # fmt: skip
+    tables = {
+        "edge": "0,1\n0,1\n0,1\n",
+        "num-node-list": "2\n2\n2\n",
+        "num-edge-list": "1\n1\n1\n",
+        "graph-label": "0\n1\n0\n",
+        "node-feat": "5,0,4,5,3,0,2,0,0\n" * 6,
+        "edge-feat": "0,0,0\n1,0,0\n2,0,1\n",
+    }
     for name, text in tables.items():
         write_gz(root / f"raw/{name}.csv.gz", text)
     for k, part in enumerate(("train", "valid", "test")):
@@ -291,7 +316,10 @@ def test_ogbs_own_folder_comes_first_and_keeps_categories(data):
     assert len(dataset.graphs) == 3 and dataset.ogb_name == "ogbg-molhiv" and dataset.source.version == "OGB"
     graph = dataset.graphs[2]
     assert graph.ndata["feat"].dtype == graph.edata["feat"].dtype == torch.int64
-    assert graph.ndata["feat"][1].tolist() == [5, 0, 4, 5, 3, 0, 2, 0, 0] and graph.edata["feat"].tolist() == [[2, 0, 1]] * 2
+    assert (
+        graph.ndata["feat"][1].tolist() == [5, 0, 4, 5, 3, 0, 2, 0, 0]
+        and graph.edata["feat"].tolist() == [[2, 0, 1]] * 2
+    )
 
 
 @needs_rdkit

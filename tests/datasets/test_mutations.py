@@ -14,7 +14,9 @@ SCRIPT = Path(__file__).with_name("mutations.py")
 def faults(tiny, folder, first, count):
     """Run the cases; return (lines about those that went wrong, the summary)."""
     shutil.copytree(tiny, folder / "tiny")
-    child = subprocess.run([sys.executable, str(SCRIPT), str(first), str(count), str(folder)], capture_output=True, text=True, timeout=3500)
+    child = subprocess.run(
+        [sys.executable, str(SCRIPT), str(first), str(count), str(folder)], capture_output=True, text=True, timeout=3500
+    )
     lines = child.stdout.splitlines()
     if child.returncode or not lines or not lines[-1].startswith("{"):
         reached = (folder / "case").read_text() if (folder / "case").exists() else "the first"

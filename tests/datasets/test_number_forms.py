@@ -22,7 +22,9 @@ def weights(path, **options):
 def test_a_decimal_comma_is_read_and_said(tmp_path, mark, header):
     rows = [(0, 1, "0,5"), (1, 2, "-12,25"), (2, 3, "7"), (3, 4, "1,5e-3"), (4, 5, "1,250")]
     path = tmp_path / "g.csv"
-    path.write_text("".join(mark.join(map(str, row)) + "\n" for row in ([("src", "dst", "weight")] if header else []) + rows))
+    path.write_text(
+        "".join(mark.join(map(str, row)) + "\n" for row in ([("src", "dst", "weight")] if header else []) + rows)
+    )
     values, found = weights(path, **({} if header else {"weight": "2"}))
     expected = pandas.read_csv(path, sep=mark, decimal=",", header=0 if header else None).iloc[:, 2]
     assert values == expected.tolist() == [0.5, -12.25, 7, 0.0015, 1.25]
@@ -74,7 +76,9 @@ def test_commas_between_cells_stay_commas(tmp_path):
         found = read_graph(tmp_path / "g.txt", ReadOptions(directed=True))
         rows = [line.split(",") for line in text.splitlines()]
         ids = found.ids().astype(str).tolist()
-        assert sorted((ids[u], ids[v]) for u, v in zip(*(ends.tolist() for ends in found.graph.edges()))) == sorted(map(tuple, rows)), text
+        assert sorted((ids[u], ids[v]) for u, v in zip(*(ends.tolist() for ends in found.graph.edges()))) == sorted(
+            map(tuple, rows)
+        ), text
 
 
 def test_matrix_market_of_fortran(tmp_path):
@@ -87,8 +91,14 @@ def test_matrix_market_of_fortran(tmp_path):
 
 
 def test_large_whole_ids_and_zeros_in_front_are_kept(tmp_path):
-    for text, expected in (("9007199254740993,1\n", [1, 2**53 + 1]), ("007,7\n", ["007", "7"]), ("1.0,2.0\n", ["1.0", "2.0"])):
+    for text, expected in (
+        ("9007199254740993,1\n", [1, 2**53 + 1]),
+        ("007,7\n", ["007", "7"]),
+        ("1.0,2.0\n", ["1.0", "2.0"]),
+    ):
         (tmp_path / "g.csv").write_text(text)
         assert read_graph(tmp_path / "g.csv").ids().tolist() == expected
-    pandas.DataFrame({"src": np.array([2**53 + 1, 5], dtype=np.int64), "dst": [5, 7]}).to_parquet(tmp_path / "g.parquet")
+    pandas.DataFrame({"src": np.array([2**53 + 1, 5], dtype=np.int64), "dst": [5, 7]}).to_parquet(
+        tmp_path / "g.parquet"
+    )
     assert read_graph(tmp_path / "g.parquet").ids().tolist() == [5, 7, 2**53 + 1]

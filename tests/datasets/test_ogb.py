@@ -54,7 +54,9 @@ def test_link_folder_of_ogbs_writer(saver):
 @pytest.mark.parametrize(("negatives", "metric"), [(100, "auc"), (101, "hits@100")])
 def test_a_folder_that_names_no_metric_gets_one_by_its_negatives(saver, negatives, metric):
     graph = {"edge_index": both(EDGES), "num_nodes": 5}
-    split = {part: {"edge": np.array([[0, 2]]), "edge_neg": np.array([[1, 3]] * negatives)} for part in ("valid", "test")}
+    split = {
+        part: {"edge": np.array([[0, 2]]), "edge_neg": np.array([[1, 3]] * negatives)} for part in ("valid", "test")
+    }
     split["train"] = {"edge": EDGES}
     assert datasets.load(saver("ogbl-toy", [graph], split, "link"), task="link").metric == metric
 
@@ -69,8 +71,11 @@ def test_a_folder_with_own_negatives_of_each_positive_gets_mrr(saver):
 
 def test_edges_stored_once_get_their_reverses(saver):
     graph = {"edge_index": EDGES.T, "num_nodes": 5, "edge_weight": np.arange(5, dtype=np.float32)[:, None]}
-    split = {"train": {"edge": EDGES}, "valid": {"edge": EDGES[:0], "edge_neg": EDGES[:0]},
-             "test": {"edge": EDGES[:0], "edge_neg": EDGES[:0]}}  # fmt: skip
+    split = {
+        "train": {"edge": EDGES},
+        "valid": {"edge": EDGES[:0], "edge_neg": EDGES[:0]},
+        "test": {"edge": EDGES[:0], "edge_neg": EDGES[:0]},
+    }
     dataset = datasets.load(saver("ogbl-once", [graph], split, "link"), task="link")
     src, dst = (ids.tolist() for ids in dataset.graph.edges(order="eid"))
     weight = dict(zip(zip(src, dst), dataset.graph.edata["weight"].tolist()))
@@ -79,8 +84,11 @@ def test_edges_stored_once_get_their_reverses(saver):
 
 def test_held_out_edges_inside_the_graph_are_refused(saver):
     graph = {"edge_index": both(EDGES), "num_nodes": 5}
-    split = {"train": {"edge": EDGES[:3]}, "valid": {"edge": EDGES[3:4], "edge_neg": np.array([[0, 2]])},
-             "test": {"edge": EDGES[4:], "edge_neg": np.array([[0, 2]])}}  # fmt: skip
+    split = {
+        "train": {"edge": EDGES[:3]},
+        "valid": {"edge": EDGES[3:4], "edge_neg": np.array([[0, 2]])},
+        "test": {"edge": EDGES[4:], "edge_neg": np.array([[0, 2]])},
+    }
     with pytest.raises(DataError, match="1 of 1 valid edges in the raw graph"):
         datasets.load(saver("ogbl-leak", [graph], split, "link"), task="link")
 
@@ -139,11 +147,20 @@ def test_arxiv_is_directed(use_tiny):
 
 
 def test_citation_and_knowledge_graph_forms(tmp_path):
-    part = {"source_node": np.array([0, 1]), "target_node": np.array([2, 3]), "target_node_neg": np.array([[1, 4], [0, 4]])}
+    part = {
+        "source_node": np.array([0, 1]),
+        "target_node": np.array([2, 3]),
+        "target_node_neg": np.array([[1, 4], [0, 4]]),
+    }
     edges = ogb._edge_set(part, 5, tmp_path / "test.pt")
     assert edges.pos.tolist() == [[0, 2], [1, 3]] and edges.neg_dst.shape == (2, 2) and edges.neg is None
-    part = {"head": np.array([0]), "tail": np.array([1]), "relation": np.array([7]), "head_neg": np.array([[2, 3]]),
-            "tail_neg": np.array([[4, 2]])}  # fmt: skip
+    part = {
+        "head": np.array([0]),
+        "tail": np.array([1]),
+        "relation": np.array([7]),
+        "head_neg": np.array([[2, 3]]),
+        "tail_neg": np.array([[4, 2]]),
+    }
     edges = ogb._edge_set(part, 5, tmp_path / "test.pt")
     assert edges.relation.tolist() == [7] and edges.neg_src.tolist() == [[2, 3]] and edges.neg_dst.tolist() == [[4, 2]]
     with pytest.raises(DataError, match=r"found node id 9, expected 0\.\.4"):

@@ -39,31 +39,36 @@ def names_of(dataset):
 MIXED = ["-1", "0", "1", "0", "1"] * 4
 
 
-@pytest.mark.parametrize("labels, options, expected, said", [
-    (["-1", "1"] * 10, {}, {"-1", "1"}, None),
-    (MIXED, {}, {"0", "1"}, "4 labels '-1': read as unlabelled"),
-    (MIXED, {"unlabelled": ("-1",)}, {"0", "1"}, None),
-    (MIXED, {"unlabelled": ("1",)}, {"-1", "0"}, None),
-    (MIXED, {"unlabelled": ("",)}, {"-1", "0", "1"}, None),
-    (MIXED, {"unlabelled": ("0", "1")}, {"-1"}, None),
-    (["-100", "0", "1", "0", "1"] * 4, {}, {"-100", "0", "1"}, None),
-    (["-100", "0", "1", "0", "1"] * 4, {"unlabelled": ("-100",)}, {"0", "1"}, None),
-    (["-1.0", "0.0", "1.0", "0.0", "1.0"] * 4, {"unlabelled": ("-1",)}, {"0.0", "1.0"}, None),
-    (["", "a", "b", "a", "b"] * 4, {}, {"a", "b"}, None),
-    (["NA", "a", "b", "a", "b"] * 4, {}, {"a", "b"}, "4 labels 'NA': read as unlabelled"),
-    (["nan", "a", "b", "NaN", "b"] * 4, {}, {"a", "b"}, "4 labels 'nan': read as unlabelled"),
-    (["NA", "a", "b", "a", "b"] * 4, {"unlabelled": ("?",)}, {"NA", "a", "b"}, None),
-    (["Na", "None", "?", "a", "b"] * 4, {}, {"Na", "None", "?", "a", "b"}, None),
-    (["1", "1.0", "2", "2", "1"] * 4, {}, {"1", "2"}, "the labels 1 and 1.0 are the same number"),
-    (["01", "1", "2", "2", "1"] * 4, {}, {"01", "1", "2"}, None),
-    ([str(2**60), str(2**60 + 1)] * 10, {}, {str(2**60), str(2**60 + 1)}, None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "labels, options, expected, said",
+    [
+        (["-1", "1"] * 10, {}, {"-1", "1"}, None),
+        (MIXED, {}, {"0", "1"}, "4 labels '-1': read as unlabelled"),
+        (MIXED, {"unlabelled": ("-1",)}, {"0", "1"}, None),
+        (MIXED, {"unlabelled": ("1",)}, {"-1", "0"}, None),
+        (MIXED, {"unlabelled": ("",)}, {"-1", "0", "1"}, None),
+        (MIXED, {"unlabelled": ("0", "1")}, {"-1"}, None),
+        (["-100", "0", "1", "0", "1"] * 4, {}, {"-100", "0", "1"}, None),
+        (["-100", "0", "1", "0", "1"] * 4, {"unlabelled": ("-100",)}, {"0", "1"}, None),
+        (["-1.0", "0.0", "1.0", "0.0", "1.0"] * 4, {"unlabelled": ("-1",)}, {"0.0", "1.0"}, None),
+        (["", "a", "b", "a", "b"] * 4, {}, {"a", "b"}, None),
+        (["NA", "a", "b", "a", "b"] * 4, {}, {"a", "b"}, "4 labels 'NA': read as unlabelled"),
+        (["nan", "a", "b", "NaN", "b"] * 4, {}, {"a", "b"}, "4 labels 'nan': read as unlabelled"),
+        (["NA", "a", "b", "a", "b"] * 4, {"unlabelled": ("?",)}, {"NA", "a", "b"}, None),
+        (["Na", "None", "?", "a", "b"] * 4, {}, {"Na", "None", "?", "a", "b"}, None),
+        (["1", "1.0", "2", "2", "1"] * 4, {}, {"1", "2"}, "the labels 1 and 1.0 are the same number"),
+        (["01", "1", "2", "2", "1"] * 4, {}, {"01", "1", "2"}, None),
+        ([str(2**60), str(2**60 + 1)] * 10, {}, {str(2**60), str(2**60 + 1)}, None),
+    ],
+)
 def test_what_is_unlabelled_and_what_is_a_class(graph, labels, options, expected, said):
     found, lines = load(graph, labels, **options)
     assert set(names_of(found)) - {""} == expected == set(found.class_names)
     unlabelled = sum(name == "" for name in names_of(found))
     assert unlabelled == sum(label not in expected and label not in ("1.0", "2.0", "0.0") for label in labels)
-    assert [said in line for line in lines if said] == ([True] if said and said.count("nan") == 0 else [True, False][: len(lines)])
+    assert [said in line for line in lines if said] == (
+        [True] if said and said.count("nan") == 0 else [True, False][: len(lines)]
+    )
     assert bool(lines) == (said is not None)
 
 
@@ -106,15 +111,18 @@ def test_equal_rows_count_once_and_others_are_several_labels(graph):
     assert found.labels.ndim == 1 and names_of(found) == labels
 
 
-@pytest.mark.parametrize("labels, message", [
-    (["a"] * 20, r"one class only \(a, 20 nodes\), expected at least two classes"),
-    (["a", ""] * 10, r"one class only \(a, 10 nodes\)"),
-    (NODES, "20 classes of 20 labelled nodes, 20 of one node, expected classes with several nodes"),
-    ([f"{k / 7:.3f}" for k in range(20)], "20 classes of 20 labelled nodes.*--task regression learns numbers"),
-    ([f"2024-01-{k + 1:02d}" for k in range(20)], "20 classes of 20 labelled nodes"),
-    ([*"abcdefghijklmnop", "q", "q", "r", "r"], "18 classes of 20 labelled nodes, 16 of one node"),
-    (["", "NA"] * 10, "no node has a label"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (["a"] * 20, r"one class only \(a, 20 nodes\), expected at least two classes"),
+        (["a", ""] * 10, r"one class only \(a, 10 nodes\)"),
+        (NODES, "20 classes of 20 labelled nodes, 20 of one node, expected classes with several nodes"),
+        ([f"{k / 7:.3f}" for k in range(20)], "20 classes of 20 labelled nodes.*--task regression learns numbers"),
+        ([f"2024-01-{k + 1:02d}" for k in range(20)], "20 classes of 20 labelled nodes"),
+        ([*"abcdefghijklmnop", "q", "q", "r", "r"], "18 classes of 20 labelled nodes, 16 of one node"),
+        (["", "NA"] * 10, "no node has a label"),
+    ],
+)
 def test_labels_of_which_no_figure_means_anything(graph, labels, message):
     with pytest.raises(DataError, match=message):
         load(graph, labels, task="node")
@@ -128,7 +136,9 @@ def test_several_labels_that_all_nodes_share(graph):
     path.write_text("id,p,q\n" + "".join(f"{node},1,{k % 2}\n" for k, node in enumerate(NODES)))
     with reading.ledger() as notes:
         read_graph(graph, ReadOptions(labels=str(path)), task="node")
-    assert any("every labelled node has the label 0, which is right whatever is predicted" in line for line in notes.lines)
+    assert any(
+        "every labelled node has the label 0, which is right whatever is predicted" in line for line in notes.lines
+    )
 
 
 def split_file(graph, parts):
@@ -156,7 +166,9 @@ def test_numbers_to_learn(graph):
     assert found.label_kind == "numbers" and found.metric == "rmse" and lines == []
     known = {int(name[1:]): value for name, value in zip(found.ids().tolist(), found.labels.tolist())}
     assert [known[k] for k in range(19)] == [float(value) for value in values[:-1]] and np.isnan(known[19])
-    assert 19 not in {int(found.ids()[k][1:]) for part in ("train", "valid", "test") for k in getattr(found.split, part)}
+    assert 19 not in {
+        int(found.ids()[k][1:]) for part in ("train", "valid", "test") for k in getattr(found.split, part)
+    }
     assert load(graph, ["-1", "0", "1", "0.5"] * 5, label_kind="regression")[0].labels.min() == -1
     for wrong, message in (
         (["0,5"] * 2, "line 2: found 3 columns, expected 2 as in the header"),
@@ -171,7 +183,9 @@ def test_numbers_to_learn(graph):
 
 def test_the_label_column_among_others_is_the_one_that_is_called_so(graph):
     path = graph.parent / "y.csv"
-    path.write_text("id,age,class,name\n" + "".join(f"{node},{20 + k},{'ab'[k % 2]},x{k}\n" for k, node in enumerate(NODES)))
+    path.write_text(
+        "id,age,class,name\n" + "".join(f"{node},{20 + k},{'ab'[k % 2]},x{k}\n" for k, node in enumerate(NODES))
+    )
     with reading.ledger() as notes:
         found = read_graph(graph, ReadOptions(labels=str(path)))
     assert names_of(found) == ["a", "b"] * 10

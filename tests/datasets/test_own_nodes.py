@@ -51,7 +51,9 @@ def features_table(ids, header, place):
     return [row[1 : place + 1] + row[:1] + row[place + 1 :] for row in rows]
 
 
-@pytest.mark.parametrize("header, place", [("account", 0), ("", 0), ("Unnamed: 0", 0), ("account", 3), ("id", 2), ("node_id", 0)])
+@pytest.mark.parametrize(
+    "header, place", [("account", 0), ("", 0), ("Unnamed: 0", 0), ("account", 3), ("id", 2), ("node_id", 0)]
+)
 def test_features_go_to_the_nodes_of_their_ids_whatever_the_column_is_called(tmp_path, ids, header, place):
     path = put(tmp_path / "x.csv", features_table(ids, header, place))
     found, lines = load(ring(tmp_path, ids), features=path)
@@ -91,15 +93,26 @@ def test_a_column_that_counts_the_rows_is_no_feature(tmp_path):
     assert any("no ids: its 12 rows go to the nodes in the order of first appearance" in line for line in lines)
 
 
-@pytest.mark.parametrize("header, classes, column", list(itertools.product(
-    [("account", "class"), ("account", "team"), ("team", "account"), None],
-    [CLASSES, [f"{k % 3}" for k in range(N)]], ["labels", "split"])))  # fmt: skip
+@pytest.mark.parametrize(
+    "header, classes, column",
+    list(
+        itertools.product(
+            [("account", "class"), ("account", "team"), ("team", "account"), None],
+            [CLASSES, [f"{k % 3}" for k in range(N)]],
+            ["labels", "split"],
+        )
+    ),
+)
 def test_labels_and_splits_under_any_header(tmp_path, ids, header, classes, column):
     values = classes if column == "labels" else PARTS
     pairs = [(ids[k], values[k]) for k in ORDER]
     if header is not None and header[0] == "team":
         pairs = [(value, node) for node, value in pairs]
-    head = [] if header is None else [header if column == "labels" else tuple("part" if w == "class" else w for w in header)]
+    head = (
+        []
+        if header is None
+        else [header if column == "labels" else tuple("part" if w == "class" else w for w in header)]
+    )
     path = put(tmp_path / "y.csv", head + pairs)
     if column == "labels":
         found, lines = load(ring(tmp_path, ids), labels=path)
@@ -128,7 +141,11 @@ def test_nodes_that_only_one_file_names_join_as_isolated_nodes(tmp_path, ids):
     parts = put(tmp_path / "s.csv", [("account", "part"), *zip(ids, PARTS), (ghost, "test")])
     features = put(tmp_path / "x.csv", [("account", "f0"), *((node, 0.5) for node in ids), (ghost, 0.25)])
     graph = ring(tmp_path, ids)
-    for options in ({"labels": labels}, {"features": features}, {"labels": labels, "features": features, "splits": parts}):
+    for options in (
+        {"labels": labels},
+        {"features": features},
+        {"labels": labels, "features": features, "splits": parts},
+    ):
         found, lines = load(graph, task="node" if "splits" in options else None, **options)
         number = found.ids().tolist().index(ghost)
         assert found.num_nodes == N + 1 and int(found.graph.in_degrees(number)) == 0
@@ -149,13 +166,21 @@ def test_rows_in_order_stay_with_their_nodes_when_others_join(tmp_path):
     """An id between two others moves the numbers of the nodes, and the rows with them."""
     graph = put(tmp_path / "g.csv", [(0, 1), (1, 2), (2, 5), (5, 6)])
     np.save(tmp_path / "y.npy", np.array([0, 1, 0, 1, 1]))
-    parts = put(tmp_path / "s.csv", [("id", "part"), (0, "train"), (1, "train"), (3, "train"), (2, "valid"), (5, "test"), (6, "test")])
+    parts = put(
+        tmp_path / "s.csv",
+        [("id", "part"), (0, "train"), (1, "train"), (3, "train"), (2, "valid"), (5, "test"), (6, "test")],
+    )
     found, _ = load(graph, task="node", labels=str(tmp_path / "y.npy"), splits=parts)
     assert by_id(found, found.labels) == {0: 0, 1: 1, 2: 0, 3: -1, 5: 1, 6: 1}
 
 
 def test_a_link_split_may_name_a_node_without_another_edge(tmp_path):
-    rows = [("a", "b", "split"), (TEXT[0], TEXT[2], "valid"), (TEXT[1], "ghost", "test"), (TEXT[1], TEXT[5], "test_neg")]
+    rows = [
+        ("a", "b", "split"),
+        (TEXT[0], TEXT[2], "valid"),
+        (TEXT[1], "ghost", "test"),
+        (TEXT[1], TEXT[5], "test_neg"),
+    ]
     found, lines = load(ring(tmp_path, TEXT), task="link", splits=put(tmp_path / "s.csv", rows))
     assert found.num_nodes == N + 1 and any("1 id in no edge (ghost)" in line for line in lines)
     place = {node: k for k, node in enumerate(found.ids().tolist())}
@@ -163,13 +188,41 @@ def test_a_link_split_may_name_a_node_without_another_edge(tmp_path):
     assert found.split.test.neg.tolist() == [sorted((place[TEXT[1]], place[TEXT[5]]))]
 
 
-@pytest.mark.parametrize("name, ids, table, message", [
-    ("half", NUMBERS, [("account", "f0"), *((NUMBERS[k] if k < 8 else k, 0.5) for k in range(N))], "column 'account' holds 67% ids"),
-    ("none", TEXT, [("account", "f0"), *((f"b-{k}", 0.5) for k in range(N))], "none of its 12 ids is in the graph, the first is b-0"),
-    ("off by one", DENSE, [("row", "f0"), *((k + 1, 0.5) for k in range(N))], "no row for 1 node of .*, the first is 0"),
-    ("leading zeros", DENSE, [("id", "f0"), *((f"{k:03d}", 0.5) for k in range(N))], "line 2: id '000', expected integers as in"),
-    ("differing rows", TEXT, [("account", "f0"), *((node, 0.5) for node in TEXT), (TEXT[3], 0.7)], "id acc-03 has more than one row"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, ids, table, message",
+    [
+        (
+            "half",
+            NUMBERS,
+            [("account", "f0"), *((NUMBERS[k] if k < 8 else k, 0.5) for k in range(N))],
+            "column 'account' holds 67% ids",
+        ),
+        (
+            "none",
+            TEXT,
+            [("account", "f0"), *((f"b-{k}", 0.5) for k in range(N))],
+            "none of its 12 ids is in the graph, the first is b-0",
+        ),
+        (
+            "off by one",
+            DENSE,
+            [("row", "f0"), *((k + 1, 0.5) for k in range(N))],
+            "no row for 1 node of .*, the first is 0",
+        ),
+        (
+            "leading zeros",
+            DENSE,
+            [("id", "f0"), *((f"{k:03d}", 0.5) for k in range(N))],
+            "line 2: id '000', expected integers as in",
+        ),
+        (
+            "differing rows",
+            TEXT,
+            [("account", "f0"), *((node, 0.5) for node in TEXT), (TEXT[3], 0.7)],
+            "id acc-03 has more than one row",
+        ),
+    ],
+)
 def test_what_is_in_doubt_is_refused(tmp_path, name, ids, table, message):
     with pytest.raises(DataError, match=message):
         read_graph(ring(tmp_path, ids), ReadOptions(features=put(tmp_path / "x.csv", table)))
@@ -186,7 +239,9 @@ def test_columns_that_look_like_ids_of_another_graph_are_told(tmp_path):
     table = [("account", "f0"), *((90_000 + 7 * k, 0.5) for k in range(N))]
     found, lines = load(ring(tmp_path, DENSE), features=put(tmp_path / "x.csv", table))
     assert found.features.shape == (N, 2)
-    assert lines == [f"{tmp_path / 'x.csv'}: column 'account', a different whole number in every row, is read as a feature"]
+    assert lines == [
+        f"{tmp_path / 'x.csv'}: column 'account', a different whole number in every row, is read as a feature"
+    ]
     assert load(ring(tmp_path, DENSE), features=str(tmp_path / "x.csv"), id_column=("none",))[1] == []
 
 
@@ -217,7 +272,11 @@ def test_vectors_that_graphkit_wrote_go_by_their_ids(tmp_path):
 
 def test_rows_by_order_are_told_where_the_ids_are_not_their_numbers(tmp_path):
     np.save(tmp_path / "x.npy", FEATURES)
-    for ids, expected in ((DENSE, []), (NUMBERS, ["the order of their ids"]), (TEXT, ["the order of first appearance"])):
+    for ids, expected in (
+        (DENSE, []),
+        (NUMBERS, ["the order of their ids"]),
+        (TEXT, ["the order of first appearance"]),
+    ):
         found, lines = load(ring(tmp_path, ids), features=str(tmp_path / "x.npy"))
         assert len(lines) == len(expected) and all(text in line for text, line in zip(expected, lines))
         assert load(ring(tmp_path, ids), features=str(tmp_path / "x.npy"), id_column=("none",))[1] == []

@@ -14,7 +14,9 @@ SCRIPT = Path(__file__).with_name("pickle_fuzz.py")
 
 def faults(folder, first, count):
     """Run the cases; return (lines about those that went wrong, how many were read)."""
-    child = subprocess.run([sys.executable, str(SCRIPT), str(first), str(count), str(folder)], capture_output=True, text=True, timeout=3000)
+    child = subprocess.run(
+        [sys.executable, str(SCRIPT), str(first), str(count), str(folder)], capture_output=True, text=True, timeout=3000
+    )
     lines = child.stdout.splitlines()
     if child.returncode or not lines or not lines[-1].startswith("read "):
         reached = (folder / "case").read_text() if (folder / "case").exists() else "the first"

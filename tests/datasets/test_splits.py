@@ -40,7 +40,9 @@ def test_heart_is_one_fixed_split():
     first = datasets.load("digits", task="link", split="heart-0.85/0.05/0.1", seed=0)
     other = datasets.load("digits", task="link", split="heart-0.85/0.05/0.1", seed=7)
     assert first.checksum() == other.checksum() and first.metric == "mrr" and first.splitter is None
-    assert len(first.split.valid.neg) == len(first.split.valid.pos) and len(first.split.test.neg) == len(first.split.test.pos)
+    assert len(first.split.valid.neg) == len(first.split.valid.pos) and len(first.split.test.neg) == len(
+        first.split.test.pos
+    )
 
 
 def test_redrawn_per_seed_and_repeatable():

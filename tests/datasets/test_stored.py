@@ -30,13 +30,19 @@ def people(tmp_path):
     text = "a,b,w\n" + "".join(f"{names[i]},{names[j]},{rng.integers(1, 9)}\n" for i, j in sorted(pairs))
     (tmp_path / "people.csv").write_text(text)
     dataset = datasets.load(str(tmp_path / "people.csv"), read=ReadOptions(weight="w"))
-    (tmp_path / "labels.csv").write_text("id,label\n" + "".join(f"{name},{k % 3}\n" for k, name in enumerate(dataset.ids().tolist())))
+    (tmp_path / "labels.csv").write_text(
+        "id,label\n" + "".join(f"{name},{k % 3}\n" for k, name in enumerate(dataset.ids().tolist()))
+    )
     np.save(tmp_path / "features.npy", rng.random((dataset.num_nodes, 4)).astype(np.float32))
     return tmp_path
 
 
 def same(found, expected):
-    assert found.num_nodes == expected.num_nodes and found.directed == expected.directed and found.weighted == expected.weighted
+    assert (
+        found.num_nodes == expected.num_nodes
+        and found.directed == expected.directed
+        and found.weighted == expected.weighted
+    )
     assert [str(one) for one in found.ids().tolist()] == [str(one) for one in expected.ids().tolist()]
     for a, b in zip(found.graph.edges(order="eid"), expected.graph.edges(order="eid")):
         assert torch.equal(a, b)
@@ -57,8 +63,10 @@ def test_round_trip(people, options):
     same(found, expected)
     assert found.stored.simple == (not options)
     for task, split in (("node", None), ("link", "random-0.7/0.1/0.2")):
-        one, other = (datasets.load(str(people / name), task=task, split=split, read=read if name.endswith("csv") else None)
-                      for name in ("people.graph", "people.csv"))  # fmt: skip
+        one, other = (
+            datasets.load(str(people / name), task=task, split=split, read=read if name.endswith("csv") else None)
+            for name in ("people.graph", "people.csv")
+        )
         same(one, other)
         for part in ("train", "test"):
             ours, theirs = getattr(one.split, part), getattr(other.split, part)
@@ -70,8 +78,12 @@ def test_data_sets_come_back(name, tmp_path):
     expected = datasets.load(name)
     write_graph(expected, tmp_path / "one.graph")
     found = datasets.load(str(tmp_path / "one.graph"))
-    assert sorted(zip(*map(torch.Tensor.tolist, found.graph.edges()))) == sorted(zip(*map(torch.Tensor.tolist, expected.graph.edges())))
-    assert (found.labels is None) == (expected.labels is None) and (found.labels is None or torch.equal(found.labels, expected.labels))
+    assert sorted(zip(*map(torch.Tensor.tolist, found.graph.edges()))) == sorted(
+        zip(*map(torch.Tensor.tolist, expected.graph.edges()))
+    )
+    assert (found.labels is None) == (expected.labels is None) and (
+        found.labels is None or torch.equal(found.labels, expected.labels)
+    )
     assert found.features is None or torch.equal(found.features, expected.features)
     files = sorted((tmp_path / "one.graph").glob("*.npy"))
     assert found.checksum() == hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
@@ -82,7 +94,9 @@ def test_ids_are_found_by_halving(people):
         text = (people / "people.csv").read_text()
         if ids != "text":
             rows = [line.split(",") for line in text.splitlines()[1:]]
-            number = {name: (7 * k if ids else k) for k, name in enumerate(sorted({name for row in rows for name in row[:2]}))}
+            number = {
+                name: (7 * k if ids else k) for k, name in enumerate(sorted({name for row in rows for name in row[:2]}))
+            }
             text = "a,b\n" + "".join(f"{number[a]},{number[b]}\n" for a, b, _ in rows)
         (people / "g.csv").write_text(text)
         expected = datasets.load(str(people / "g.csv"))
@@ -96,11 +110,17 @@ def test_ids_are_found_by_halving(people):
         assert dict(found.numbers()) == dict(expected.numbers())
 
 
-@pytest.mark.parametrize("options", [
-    {"diffusion": "flow", "volume": 60}, {"diffusion": "ppr", "volume": 60}, {"diffusion": "heat", "volume": 60},
-    {"diffusion": "pnorm", "volume": 60, "mass": 1.5}, {"diffusion": "flow", "volume": 60, "weighted": True},
-    {"diffusion": "heat", "volume": 60, "weighted": True},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"diffusion": "flow", "volume": 60},
+        {"diffusion": "ppr", "volume": 60},
+        {"diffusion": "heat", "volume": 60},
+        {"diffusion": "pnorm", "volume": 60, "mass": 1.5},
+        {"diffusion": "flow", "volume": 60, "weighted": True},
+        {"diffusion": "heat", "volume": 60, "weighted": True},
+    ],
+)
 def test_clusters_are_the_same(people, options):
     expected = datasets.load(str(people / "people.csv"), read=ReadOptions(weight="w"))
     write_graph(expected, people / "people.graph")
@@ -110,13 +130,19 @@ def test_clusters_are_the_same(people, options):
         graphs = [graph.labelled(labels, 0.05) for graph in graphs]
     for seed in range(0, 60, 7):
         one, other = (LocalClustering(**options).cluster(graph, np.array([seed])) for graph in graphs)
-        assert np.array_equal(one.nodes, other.nodes) and np.array_equal(one.values, other.values) and one.conductance == other.conductance
+        assert (
+            np.array_equal(one.nodes, other.nodes)
+            and np.array_equal(one.values, other.values)
+            and one.conductance == other.conductance
+        )
 
 
 def test_a_query_imports_neither_torch_nor_dgl(people):
     write_graph(datasets.load(str(people / "people.csv"), read=ReadOptions(weight="w")), people / "people.graph")
-    code = ("import sys\nfrom graphkit.cli.main import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
-            "    print([name for name in ('torch', 'dgl', 'pandas', 'scipy.stats') if name in sys.modules], file=sys.stderr)")  # fmt: skip
+    code = (
+        "import sys\nfrom graphkit.cli.main import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
+        "    print([name for name in ('torch', 'dgl', 'pandas', 'scipy.stats') if name in sys.modules], file=sys.stderr)"
+    )
     words = ["cluster", "local", str(people / "people.graph"), "--seeds", "é3", "--volume", "60", "-q"]
     found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
     assert found.returncode == 0 and found.stderr == "[]\n" and found.stdout.splitlines()[0]
@@ -171,7 +197,9 @@ DAMAGE = {
     "rubbish": lambda f: (f / "indices.npy").write_bytes(b"rubbish" * 90),
     "pickle": lambda f: np.save(f / "degrees.npy", np.array([{}, []], dtype=object), allow_pickle=True),
     "dtype": lambda f: np.save(f / "indices.npy", np.load(f / "indices.npy").astype(np.int64)),
-    "huge": lambda f: (f / "indices.npy").write_bytes((f / "indices.npy").read_bytes().replace(b"'shape': (", b"'shape': (9")),
+    "huge": lambda f: (f / "indices.npy").write_bytes(
+        (f / "indices.npy").read_bytes().replace(b"'shape': (", b"'shape': (9")
+    ),
     "columns": lambda f: np.save(f / "node_feat.npy", np.asfortranarray(np.load(f / "node_feat.npy"))),
 }
 
@@ -209,8 +237,10 @@ ROWS = {
 }
 
 
-@pytest.mark.parametrize("method", ["flow", "pnorm-flow", "ppr-push", "heat-kernel", "weighted-flow", "weighted-ppr-push",
-                                    "weighted-heat-kernel"])  # fmt: skip
+@pytest.mark.parametrize(
+    "method",
+    ["flow", "pnorm-flow", "ppr-push", "heat-kernel", "weighted-flow", "weighted-ppr-push", "weighted-heat-kernel"],
+)
 @pytest.mark.parametrize("name, make", ROWS.values(), ids=ROWS)
 def test_a_damaged_row_is_refused_where_it_is_read(folder, name, make, method, capsys):
     (folder.parent / "noisy.txt").write_text("p1\n")

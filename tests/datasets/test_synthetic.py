@@ -62,7 +62,9 @@ def test_rmat_size_and_skew():
     assert len(flat) > 0.98 * 4096 * 8  # equal quarters are a uniform graph: hardly a duplicate
 
 
-@pytest.mark.parametrize("name", ["sbm:n=200,k=4,features=3", "barabasi:n=100,m=2", "erdos:n=100,p=0.1", "rmat:scale=6"])
+@pytest.mark.parametrize(
+    "name", ["sbm:n=200,k=4,features=3", "barabasi:n=100,m=2", "erdos:n=100,p=0.1", "rmat:scale=6"]
+)
 def test_the_same_name_gives_the_same_graph(name):
     assert datasets.load(name).checksum() == datasets.load(name).checksum()
     assert datasets.load(name).checksum() != datasets.load(name + ",seed=9").checksum()

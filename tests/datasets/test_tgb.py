@@ -22,8 +22,12 @@ SRC[0], DST[0] = 11, 8  # the highest of each appear
 FEAT = RNG.integers(0, 5, (EVENTS, 3)) / 4
 AMOUNT = RNG.integers(0, 9, EVENTS)
 ORDER = sorted(range(EVENTS), key=lambda k: TIME[k])  # stable
-EDGES = {"tgbl-wiki": "tgbl-wiki_edgelist_v2.csv", "tgbl-coin": "tgbl-coin_edgelist_v2.csv", "tgbl-comment": "tgbl-comment_edgelist.csv",
-         "tgbl-flight": "tgbl-flight_edgelist_v2.csv"}  # fmt: skip
+EDGES = {
+    "tgbl-wiki": "tgbl-wiki_edgelist_v2.csv",
+    "tgbl-coin": "tgbl-coin_edgelist_v2.csv",
+    "tgbl-comment": "tgbl-comment_edgelist.csv",
+    "tgbl-flight": "tgbl-flight_edgelist_v2.csv",
+}
 
 
 def names_of_rows():
@@ -55,7 +59,10 @@ def write_edges(folder, name):
 def parts():
     """Positions in order of time of the validation and the test events."""
     low, high = np.quantile(TIME, [1 - 0.15 - 0.15, 1 - 0.15])
-    return {"val": [p for p, k in enumerate(ORDER) if low < TIME[k] <= high], "test": [p for p, k in enumerate(ORDER) if TIME[k] > high]}
+    return {
+        "val": [p for p, k in enumerate(ORDER) if low < TIME[k] <= high],
+        "test": [p for p, k in enumerate(ORDER) if TIME[k] > high],
+    }
 
 
 def negatives_of(rows, part, rng):
@@ -96,16 +103,28 @@ def test_events_split_and_negatives_against_loops(make, name, capfd):
     _, rows, given = make(name)
     dataset = datasets.load(name, task="events")
     events, split = dataset.events, dataset.split
-    assert list(zip(events.src.tolist(), events.dst.tolist(), events.time.tolist())) == [(*rows[k], TIME[k]) for k in ORDER]
-    assert dataset.num_nodes == max(map(max, rows)) + 1 and dataset.source.version == f"TGB v{2 - (name == 'tgbl-comment')}"
+    assert list(zip(events.src.tolist(), events.dst.tolist(), events.time.tolist())) == [
+        (*rows[k], TIME[k]) for k in ORDER
+    ]
+    assert (
+        dataset.num_nodes == max(map(max, rows)) + 1
+        and dataset.source.version == f"TGB v{2 - (name == 'tgbl-comment')}"
+    )
     amount = np.where(AMOUNT == 0, 1, AMOUNT)
     weight = {"tgbl-wiki": None, "tgbl-coin": np.log2(amount), "tgbl-comment": AMOUNT}[name]
-    feat = {"tgbl-wiki": FEAT, "tgbl-coin": np.log2(amount)[:, None],
-            "tgbl-comment": np.stack([AMOUNT / 500, AMOUNT / 500, AMOUNT], 1)}[name]  # fmt: skip
+    feat = {
+        "tgbl-wiki": FEAT,
+        "tgbl-coin": np.log2(amount)[:, None],
+        "tgbl-comment": np.stack([AMOUNT / 500, AMOUNT / 500, AMOUNT], 1),
+    }[name]
     assert events.feat.dtype == np.float32 and events.feat == pytest.approx(feat[ORDER], rel=1e-6)
     assert events.weight is None if weight is None else events.weight == pytest.approx(weight[ORDER])
     own = parts()
-    assert [split.train.tolist(), split.valid.tolist(), split.test.tolist()] == [[*range(own["val"][0])], own["val"], own["test"]]
+    assert [split.train.tolist(), split.valid.tolist(), split.test.tolist()] == [
+        [*range(own["val"][0])],
+        own["val"],
+        own["test"],
+    ]
     assert len(split.masked) == 0 and split.before == own["test"][0]
     for part, found in (("val", split.valid_neg), ("test", split.test_neg)):
         assert found.dtype == np.int64 and found.shape == (len(own[part]), max(map(len, given[part].values())))
@@ -140,13 +159,19 @@ def test_flights_have_features_of_airports(make):
         csv.writer(file).writerows([["header"] * 6, *table])
     dataset = datasets.load("tgbl-flight", task="events")
     feat = dataset.graph.ndata["feat"]
-    assert feat.shape == (len(numbers), 20) and dataset.events.feat.shape == (EVENTS, 16) and dataset.events.weight is None
+    assert (
+        feat.shape == (len(numbers), 20) and dataset.events.feat.shape == (EVENTS, 16) and dataset.events.weight is None
+    )
     for k, name in enumerate(sorted(numbers)):
         row = feat[numbers[name]]
-        assert row[[k % 5, 5 + k % 6]].tolist() == [1, 1] and row[:11].sum() == 2 and row[18:].tolist() == [k / 2, -k / 4]
+        assert (
+            row[[k % 5, 5 + k % 6]].tolist() == [1, 1] and row[:11].sum() == 2 and row[18:].tolist() == [k / 2, -k / 4]
+        )
     assert dataset.events.src.tolist() == [rows[k][0] for k in ORDER]
     (folder / "airport_node_feat_v2.csv").unlink()
-    with pytest.raises(DataError, match=r"airport_node_feat_v2\.csv: not found, .*there is tgbl-flight_edgelist_v2\.csv"):
+    with pytest.raises(
+        DataError, match=r"airport_node_feat_v2\.csv: not found, .*there is tgbl-flight_edgelist_v2\.csv"
+    ):
         datasets.load("tgbl-flight")
 
 
@@ -163,17 +188,23 @@ def replaced(value):
     return lambda given: {**given, next(iter(given)): value}
 
 
-@pytest.mark.parametrize("change, message", [
-    (without_first, r"found no negatives of the event \(\d+, \d+, \d+\) among \d+, expected some for every event judged"),
-    (replaced(np.array([3, 21])), r"found the destination 21, expected nodes 0\.\.20"),
-    (replaced(np.array([-1])), "found the destination -1"),
-    (replaced(np.array([1.5])), "found the destination 1.5"),
-    (replaced(np.array([np.nan])), "found the destination nan"),
-    (replaced(np.array([], dtype=int)), "found an event without negatives"),
-    (replaced(["x"]), "found destinations that are no numbers"),
-    (replaced(Harm()), "builtins.print is refused"),
-    (lambda given: list(given), "found a list, expected a dict"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (
+            without_first,
+            r"found no negatives of the event \(\d+, \d+, \d+\) among \d+, expected some for every event judged",
+        ),
+        (replaced(np.array([3, 21])), r"found the destination 21, expected nodes 0\.\.20"),
+        (replaced(np.array([-1])), "found the destination -1"),
+        (replaced(np.array([1.5])), "found the destination 1.5"),
+        (replaced(np.array([np.nan])), "found the destination nan"),
+        (replaced(np.array([], dtype=int)), "found an event without negatives"),
+        (replaced(["x"]), "found destinations that are no numbers"),
+        (replaced(Harm()), "builtins.print is refused"),
+        (lambda given: list(given), "found a list, expected a dict"),
+    ],
+)
 def test_wrong_negatives_are_named(make, change, message, capfd):
     folder, _, given = make("tgbl-wiki")
     path = place(folder, "tgbl-wiki", "test")
@@ -196,13 +227,16 @@ def test_missing_files_are_named_with_what_is_there(make):
         datasets.load("tgbl-coin")
 
 
-@pytest.mark.parametrize("line, message", [
-    ("1,2", "cannot be read as a TGB csv file"),
-    ("1,2,nan,0,1,1,1", "a time that is NaN"),
-    ("1.5,2,9,0,1,1,1", "a node that is no number from 0"),
-    ("1,2,9,0,inf,1,1", "a weight or feature that is NaN or infinite"),
-    ("1,2,9,0,1,1e60,1", r"the feature 1e\+60, expected numbers within float32"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("1,2", "cannot be read as a TGB csv file"),
+        ("1,2,nan,0,1,1,1", "a time that is NaN"),
+        ("1.5,2,9,0,1,1,1", "a node that is no number from 0"),
+        ("1,2,9,0,inf,1,1", "a weight or feature that is NaN or infinite"),
+        ("1,2,9,0,1,1e60,1", r"the feature 1e\+60, expected numbers within float32"),
+    ],
+)
 def test_a_damaged_table_is_named(make, line, message):
     folder, _, _ = make("tgbl-wiki")
     (folder / EDGES["tgbl-wiki"]).write_text(f"header\n{line}\n")
@@ -245,8 +279,11 @@ def test_without_the_extra_one_line_says_what_to_install(monkeypatch):
 def test_the_catalogue_agrees_with_tgbs_own_table():
     info = pytest.importorskip("tgb.utils.info", reason="needs the extra tgb")
     own = {name: entry.tasks for name, entry in catalogue.entries().items() if name.startswith("tgb")}
-    assert own == {name: {"events": {"split": "tgb", "metric": metric}} for name, metric in info.DATA_EVAL_METRIC_DICT.items()
-                   if name.startswith("tgbl")}  # fmt: skip
+    assert own == {
+        name: {"events": {"split": "tgb", "metric": metric}}
+        for name, metric in info.DATA_EVAL_METRIC_DICT.items()
+        if name.startswith("tgbl")
+    }
 
 
 def test_ranks_against_given_negatives_agree_with_tgb_and_with_brute_force():
@@ -294,10 +331,15 @@ def test_saved_scores_are_evaluated_again(make, tmp_path):
     missing, rng = dataset.split.test_neg < 0, np.random.default_rng(0)
     assert missing.any()
     scores = {"y_pred_pos": rng.random(len(missing)), "y_pred_neg": rng.random(missing.shape)}
-    expected = temporal.event_metrics(*(torch.from_numpy(one) for one in (
-        scores["y_pred_pos"], np.where(missing, -np.inf, scores["y_pred_neg"]))))  # fmt: skip
+    expected = temporal.event_metrics(
+        *(torch.from_numpy(one) for one in (scores["y_pred_pos"], np.where(missing, -np.inf, scores["y_pred_neg"])))
+    )
     scores["y_pred_neg"][dataset.split.test_neg < 0] = np.nan
-    predictions.check("scores.npz", scores, dataset, "test")  # what stands in the place of a missing negative does not count
+    predictions.check(
+        "scores.npz", scores, dataset, "test"
+    )  # what stands in the place of a missing negative does not count
     assert metrics.evaluate(dataset, scores, "test")["mrr"] == pytest.approx(expected["mrr"])
-    with pytest.raises(DataError, match=r"y_pred_neg has shape \(43,\), expected \(43, 5\) for the test split of tgbl-wiki"):
+    with pytest.raises(
+        DataError, match=r"y_pred_neg has shape \(43,\), expected \(43, 5\) for the test split of tgbl-wiki"
+    ):
         predictions.check("scores.npz", {"y_pred_pos": np.zeros(43), "y_pred_neg": np.zeros(43)}, dataset, "test")

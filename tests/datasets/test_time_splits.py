@@ -53,15 +53,20 @@ def test_only_negatives_depend_on_the_seed(collegemsg):
     np.testing.assert_array_equal(one.for_seed(1).split.test.neg, other.split.test.neg)
     links = set(first_times())
     ids = one.ids() // 5
-    assert not links & {tuple(sorted(ids[pair].tolist())) for pair in np.concatenate([one.split.valid.neg, one.split.test.neg])}
+    assert not links & {
+        tuple(sorted(ids[pair].tolist())) for pair in np.concatenate([one.split.valid.neg, one.split.test.neg])
+    }
 
 
-@pytest.mark.parametrize("name, split, message", [
-    ("karate", "time-0.7/0.1/0.2", "'karate': its edges have no times to split by"),
-    ("collegemsg", "time-0.7/0.1/0.1", "the fractions sum to 0.9, expected 1"),
-    ("collegemsg", "time-0.999/0.0005/0.0005", "links are too few for the split by time"),
-    ("collegemsg", "tme-0.7/0.1/0.2", "did you mean 'time-0.7/0.1/0.2'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, split, message",
+    [
+        ("karate", "time-0.7/0.1/0.2", "'karate': its edges have no times to split by"),
+        ("collegemsg", "time-0.7/0.1/0.1", "the fractions sum to 0.9, expected 1"),
+        ("collegemsg", "time-0.999/0.0005/0.0005", "links are too few for the split by time"),
+        ("collegemsg", "tme-0.7/0.1/0.2", "did you mean 'time-0.7/0.1/0.2'"),
+    ],
+)
 def test_splits_that_cannot_be(collegemsg, name, split, message):
     with pytest.raises(DataError, match=message):
         datasets.load(name, task="link", split=split)

@@ -62,7 +62,9 @@ def test_every_reader_keeps_every_digit_and_the_zero(tmp_path, suffix):
 def test_convert_keeps_weights(tmp_path, suffix):
     first = read_graph(write(tmp_path, ".csv"), ReadOptions(directed=True))
     write_graph(first, tmp_path / f"out{suffix}")
-    again = read_graph(tmp_path / f"out{suffix}", ReadOptions(directed=True, weight="2" if suffix == ".txt" else None, header=None))
+    again = read_graph(
+        tmp_path / f"out{suffix}", ReadOptions(directed=True, weight="2" if suffix == ".txt" else None, header=None)
+    )
     assert weights_of(again) == dict(zip(PAIRS, WEIGHTS))
 
 
@@ -90,8 +92,10 @@ def test_a_method_of_float32_says_what_it_cannot_hold():
     with ledger() as notes:
         found = adjacency(graph).weights
     assert found.tolist() == [np.float32(0.1), 16777216.0, 0.0, 3.0]
-    assert notes.lines == ["edge weights: 1 weight beyond 2^24, the first is 16777217: rounded to float32",
-                           "edge weights: 1 weight too small for float32: taken as 0"]  # fmt: skip
+    assert notes.lines == [
+        "edge weights: 1 weight beyond 2^24, the first is 16777217: rounded to float32",
+        "edge weights: 1 weight too small for float32: taken as 0",
+    ]
     graph.edata["weight"] = torch.tensor([0.1, 1, 1e300, 3.0], dtype=torch.float64)
     with pytest.raises(DataError, match="weight 1e\\+300 is beyond float32"):
         adjacency(graph)
@@ -136,8 +140,10 @@ def test_features_that_float32_cannot_hold_are_counted(tmp_path):
     (tmp_path / "g.csv").write_text("0,1\n1,2\n")
     (tmp_path / "x.csv").write_text("id,a,b\n0,16777217,0.1\n1,2,1e-60\n2,3,0.3333333333333333\n")
     found = datasets.load(str(tmp_path / "g.csv"), read=ReadOptions(features=str(tmp_path / "x.csv")))
-    assert found.reading == (f"{tmp_path / 'x.csv'}: 1 feature beyond 2^24, the first is 16777217: rounded to float32",
-                             f"{tmp_path / 'x.csv'}: 1 feature too small for float32: taken as 0")  # fmt: skip
+    assert found.reading == (
+        f"{tmp_path / 'x.csv'}: 1 feature beyond 2^24, the first is 16777217: rounded to float32",
+        f"{tmp_path / 'x.csv'}: 1 feature too small for float32: taken as 0",
+    )
     (tmp_path / "x.csv").write_text("id,a\n0,1e39\n1,2\n2,3\n")
     with pytest.raises(DataError, match="feature 1e\\+39 is beyond float32"):
         datasets.load(str(tmp_path / "g.csv"), read=ReadOptions(features=str(tmp_path / "x.csv")))

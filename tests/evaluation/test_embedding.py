@@ -39,7 +39,9 @@ def test_solver_meets_liblinear_at_the_optimum():
     for C in (0.01, 1.0, 100.0):
         weights = logistic.one_vs_rest(torch.from_numpy(features), torch.from_numpy(targets), C, tolerance=1e-9)
         for label in range(4):
-            model = LogisticRegression(C=C, solver="liblinear", tol=1e-12, max_iter=10_000).fit(features, targets[:, label])
+            model = LogisticRegression(C=C, solver="liblinear", tol=1e-12, max_iter=10_000).fit(
+                features, targets[:, label]
+            )
             np.testing.assert_allclose(weights[:-1, label], model.coef_[0], rtol=1e-4, atol=1e-5)
             np.testing.assert_allclose(weights[-1, label], model.intercept_[0], rtol=1e-4, atol=1e-5)
 
@@ -55,7 +57,9 @@ def test_solver_handles_separable_data_more_features_than_rows_and_blocks(monkey
     gradient = whole - 1e3 * logistic.with_intercept(features).T @ (y * torch.sigmoid(-margins))
     assert gradient.abs().max() < 1e-3
     monkeypatch.setattr(logistic, "BLOCK", 60)
-    torch.testing.assert_close(logistic.one_vs_rest(features, targets, 1e3, tolerance=1e-8), whole, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(
+        logistic.one_vs_rest(features, targets, 1e3, tolerance=1e-8), whole, rtol=1e-4, atol=1e-6
+    )
 
 
 def test_top_labels_against_a_plain_loop():
@@ -87,7 +91,9 @@ def test_a_label_absent_from_training_is_never_guessed_and_stays_in_the_mean(blo
     assert (scores[:, 2] == -np.inf).all()
     found = f1_scores(truth, top_labels(scores, truth.sum(1)))
     guess = top_labels(scores, truth.sum(1)).argmax(1)
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, guess, average="macro", labels=[0, 1, 2], zero_division=0))
+    assert found["macro_f1"] == pytest.approx(
+        f1_score(labels, guess, average="macro", labels=[0, 1, 2], zero_division=0)
+    )
     everyone = classifier_scores(torch.from_numpy(vectors[:9]), truth[:9], torch.from_numpy(vectors), 1.0)
     assert (everyone[:, 0] == np.inf).all()
 
@@ -101,7 +107,10 @@ def test_protocol_against_scikit_learn_step_by_step():
     for shuffle in range(3):
         order = np.random.default_rng(11 + shuffle).permutation(90)
         train, test = order[:45], order[45:]
-        models = [LogisticRegression(C=0.7, solver="liblinear", tol=1e-10).fit(vectors[train], truth[train, k]) for k in range(5)]
+        models = [
+            LogisticRegression(C=0.7, solver="liblinear", tol=1e-10).fit(vectors[train], truth[train, k])
+            for k in range(5)
+        ]
         chances = np.stack([model.predict_proba(vectors[test])[:, 1] for model in models], 1)
         guess = np.zeros_like(truth[test])
         for row, count in enumerate(truth[test].sum(1)):
@@ -148,7 +157,9 @@ def planted_split(n=60, dim=8, seed=0):
     same = group[every[:, 0]] == group[every[:, 1]]
     inside, across = rng.permutation(every[same]), rng.permutation(every[~same])
     nothing = np.empty((0, 2), np.int64)
-    split = LinkSplit(EdgeSet(pos=inside[:300]), EdgeSet(pos=nothing, neg=nothing), EdgeSet(pos=inside[300:400], neg=across[:100]))
+    split = LinkSplit(
+        EdgeSet(pos=inside[:300]), EdgeSet(pos=nothing, neg=nothing), EdgeSet(pos=inside[300:400], neg=across[:100])
+    )
     return vectors, split
 
 
@@ -177,7 +188,9 @@ def test_hidden_edges_leave_every_component_whole(name):
         return sorted(map(sorted, nx.connected_components(dgl.to_networkx(graph).to_undirected())))
 
     assert components(hidden.graph) == components(whole.graph)
-    edges = {tuple(sorted(pair)) for pair in zip(*(ends.tolist() for ends in whole.graph.edges())) if pair[0] != pair[1]}
+    edges = {
+        tuple(sorted(pair)) for pair in zip(*(ends.tolist() for ends in whole.graph.edges())) if pair[0] != pair[1]
+    }
     kept = {tuple(sorted(pair)) for pair in zip(*(ends.tolist() for ends in hidden.graph.edges()))}
     gone = set(map(tuple, hidden.split.test.pos.tolist()))
     assert kept | gone == edges

@@ -65,7 +65,11 @@ def test_folds_is_the_name_of_the_family_that_gin_uses(rings):
     for part in held:
         assert np.array_equal(part.valid, part.test) and sorted([*part.train, *part.valid]) == list(range(30))
     assert splits.finish(rings, "graph", "10fold", 0).folds == 10
-    assert splits.finish(rings, "graph", "10fold-3", 0).folds == splits.finish(rings, "graph", "random-0.8/0.1/0.1", 0).folds == 0
+    assert (
+        splits.finish(rings, "graph", "10fold-3", 0).folds
+        == splits.finish(rings, "graph", "random-0.8/0.1/0.1", 0).folds
+        == 0
+    )
     with pytest.raises(DataError, match="has no folds"):
         splits.finish(splits.Loaded(rings.dataset), "graph", "folds", 0)
 

@@ -60,7 +60,9 @@ def test_node_and_graph_metrics_agree_with_ogb():
     pair = {"y_true": holes, "y_pred": random(5, *holes.shape)}
     assert evaluate(dataset("ap", "ogbg-molpcba"), pair)["ap"] == pytest.approx(evaluate(dataset("ap"), pair)["ap"])
     pair = {"y_true": random(6, 30, 1), "y_pred": random(7, 30)}
-    assert evaluate(dataset("rmse", "ogbg-molesol"), pair)["rmse"] == pytest.approx(evaluate(dataset("rmse"), pair)["rmse"])
+    assert evaluate(dataset("rmse", "ogbg-molesol"), pair)["rmse"] == pytest.approx(
+        evaluate(dataset("rmse"), pair)["rmse"]
+    )
 
 
 def test_sequences_agree_with_ogb():
@@ -79,7 +81,9 @@ def test_unlabelled_entries_and_one_sided_tasks_are_ignored():
     assert found["rocauc"] == pytest.approx((0.5 + 0.5) / 2)  # the middle task has no positive
     with pytest.raises(GraphkitError, match="no task has both"):
         evaluate(dataset("rocauc"), {"y_true": truth[:, 1:2], "y_pred": scores[:, 1:2]})
-    assert evaluate(dataset("accuracy"), {"y_true": torch.tensor([1.0, nan, 0]), "y_pred": torch.eye(3)})["accuracy"] == 0
+    assert (
+        evaluate(dataset("accuracy"), {"y_true": torch.tensor([1.0, nan, 0]), "y_pred": torch.eye(3)})["accuracy"] == 0
+    )
 
 
 def test_multi_label_takes_as_many_labels_as_the_truth_has():

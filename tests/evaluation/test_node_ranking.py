@@ -34,7 +34,9 @@ def test_figures_are_their_definitions(levels, with_known):
     for place, node in enumerate(nodes.tolist()):
         wanted = set(np.flatnonzero(targets.toarray()[node]))
         banned = {node} | (set(np.flatnonzero(known.toarray()[node])) - wanted if with_known else set())
-        ranked = sorted((other for other in range(n) if other not in banned), key=lambda other: (-scores[node, other], other))
+        ranked = sorted(
+            (other for other in range(n) if other not in banned), key=lambda other: (-scores[node, other], other)
+        )
         best = min(ranked.index(one) for one in wanted) + 1
         assert found["rr"][place] == pytest.approx(1 / best)
         for k in (1, 5):
@@ -43,7 +45,9 @@ def test_figures_are_their_definitions(levels, with_known):
             assert found[f"recall@{k}"][place] == pytest.approx(recall)
             assert found[f"precision@{k}"][place] == pytest.approx(precision)
             assert found[f"hits@{k}"][place] == (hits > 0)
-            assert found[f"f1@{k}"][place] == pytest.approx(2 * precision * recall / (precision + recall) if hits else 0.0)
+            assert found[f"f1@{k}"][place] == pytest.approx(
+                2 * precision * recall / (precision + recall) if hits else 0.0
+            )
             relevant = np.array([[one in wanted for one in ranked]], dtype=float)
             assert found[f"ndcg@{k}"][place] == pytest.approx(ndcg_score(relevant, -np.arange(len(ranked))[None], k=k))
 
@@ -94,7 +98,12 @@ def test_bins_hold_all_nodes_and_equal_values_stay_together():
     outcome[1] = np.nan
     rows = association.bins(measure, outcome, 5)
     assert sum(row["nodes"] for row in rows) == 10
-    first = {"low": 0.0, "high": 1.0, "nodes": 6, "mean": np.mean([0, 2, 3, 4, 5, 6])}  # two fifths end within the zeros
+    first = {
+        "low": 0.0,
+        "high": 1.0,
+        "nodes": 6,
+        "mean": np.mean([0, 2, 3, 4, 5, 6]),
+    }  # two fifths end within the zeros
     assert rows[0] == pytest.approx(first)
     assert all(before["high"] < after["low"] for before, after in zip(rows, rows[1:]))
     assert association.bins(np.array([np.nan]), np.array([1.0]), 3) == []

@@ -11,10 +11,20 @@ from graphkit.evaluation.hidden import hide_edges
 from graphkit.evaluation.leaderboard import row
 
 RESULT = {
-    "method": "cn", "dataset": "ogbl-collab", "split": "time", "metric": "hits@50", "seeds": [0, 1],
-    "valid": {"mean": 0.5, "std": 0.01}, "test": {"mean": 0.4, "std": 0.02}, "parameters": 1234567, "peak_rss_mb": 512.3,
-    "versions": {"ogb": "1.3.6"}, "config": {"val_edges_at_test": True}, "command": "graphkit train cn", "hardware": "one CPU",
-}  # fmt: skip
+    "method": "cn",
+    "dataset": "ogbl-collab",
+    "split": "time",
+    "metric": "hits@50",
+    "seeds": [0, 1],
+    "valid": {"mean": 0.5, "std": 0.01},
+    "test": {"mean": 0.4, "std": 0.02},
+    "parameters": 1234567,
+    "peak_rss_mb": 512.3,
+    "versions": {"ogb": "1.3.6"},
+    "config": {"val_edges_at_test": True},
+    "command": "graphkit train cn",
+    "hardware": "one CPU",
+}
 
 
 def test_ids_by_split():

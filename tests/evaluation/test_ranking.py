@@ -94,7 +94,9 @@ def test_integer_and_infinite_scores():
     assert found["hits@1"] == 0.5
 
 
-@pytest.mark.parametrize(("positive", "negative"), [((0,), (5,)), ((5,), (0,)), ((5,), (4, 3)), ((5, 1), (5, 3)), ((5,), (5, 3, 1))])
+@pytest.mark.parametrize(
+    ("positive", "negative"), [((0,), (5,)), ((5,), (0,)), ((5,), (4, 3)), ((5, 1), (5, 3)), ((5,), (5, 3, 1))]
+)
 def test_shapes_that_do_not_fit_are_refused(positive, negative):
     with pytest.raises(GraphkitError, match="expected"):
         link_metrics(torch.zeros(positive), torch.zeros(negative))
@@ -102,6 +104,7 @@ def test_shapes_that_do_not_fit_are_refused(positive, negative):
 
 def split_with(valid, test):
     """A split of links whose parts have these numbers of negatives: Q shared ones, or (P, N)."""
+
     def part(count):
         pos = np.array([[0, 1], [1, 2]])
         if isinstance(count, tuple):

@@ -42,13 +42,17 @@ def test_cross_validation_is_a_plain_loop():
     truth = several_labels()
     vectors = np.random.default_rng(2).normal(size=(300, 8)) + truth @ np.random.default_rng(3).normal(size=(6, 8))
     labels = np.concatenate([truth, np.zeros((10, 6), bool)])  # ten nodes without a label take no part
-    found = node_classification(np.concatenate([vectors, np.full((10, 8), 99.0)]), labels, folds=3, shuffles=2, C=0.5, seed=7)
+    found = node_classification(
+        np.concatenate([vectors, np.full((10, 8), 99.0)]), labels, folds=3, shuffles=2, C=0.5, seed=7
+    )
     expected = {}
     for shuffle in range(2):
         folds = stratified_folds(truth, 3, np.random.default_rng(7 + shuffle))
         for fold in range(3):
             train, test = folds != fold, folds == fold
-            scores = classifier_scores(torch.from_numpy(vectors[train]), truth[train], torch.from_numpy(vectors[test]), 0.5)
+            scores = classifier_scores(
+                torch.from_numpy(vectors[train]), truth[train], torch.from_numpy(vectors[test]), 0.5
+            )
             values = f1_scores(truth[test], top_labels(scores, truth[test].sum(1)))
             values["auroc"] = np.mean([roc_auc_score(truth[test, k], scores[:, k]) for k in range(6)])
             values["auprc"] = np.mean([average_precision_score(truth[test, k], scores[:, k]) for k in range(6)])
@@ -85,7 +89,9 @@ def test_the_choice_does_not_see_the_test_nodes(how):
     # Without any signal, the best of many on the test part would look good; a fair choice stays at chance.
     noise = {f"noise {k}": rng.normal(size=(80, 3)) for k in range(30)}
     found = best_of(noise, labels, **how)
-    peeked = np.max([node_classification(values, labels, [0.5], shuffles=8)["macro_f1@0.5"] for values in noise.values()], axis=0)
+    peeked = np.max(
+        [node_classification(values, labels, [0.5], shuffles=8)["macro_f1@0.5"] for values in noise.values()], axis=0
+    )
     assert len(found["macro_f1"]) == 8 and np.mean(found["macro_f1"]) < 0.56 < np.mean(peeked)
     assert len(set(found["chosen"])) > 1
 

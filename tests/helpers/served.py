@@ -22,7 +22,18 @@ import threading
 import time
 from pathlib import Path
 
-LIBRARIES = ("numpy", "scipy.sparse.linalg", "numba", "torch", "torch._dynamo", "dgl", "sklearn.metrics", "networkx", "pandas", "pyarrow")
+LIBRARIES = (
+    "numpy",
+    "scipy.sparse.linalg",
+    "numba",
+    "torch",
+    "torch._dynamo",
+    "dgl",
+    "sklearn.metrics",
+    "networkx",
+    "pandas",
+    "pyarrow",
+)
 STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -31,7 +42,11 @@ class Server:
 
     def __init__(self, **environment: str):
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment}
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
         )
         atexit.register(self.close)
 
@@ -39,7 +54,9 @@ class Server:
         """Begin a command line in the present folder; returns the number of its process. streams: the files of 0, 1 and 2."""
         environment = dict(os.environ) if environment is None else environment
         streams = [str(path) for path in streams]
-        return self._ask({"words": [str(word) for word in words], "cwd": os.getcwd(), "environment": environment, "streams": streams})
+        return self._ask(
+            {"words": [str(word) for word in words], "cwd": os.getcwd(), "environment": environment, "streams": streams}
+        )
 
     def wait(self, number: int, timeout: float = 900) -> int | None:
         """The exit code of a command that was started, below 0 for a signal; None where it was ended because its time was over."""

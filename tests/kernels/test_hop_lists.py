@@ -77,7 +77,9 @@ def test_frequencies_of_nodes_in_both_parts_are_two_to_one():
     assert share[2] == 2 * share[3]
     assert np.abs(counts / draws - share).max() <= 3 * np.sqrt(share * (1 - share) / draws).max()
     chosen = share > 0
-    assert ((counts - draws * share)[chosen] ** 2 / (draws * share[chosen])).sum() < 24  # chi-square of 6 degrees: p < 0.0005
+    assert (
+        (counts - draws * share)[chosen] ** 2 / (draws * share[chosen])
+    ).sum() < 24  # chi-square of 6 degrees: p < 0.0005
     # Drawn without replacement, K - 1 of P items: each item with probability (K - 1) / P.
     counts = np.bincount(hop_lists(matrix, 5, seed=1)[1::7, 1:].ravel() % 7, minlength=7)
     item = 4 / len(pool)
@@ -158,7 +160,10 @@ def test_random_lists_keep_the_node_and_spread_over_all():
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_hop_features_equal_dense_products(directed, monkeypatch):
-    dense, x = random_graph(25, 0.15, 7, directed), np.random.default_rng(1).standard_normal((25, 10)).astype(np.float32)
+    dense, x = (
+        random_graph(25, 0.15, 7, directed),
+        np.random.default_rng(1).standard_normal((25, 10)).astype(np.float32),
+    )
     with_loops = dense + np.eye(25)
     step = np.diag(with_loops.sum(1) ** -0.5) @ with_loops @ np.diag(with_loops.sum(0) ** -0.5)
     expected = np.stack([x, step @ x, step @ step @ x], axis=1)

@@ -49,7 +49,9 @@ def test_union_equals_scipy_and_python_sets(n, density, off, seed, count):
     for p, (i, j) in enumerate(pairs):
         left, right = set(matrix[i].indices.tolist()), set(matrix[j].indices.tolist())
         part = slice(found.ptr[p], found.ptr[p + 1])
-        by_kind = {kind: set(found.node[part][found.kind[part] == kind].tolist()) for kind in (COMMON, ONLY_LEFT, ONLY_RIGHT)}
+        by_kind = {
+            kind: set(found.node[part][found.kind[part] == kind].tolist()) for kind in (COMMON, ONLY_LEFT, ONLY_RIGHT)
+        }
         assert by_kind == {COMMON: left & right, ONLY_LEFT: left - right, ONLY_RIGHT: right - left}
 
 

@@ -16,8 +16,17 @@ from graphkit.kernels.orbit_keys import FURTHER, keys_of
 from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
-SHAPES = {(2, 1, 1): {1: 0}, (3, 2, 2): {1: 1, 2: 2}, (3, 3, 2): {2: 3}, (4, 3, 2): {1: 4, 2: 5}, (4, 3, 3): {1: 6, 3: 7},
-          (4, 4, 2): {2: 8}, (4, 4, 3): {1: 9, 2: 10, 3: 11}, (4, 5, 3): {2: 12, 3: 13}, (4, 6, 3): {3: 14}}  # fmt: skip
+SHAPES = {
+    (2, 1, 1): {1: 0},
+    (3, 2, 2): {1: 1, 2: 2},
+    (3, 3, 2): {2: 3},
+    (4, 3, 2): {1: 4, 2: 5},
+    (4, 3, 3): {1: 6, 3: 7},
+    (4, 4, 2): {2: 8},
+    (4, 4, 3): {1: 9, 2: 10, 3: 11},
+    (4, 5, 3): {2: 12, 3: 13},
+    (4, 6, 3): {3: 14},
+}
 
 
 def count(graph):
@@ -137,7 +146,9 @@ def test_a_sum_is_the_sum():
     for keys in (keys_of("all", transposes=True), [(1, 0, 0), (1, 5, 4)], [(2, 5, 4), (2, 8, 8), (3, 4, 4)]):
         found = kernel.sum_of(prepared, keys, counts)
         assert found.has_sorted_indices and (found.data > 0).all()
-        np.testing.assert_array_equal(found.toarray(), sum(kernel.adjacency_of(prepared, key, counts).toarray() for key in keys))
+        np.testing.assert_array_equal(
+            found.toarray(), sum(kernel.adjacency_of(prepared, key, counts).toarray() for key in keys)
+        )
 
 
 def test_transposes():
@@ -191,5 +202,8 @@ def test_a_count_beyond_63_bits_is_refused():
 def test_a_matrix_too_large_is_refused():
     matrix = symmetric_matrix(np.array([(0, v) for v in range(1, 200)]), 200)
     prepared = kernel.prepare(matrix, max_bytes=100_000)
-    with pytest.raises(UsageError, match=r"--max-memory: 2:1-1 of 39,402 entries or more takes 0\.000473 GB, expected at most 0\.0001 GB"):
+    with pytest.raises(
+        UsageError,
+        match=r"--max-memory: 2:1-1 of 39,402 entries or more takes 0\.000473 GB, expected at most 0\.0001 GB",
+    ):
         kernel.adjacency_of(prepared, (2, 1, 1))

@@ -41,7 +41,9 @@ def test_every_kernel_releases_the_lock():
 
 def test_no_kernel_has_threads_of_its_own():
     """A loop that numba shares out is one call, in which the main thread hears nothing."""
-    assert [(path.name, node.name) for path, node, decorator in decorated() if "parallel" in ast.unparse(decorator)] == []
+    assert [
+        (path.name, node.name) for path, node, decorator in decorated() if "parallel" in ast.unparse(decorator)
+    ] == []
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -114,7 +116,9 @@ def test_common_neighbours_of_hubs(seed):
     """Rows of very different length are looked up in, not gone through: the sets are those of row algebra."""
     rng = np.random.default_rng(seed)
     graph = networkx.gnp_random_graph(300, 0.02, seed=seed)
-    graph.add_edges_from((hub, int(v)) for hub in (0, 150, 299) for v in rng.choice(300, 250, replace=False) if v != hub)
+    graph.add_edges_from(
+        (hub, int(v)) for hub in (0, 150, 299) for v in rng.choice(300, 250, replace=False) if v != hub
+    )
     matrix = networkx.to_scipy_sparse_array(graph, nodelist=range(300), format="csr").tocsr()
     matrix.sort_indices()
     keep = (rng.random(matrix.nnz) < 0.8).astype(np.uint8)
@@ -156,8 +160,12 @@ def star(tmp_path_factory):
 
 
 def graphkit_command(*words):
-    return subprocess.Popen([sys.executable, "-m", "graphkit.cli.main", *map(str, words)], stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "graphkit.cli.main", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -178,8 +186,20 @@ def test_orbits_of_a_star(star, tmp_path):
 @pytest.mark.slow
 def test_sigterm_in_the_pairs_of_a_star(star, tmp_path):
     """4 * 10^10 pairs of leaves cannot be written; a signal ends the command."""
-    process = graphkit_command("count", "orbit-adjacency", "--edges", star, "--orbits", "2:1-1", "--max-memory", "1000", "--threads", "1",
-                               "-o", tmp_path / "out")  # fmt: skip
+    process = graphkit_command(
+        "count",
+        "orbit-adjacency",
+        "--edges",
+        star,
+        "--orbits",
+        "2:1-1",
+        "--max-memory",
+        "1000",
+        "--threads",
+        "1",
+        "-o",
+        tmp_path / "out",
+    )
     error = stopped(process, 12)
     assert process.returncode == 143 and "stopped by SIGTERM" in error, error
     assert not list(tmp_path.rglob("*.part")) and not list(tmp_path.rglob("2-1-1*"))

@@ -53,7 +53,15 @@ def error(found, expected):
 
 
 # Channels below, at and above a tile; sequences below and above the number of groups; lengths around the stride.
-SHAPES = [(3, 1, 5, 4), (1, 64, 16, 3), (2, 65, 17, 1), (9, 63, 33, 2), (1, 130, 150, 2), (20, 7, 3, 16), (1, 257, 5, 4)]
+SHAPES = [
+    (3, 1, 5, 4),
+    (1, 64, 16, 3),
+    (2, 65, 17, 1),
+    (9, 63, 33, 2),
+    (1, 130, 150, 2),
+    (20, 7, 3, 16),
+    (1, 257, 5, 4),
+]
 
 
 @ZOH

@@ -26,7 +26,9 @@ def by_torch(qkv, masks):
     out = []
     for begin, end, mask in zip(BOUNDS[:-1], BOUNDS[1:], masks):
         q, k, v = qkv[begin:end].permute(1, 2, 0, 3)
-        out.append((((q @ k.transpose(1, 2) / math.sqrt(WIDTH)).softmax(-1) * torch.from_numpy(mask)) @ v).transpose(0, 1))
+        out.append(
+            (((q @ k.transpose(1, 2) / math.sqrt(WIDTH)).softmax(-1) * torch.from_numpy(mask)) @ v).transpose(0, 1)
+        )
     return torch.cat(out)
 
 
@@ -91,7 +93,10 @@ def test_threads_change_nothing(monkeypatch):
 
 def test_nothing_gives_nothing():
     out, logs = kernel.forward(values(np.float32)[:0], np.array([0, 0]), 0.5, 1)
-    assert out.shape == (0, HEADS, WIDTH) and kernel.backward(values(np.float32)[:0], np.array([0, 0]), out, logs, out, 0.5, 1).size == 0
+    assert (
+        out.shape == (0, HEADS, WIDTH)
+        and kernel.backward(values(np.float32)[:0], np.array([0, 0]), out, logs, out, 0.5, 1).size == 0
+    )
 
 
 def test_exp_is_that_of_the_library():

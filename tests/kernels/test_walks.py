@@ -57,12 +57,20 @@ def test_words_are_splitmix64():
     for _ in range(5):
         state, word = next_words(state)
         words.append(int(word[0]))
-    assert words == [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    assert words == [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
 
 
 def test_uniform_numbers_depend_on_their_place_alone_and_spread():
     numbers = uniform(5, np.arange(40_000))
-    assert (numbers[100:200] == uniform(5, np.arange(100, 200))).all() and (numbers != uniform(6, np.arange(40_000))).mean() > 0.99
+    assert (numbers[100:200] == uniform(5, np.arange(100, 200))).all() and (
+        numbers != uniform(6, np.arange(40_000))
+    ).mean() > 0.99
     counts = np.bincount((numbers * 20).astype(int), minlength=20)
     assert ((counts - 2000) ** 2 / 2000).sum() < 46  # chi-square of 19 degrees: p < 0.0005
 
@@ -126,7 +134,9 @@ def test_walks_of_tokens_steps_and_seeds_are_independent():
         np.add.at(table, (a, b), 1)
         table = table[table.sum(1) > 0][:, table.sum(0) > 0]
         expected = table.sum() / table.size
-        assert table.shape == (4, 4) and ((table - expected) ** 2 / expected).sum() < 40, name  # chi-square of 15: p < 0.0005
+        assert table.shape == (4, 4) and ((table - expected) ** 2 / expected).sum() < 40, (
+            name
+        )  # chi-square of 15: p < 0.0005
 
 
 def test_tokens_do_not_depend_on_the_batch():
@@ -168,11 +178,15 @@ def test_unions_and_induced_subgraphs_by_brute_force(name):
     assert sorted(zip(src.tolist(), dst.tolist())) == sorted(expected_edges)
     rows = np.repeat(np.arange(len(dense)), matrix.degrees())
     assert (rows[entry] == nodes[src]).all() and (matrix.indices[entry] == nodes[dst]).all()
-    assert len(set(zip(np.searchsorted(starts, src, "right").tolist(), entry.tolist()))) == len(entry)  # no edge twice in a token
+    assert len(set(zip(np.searchsorted(starts, src, "right").tolist(), entry.tolist()))) == len(
+        entry
+    )  # no edge twice in a token
     there = walks >= 0
     assert (place[~there] == -1).all() and (nodes[place[there]] == walks[there]).all()
     owner = np.searchsorted(starts, place, "right") - 1
-    assert (owner[there] == np.broadcast_to(np.arange(len(tokens)).reshape(len(walks), -1, 1, 1), walks.shape)[there]).all()
+    assert (
+        owner[there] == np.broadcast_to(np.arange(len(tokens)).reshape(len(walks), -1, 1, 1), walks.shape)[there]
+    ).all()
 
 
 def test_visit_counts_by_brute_force():

@@ -34,7 +34,9 @@ def graph_data(count=11, *, labels=None, metric="accuracy", **options):
     labels = torch.arange(count) % 2 if labels is None else labels
     order = np.arange(count)
     split = GraphSplit(order[:7], order[7:9], order[9:])
-    return GraphDataset("rings", graphs=graphs, graph_labels=labels, task="graph", split=split, split_name="own", metric=metric)
+    return GraphDataset(
+        "rings", graphs=graphs, graph_labels=labels, task="graph", split=split, split_name="own", metric=metric
+    )
 
 
 def node_data(n=20, seed=0, *, classes=3, **options):
@@ -70,7 +72,10 @@ def learner_of(dataset, **options):
 
 def test_an_epoch_of_graphs_sees_each_once_and_random_steps_draw_anew():
     data = graph_data(labels=torch.arange(11))  # a label tells its graph
-    once, steps = ([batch.y.tolist() for batch in learner_of(data, steps=count).batches(0, np.random.default_rng(0))] for count in (0, 5))
+    once, steps = (
+        [batch.y.tolist() for batch in learner_of(data, steps=count).batches(0, np.random.default_rng(0))]
+        for count in (0, 5)
+    )
     assert [len(part) for part in once] == [4, 3] and sorted(once[0] + once[1]) == list(range(7))
     assert [len(part) for part in steps] == [4] * 5 and all(len(set(part)) == 4 for part in steps)
     assert {label for part in steps for label in part} <= set(range(7))
@@ -83,7 +88,9 @@ def test_graph_batches_score_the_nodes_of_the_split_alone():
     for batch in learner.batches(0, np.random.default_rng(0)):
         seen += batch.nodes[batch.rows].tolist()
         assert torch.equal(batch.y, data.graph.ndata["label"][batch.nodes[batch.rows]])
-        assert torch.equal(batch.x, data.graph.ndata["feat"][batch.nodes]) and batch.graph.num_nodes() == len(batch.nodes)
+        assert torch.equal(batch.x, data.graph.ndata["feat"][batch.nodes]) and batch.graph.num_nodes() == len(
+            batch.nodes
+        )
         assert torch.equal(batch.graph.batch_num_nodes().cumsum(0)[-1:], torch.tensor([len(batch.nodes)]))
     assert sorted(seen) == data.split.train.tolist()
     learner.model.eval()
@@ -128,7 +135,9 @@ def test_gradients_are_clipped():
     (batch,) = learner.batches(0, np.random.default_rng(0))
     (100 * learner.loss(batch)).backward()
     learner.on_backward_end()
-    assert float(torch.stack([p.grad.norm() for p in learner.model.parameters()]).norm()) == pytest.approx(0.01, rel=1e-4)
+    assert float(torch.stack([p.grad.norm() for p in learner.model.parameters()]).norm()) == pytest.approx(
+        0.01, rel=1e-4
+    )
 
 
 # Prediction -----------------------------------------------------------------------------------------------------------
@@ -197,7 +206,10 @@ def test_categories_that_come_as_numbers_are_taken_as_categories():
 
 @pytest.mark.parametrize("make", [graph_data, many_graphs_of_nodes])
 def test_resumed_training_equals_an_unbroken_one(make, tmp_path):
-    data, options = make(), {**SMALL, "conv": "gin", "norm": "batch", "schedule": "cosine", "warmup": 1, "batch_size": 2}
+    data, options = (
+        make(),
+        {**SMALL, "conv": "gin", "norm": "batch", "schedule": "cosine", "warmup": 1, "batch_size": 2},
+    )
     unbroken, stop, steps = fit(GNN(**options), data, seed=3), StopRequest(), 0
 
     def report(event):
@@ -213,10 +225,15 @@ def test_resumed_training_equals_an_unbroken_one(make, tmp_path):
     assert all(torch.equal(resumed.state[key], unbroken.state[key]) for key in unbroken.state)
 
 
-@pytest.mark.parametrize("metric, labels", [
-    ("rocauc", torch.arange(11) % 2), ("ap", (torch.arange(22).reshape(11, 2) // 2 % 2).float()),
-    ("mae", torch.linspace(-1, 1, 11)[:, None]), ("rmse", torch.linspace(-1, 1, 11)[:, None]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "metric, labels",
+    [
+        ("rocauc", torch.arange(11) % 2),
+        ("ap", (torch.arange(22).reshape(11, 2) // 2 % 2).float()),
+        ("mae", torch.linspace(-1, 1, 11)[:, None]),
+        ("rmse", torch.linspace(-1, 1, 11)[:, None]),
+    ],
+)
 def test_every_kind_of_label_can_be_learned(metric, labels):
     """Features that hold the answer bring the loss down."""
     data = graph_data(labels=labels, metric=metric)

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from graphkit.errors import UsageError
 from graphkit.nn import attention
-from graphkit.nn.attention import KERNELS, KINDS, SelfAttention, check_size, orthogonal_features, relu_features, softmax_features
+from graphkit.nn.attention import (
+    KERNELS,
+    KINDS,
+    SelfAttention,
+    check_size,
+    orthogonal_features,
+    relu_features,
+    softmax_features,
+)
 from graphkit.nn.attention_layout import BLOCK, Layout, block_pattern
 
 SIZES = [5, 1, 30, 7, 0, 5, 29, 41]
@@ -45,7 +53,9 @@ def by_hand(made, h, sizes, weights):
     """weights(q, k, size) -> (N, N) rows that sum to 1."""
     out = []
     for part in parts(h, sizes):
-        qkv = (part @ made.qkv.weight.T + (0 if made.qkv.bias is None else made.qkv.bias)).view(len(part), 3, HEADS, D // HEADS)
+        qkv = (part @ made.qkv.weight.T + (0 if made.qkv.bias is None else made.qkv.bias)).view(
+            len(part), 3, HEADS, D // HEADS
+        )
         heads = [weights(qkv[:, 0, head], qkv[:, 1, head]) @ qkv[:, 2, head] for head in range(HEADS)]
         out.append(torch.cat(heads, dim=1) @ made.out.weight.T + made.out.bias)
     return torch.cat(out)
@@ -76,12 +86,17 @@ def test_performer_is_its_kernel_within_each_graph(kernel, features):
 def test_performer_approximates_the_softmax_better_with_more_features():
     made, h = module("performer", "softmax").eval(), 0.4 * torch.randn(sum(SIZES), D)
     with torch.no_grad():
-        exact, mean = (by_hand(made, h, SIZES, weights) for weights in (softmax_weights, lambda q, k: torch.softmax(0 * q @ k.T, dim=1)))
+        exact, mean = (
+            by_hand(made, h, SIZES, weights)
+            for weights in (softmax_weights, lambda q, k: torch.softmax(0 * q @ k.T, dim=1))
+        )
         errors = []
         for count in (16, 256, 16_384):
             torch.manual_seed(1)
             made.features = orthogonal_features(D // HEADS, count)
-            errors.append(float((made(batch(), h) - exact).norm() / (exact - mean).norm()))  # 1: no better than equal weights
+            errors.append(
+                float((made(batch(), h) - exact).norm() / (exact - mean).norm())
+            )  # 1: no better than equal weights
     assert errors[0] > errors[1] > errors[2] and errors[2] < 0.15  # the small term of 1e-4 stays
 
 
@@ -95,7 +110,9 @@ def test_inner_products_of_relu_features_are_the_arc_cosine_kernel():
         for j in range(3):
             a, b = x[i] * width**-0.25, y[j] * width**-0.25
             angle = math.acos(float(a @ b / (a.norm() * b.norm())))
-            expected = float(a.norm() * b.norm()) / (2 * math.pi) * (math.sin(angle) + (math.pi - angle) * math.cos(angle))
+            expected = (
+                float(a.norm() * b.norm()) / (2 * math.pi) * (math.sin(angle) + (math.pi - angle) * math.cos(angle))
+            )
             assert float(found[i, j]) == pytest.approx(expected, rel=0.05, abs=0.005)
 
 
@@ -124,15 +141,21 @@ def test_performer_equals_the_reference_formula(size, scale):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_performer_equals_its_package_at_equal_projections(kernel):
-    package = pytest.importorskip("performer_pytorch", reason="performer-pytorch is not installed; test_performer_equals_the_reference_"
-                                  "formula has its formula")  # fmt: skip
+    package = pytest.importorskip(
+        "performer_pytorch",
+        reason="performer-pytorch is not installed; test_performer_equals_the_reference_formula has its formula",
+    )
     torch.manual_seed(0)
     peer = package.SelfAttention(dim=24, heads=3, dropout=0.0, generalized_attention=kernel == "relu").eval()
     mine = SelfAttention(24, 3, "performer", 0.0, kernel, head_dim=64).eval()
-    mine.load_state_dict({
-        "qkv.weight": torch.cat([peer.to_q.weight, peer.to_k.weight, peer.to_v.weight]),
-        "out.weight": peer.to_out.weight, "out.bias": peer.to_out.bias, "features": peer.fast_attention.projection_matrix,
-    })  # fmt: skip
+    mine.load_state_dict(
+        {
+            "qkv.weight": torch.cat([peer.to_q.weight, peer.to_k.weight, peer.to_v.weight]),
+            "out.weight": peer.to_out.weight,
+            "out.bias": peer.to_out.bias,
+            "features": peer.fast_attention.projection_matrix,
+        }
+    )
     for scale in (0.1, 1.0, 3.0):
         h = scale * torch.randn(50, 24)
         torch.testing.assert_close(mine(batch([50]), h), peer(h[None])[0], atol=2e-5, rtol=1e-4)
@@ -203,7 +226,9 @@ def test_pattern_has_neighbours_ends_and_three_random_blocks():
         drawn += sorted(set(chosen) - fixed)
     assert len(set(drawn)) > 30
     assert not np.array_equal(table, block_pattern(50, 8))
-    assert all(sorted(row) == list(range(5)) for row in block_pattern(5, 7).tolist())  # a small graph sees all of itself
+    assert all(
+        sorted(row) == list(range(5)) for row in block_pattern(5, 7).tolist()
+    )  # a small graph sees all of itself
 
 
 @everywhere
@@ -259,8 +284,14 @@ def test_starts_as_torch_multi_head_attention():
 def test_equals_torch_multi_head_attention():
     made, h = module("transformer").eval(), torch.randn(9, D)
     peer = torch.nn.MultiheadAttention(D, HEADS, batch_first=True).eval()
-    peer.load_state_dict({"in_proj_weight": made.qkv.weight, "in_proj_bias": made.qkv.bias, "out_proj.weight": made.out.weight,
-                          "out_proj.bias": made.out.bias})  # fmt: skip
+    peer.load_state_dict(
+        {
+            "in_proj_weight": made.qkv.weight,
+            "in_proj_bias": made.qkv.bias,
+            "out_proj.weight": made.out.weight,
+            "out_proj.bias": made.out.bias,
+        }
+    )
     torch.testing.assert_close(made(batch([9]), h), peer(h[None], h[None], h[None])[0][0], atol=1e-5, rtol=1e-4)
 
 
@@ -287,7 +318,9 @@ def test_heads_of_another_width():
     for head in range(4):
         scores = relu_features(q[:, head], made.features) @ relu_features(k[:, head], made.features).T
         heads.append(scores / scores.sum(1, keepdim=True) @ v[:, head])
-    torch.testing.assert_close(made(batch([9]), h), torch.cat(heads, dim=1) @ made.out.weight.T + made.out.bias, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        made(batch([9]), h), torch.cat(heads, dim=1) @ made.out.weight.T + made.out.bias, atol=1e-5, rtol=1e-4
+    )
 
 
 def test_random_parts_are_saved_with_the_weights():

@@ -65,7 +65,9 @@ def test_loss_equals_its_formula(monkeypatch, reconstruction, output, norm):
 @pytest.mark.parametrize("output", ["sigmoid", "tanh", "none"])
 def test_generation_equals_the_decoder_on_both_inputs(output, norm):
     torch.manual_seed(1)
-    model = CVAE(5, hidden=6, latent=3, norm=norm, output=output, reconstruction="squared").eval()  # the norm stays that of the batch
+    model = CVAE(
+        5, hidden=6, latent=3, norm=norm, output=output, reconstruction="squared"
+    ).eval()  # the norm stays that of the batch
     z, c = torch.randn(9, 3), torch.rand(9, 5)
     expected = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "none": lambda x: x}[output](decoded(model, z, c))
     torch.testing.assert_close(model.decode(z, c), expected)
@@ -102,7 +104,9 @@ def test_it_learns_what_depends_on_the_condition():
         optimizer.step()
     c, x = draw(500)
     with torch.no_grad():
-        true, other = (float((model.decode(torch.zeros(500, 2), part) - x).abs().sum(1).mean()) for part in (c, c.roll(1, 0)))
+        true, other = (
+            float((model.decode(torch.zeros(500, 2), part) - x).abs().sum(1).mean()) for part in (c, c.roll(1, 0))
+        )
     assert true < 0.5 * other
 
 
@@ -154,6 +158,8 @@ def test_files_that_claim_other_things_are_refused(saved, tmp_path):
     assert "damaged" in refused(state, {"form": cvae.FORM})
     assert "damaged" in refused(state, {**good, "model": "[1"})
     # Sizes that the weights do not have must not take memory first.
-    assert "damaged" in refused(state, {**good, "model": json.dumps({**model.about, "features": 10**9, "hidden": 10**6})})
+    assert "damaged" in refused(
+        state, {**good, "model": json.dumps({**model.about, "features": 10**9, "hidden": 10**6})}
+    )
     assert "damaged" in refused(state, {**good, "model": json.dumps({**model.about, "os": "x"})})
     assert "damaged" in refused({key: value for key, value in state.items() if key != "mean.bias"}, good)

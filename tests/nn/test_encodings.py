@@ -97,7 +97,10 @@ def check_eigenpairs(graph, k, norm="none", atol=1e-6):
             projectors = [v @ v.T for v in (vectors[:, mine], basis[:, theirs])]
             np.testing.assert_allclose(*projectors, atol=1e-4)
     largest = np.abs(vectors).max(0)
-    assert all(vectors[np.flatnonzero(np.abs(v) >= top * (1 - 1e-6))[0], j] > 0 for j, (v, top) in enumerate(zip(vectors.T, largest)))
+    assert all(
+        vectors[np.flatnonzero(np.abs(v) >= top * (1 - 1e-6))[0], j] > 0
+        for j, (v, top) in enumerate(zip(vectors.T, largest))
+    )
 
 
 @everywhere
@@ -116,9 +119,16 @@ def test_the_mean_degree_scales_eigenvalues_alone(graph):
     np.testing.assert_allclose(graph.laplacian() @ vectors, vectors * plain, atol=1e-6)
 
 
-@pytest.mark.parametrize("graph", [random_graph(150, 0.06), path(150), cycle(120), undirected(
-    160, [*[(i, i + 1) for i in range(79)], *[(80 + i, 80 + (i + 1) % 80) for i in range(80)]])],
-    ids=["random", "path", "cycle", "two components"])  # fmt: skip
+@pytest.mark.parametrize(
+    "graph",
+    [
+        random_graph(150, 0.06),
+        path(150),
+        cycle(120),
+        undirected(160, [*[(i, i + 1) for i in range(79)], *[(80 + i, 80 + (i + 1) % 80) for i in range(80)]]),
+    ],
+    ids=["random", "path", "cycle", "two components"],
+)
 def test_sparse_solvers_find_the_same_eigenpairs(graph, sparse):
     check_eigenpairs(graph, 5)
 
@@ -181,13 +191,17 @@ def test_rwse_is_the_diagonal_of_powers(graph):
 @pytest.mark.parametrize("steps", [1, 2, 5, 6])
 def test_rwse_in_blocks_is_the_same(graph, steps, sparse):
     p = dense_walk(graph)
-    expected = np.array([np.linalg.matrix_power(p, k).diagonal() for k in range(1, steps + 1)]).T.reshape(graph.num_nodes, steps)
+    expected = np.array([np.linalg.matrix_power(p, k).diagonal() for k in range(1, steps + 1)]).T.reshape(
+        graph.num_nodes, steps
+    )
     np.testing.assert_allclose(walks.rwse(graph, steps, threads=2), expected, atol=1e-12)
 
 
 def test_rwse_of_cycles_and_complete_graphs_has_closed_forms():
     found = walks.rwse(cycle(50), 20)[0]
-    np.testing.assert_allclose(found, [math.comb(k, k // 2) / 2**k if k % 2 == 0 else 0 for k in range(1, 21)], atol=1e-12)
+    np.testing.assert_allclose(
+        found, [math.comb(k, k // 2) / 2**k if k % 2 == 0 else 0 for k in range(1, 21)], atol=1e-12
+    )
     n = 6
     complete = undirected(n, [(i, j) for i in range(n) for j in range(i)])
     expected = [(1 + (n - 1) * (-1 / (n - 1)) ** k) / n for k in range(1, 9)]
@@ -195,7 +209,10 @@ def test_rwse_of_cycles_and_complete_graphs_has_closed_forms():
 
 
 def test_rwse_tells_the_circulant_graphs_apart_from_eight_steps_on():
-    classes = [undirected(CSL_NODES, [(i, (i + s) % CSL_NODES) for i in range(CSL_NODES) for s in (1, skip)]) for skip in CSL_SKIPS]
+    classes = [
+        undirected(CSL_NODES, [(i, (i + s) % CSL_NODES) for i in range(CSL_NODES) for s in (1, skip)])
+        for skip in CSL_SKIPS
+    ]
     rows = np.array([walks.rwse(graph, 20)[0] for graph in classes])
 
     def gap(k):
@@ -216,15 +233,24 @@ def test_walk_sums_leave_the_diagonal_out(graph, side, axis):
 
 def heat_formula(graph, times):
     values, vectors = np.linalg.eigh(dense_laplacian(graph))
-    return np.array([[sum(math.exp(-t * value) * vectors[i, k] ** 2 for k, value in enumerate(values) if value > 1e-8) for t in times]
-                     for i in range(graph.num_nodes)]).reshape(graph.num_nodes, len(times))  # fmt: skip
+    return np.array(
+        [
+            [
+                sum(math.exp(-t * value) * vectors[i, k] ** 2 for k, value in enumerate(values) if value > 1e-8)
+                for t in times
+            ]
+            for i in range(graph.num_nodes)
+        ]
+    ).reshape(graph.num_nodes, len(times))
 
 
 @everywhere
 def test_heat_is_the_sum_over_nonzero_eigenvalues(graph):
     times = [1, 2, 5.5]
     np.testing.assert_allclose(heat.heat_diagonal(graph, times), heat_formula(graph, times), atol=1e-10)
-    np.testing.assert_allclose(heat.heat_diagonal(graph, times, space_dim=2), heat_formula(graph, times) * times, atol=1e-9)
+    np.testing.assert_allclose(
+        heat.heat_diagonal(graph, times, space_dim=2), heat_formula(graph, times) * times, atol=1e-9
+    )
 
 
 @everywhere
@@ -248,8 +274,16 @@ def potentials_formula(graph):
     green, degree = np.linalg.pinv(matrix), matrix.diagonal()
     v = np.array([[green[i, j] - green[j, j] for j in range(n)] for i in range(n)])
     p = np.array([[-matrix[i, j] / degree[i] if i != j and degree[i] else 0.0 for j in range(n)] for i in range(n)])
-    columns = [stat(v, axis) for axis in (0, 1) for stat in
-               (lambda x, a: x.min(a), lambda x, a: x.max(a), lambda x, a: x.mean(a), lambda x, a: x.std(a, ddof=1))]  # fmt: skip
+    columns = [
+        stat(v, axis)
+        for axis in (0, 1)
+        for stat in (
+            lambda x, a: x.min(a),
+            lambda x, a: x.max(a),
+            lambda x, a: x.mean(a),
+            lambda x, a: x.std(a, ddof=1),
+        )
+    ]
     return np.stack([*columns, (p * v).sum(0), (p * v).sum(1)], axis=1)
 
 
@@ -272,8 +306,13 @@ def test_potentials_by_factorisation_are_the_same(graph, sparse, monkeypatch):
 def test_encodings_follow_the_nodes_when_these_are_renumbered():
     graph, order = ZOO["random"], np.random.default_rng(3).permutation(40)
     moved = Structure.of(order[graph.src], order[graph.dst], 40)
-    for make in (lambda g: walks.rwse(g, 6), lambda g: walks.walk_sums(g, 6, "columns"), lambda g: heat.heat_diagonal(g, [1, 2]),
-                 electrostatic.electrostatic, lambda g: laplacian.lap_pe(g, 5).reshape(40, -1)):  # fmt: skip
+    for make in (
+        lambda g: walks.rwse(g, 6),
+        lambda g: walks.walk_sums(g, 6, "columns"),
+        lambda g: heat.heat_diagonal(g, [1, 2]),
+        electrostatic.electrostatic,
+        lambda g: laplacian.lap_pe(g, 5).reshape(40, -1),
+    ):
         np.testing.assert_allclose(make(moved)[order], make(graph), atol=1e-8)
 
 

@@ -52,7 +52,11 @@ def test_lap_encoder_sums_a_small_network_over_the_frequencies_that_are_there():
 
 def test_lap_encoder_with_two_layers_has_the_published_widths():
     assert [(m.in_features, m.out_features) for m in linears(LapEncoder(16))] == [(2, 32), (32, 16)]
-    assert [(m.in_features, m.out_features) for m in linears(LapEncoder(16, layers=1, post_layers=2))] == [(2, 16), (16, 16), (16, 16)]
+    assert [(m.in_features, m.out_features) for m in linears(LapEncoder(16, layers=1, post_layers=2))] == [
+        (2, 16),
+        (16, 16),
+        (16, 16),
+    ]
 
 
 def test_lap_encoder_with_a_post_mlp():

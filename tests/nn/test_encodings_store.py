@@ -27,24 +27,34 @@ def cycle(n):
 def test_words_have_their_published_sizes():
     found = encodings.parse("lappe, rwse:20:28 ,signnet-ds,signnet-mlp,hkdiag:8,elstatic:7,peg:4")
     assert [str(encoding) for encoding in found] == [
-        "lappe:10:16", "rwse:20:28", "signnet-ds:37:28", "signnet-mlp:8:8", "hkdiag:8:16", "elstatic:7", "peg:4"]  # fmt: skip
+        "lappe:10:16",
+        "rwse:20:28",
+        "signnet-ds:37:28",
+        "signnet-mlp:8:8",
+        "hkdiag:8:16",
+        "elstatic:7",
+        "peg:4",
+    ]
     assert [encoding.k for encoding in found][-2:] == [10, 4] and found[-1].dim == 0
     assert encodings.parse("none") == encodings.parse("") == []
 
 
-@pytest.mark.parametrize("text, message", [
-    ("rwsee:3", "did you mean 'rwse'"),
-    ("lap", "expected one of|did you mean"),
-    ("rwse:0", "expected rwse"),
-    ("rwse:x", "expected rwse"),
-    ("rwse:4:8:2", r"expected rwse\[:K\[:DIM\]\]"),
-    ("rwse:-4", "numbers of 1..4096"),
-    ("rwse:5000", "numbers of 1..4096"),
-    ("peg:4:8", r"expected peg\[:K\]"),
-    ("elstatic:4:8", r"expected elstatic\[:DIM\]"),
-    ("rwse:4,rwse:8", "found rwse 2 times"),
-    ("rwse:4,", "found ''"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("rwsee:3", "did you mean 'rwse'"),
+        ("lap", "expected one of|did you mean"),
+        ("rwse:0", "expected rwse"),
+        ("rwse:x", "expected rwse"),
+        ("rwse:4:8:2", r"expected rwse\[:K\[:DIM\]\]"),
+        ("rwse:-4", "numbers of 1..4096"),
+        ("rwse:5000", "numbers of 1..4096"),
+        ("peg:4:8", r"expected peg\[:K\]"),
+        ("elstatic:4:8", r"expected elstatic\[:DIM\]"),
+        ("rwse:4,rwse:8", "found rwse 2 times"),
+        ("rwse:4,", "found ''"),
+    ],
+)
 def test_wrong_words_say_what_was_expected(text, message):
     with pytest.raises(UsageError, match=message) as caught:
         encodings.parse(text)

@@ -103,7 +103,11 @@ def test_peg_weighs_the_messages_of_the_local_layer(local):
     torch.manual_seed(0)
     layer = GPSLayer(D, local=local, heads=2, norm="none", peg=True).eval()
     graph = dgl.batch(graphs())
-    h, e, place = torch.randn(graph.num_nodes(), D), torch.randn(graph.num_edges(), D), torch.randn(graph.num_nodes(), D)
+    h, e, place = (
+        torch.randn(graph.num_nodes(), D),
+        torch.randn(graph.num_edges(), D),
+        torch.randn(graph.num_nodes(), D),
+    )
     u, v = graph.edges()
     factor = torch.sigmoid(layer.gate.network((place[u] - place[v]).square().sum(1, keepdim=True)))
     out, _ = layer.local(graph, h, e, edge_gate=factor)
@@ -129,8 +133,12 @@ def test_gat_attends_to_the_node_itself():
         own = torch.stack([vector for _, vector in edges]).mean(0) if edges else torch.zeros(16)
         heads = []
         for head in range(2):
-            scores = [gat.to_target[0, head] @ values[i, head] + gat.to_source[0, head] @ values[j, head] + gat.edge(vector)[head]
-                      for j, vector in [*edges, (i, own)]]  # fmt: skip
+            scores = [
+                gat.to_target[0, head] @ values[i, head]
+                + gat.to_source[0, head] @ values[j, head]
+                + gat.edge(vector)[head]
+                for j, vector in [*edges, (i, own)]
+            ]
             weights = torch.softmax(nn.functional.leaky_relu(torch.stack(scores), 0.2), 0)
             heads.append(sum(w * values[j, head] for w, (j, _) in zip(weights, [*edges, (i, own)])))
         expected.append(torch.cat(heads) + gat.bias)
@@ -165,8 +173,10 @@ PES = "lappe:3:3,rwse:4:3,elstatic:2"
 
 
 @pytest.mark.parametrize("task", ["node", "graph"])
-@pytest.mark.parametrize("local, attn", [("gatedgcn", "transformer"), ("gine", "performer"), ("pna", "none"), ("none", "transformer"),
-                                         ("gat", "bigbird")])  # fmt: skip
+@pytest.mark.parametrize(
+    "local, attn",
+    [("gatedgcn", "transformer"), ("gine", "performer"), ("pna", "none"), ("none", "transformer"), ("gat", "bigbird")],
+)
 @pytest.mark.parametrize("pe", ["none", PES, "signnet-mlp:3:4"])
 def test_a_batch_gives_what_each_graph_gives_alone(task, local, attn, pe):
     model, parts = model_and_data(config(local=local, attn=attn, pe=pe, act="gelu"), task)
@@ -227,21 +237,30 @@ def test_data_without_edge_features_share_one_learned_vector():
 
 
 def test_parts_add_up_to_all_parameters():
-    for options in (config(pe="lappe:3:3,peg:4", local="gine"), config(attn="none", pe="signnet-ds:3:4"), config(local="none")):
+    for options in (
+        config(pe="lappe:3:3,peg:4", local="gine"),
+        config(attn="none", pe="signnet-ds:3:4"),
+        config(local="none"),
+    ):
         model = GPS(options, encodings.parse(options.pe), dims())
         counts = model.parts()
         assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
-        assert (counts["attention"] == 0) == (options.attn == "none") and (counts["local"] == 0) == (options.local == "none")
+        assert (counts["attention"] == 0) == (options.attn == "none") and (counts["local"] == 0) == (
+            options.local == "none"
+        )
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"pe": "rwse:4:16"}, r"takes 16 of --hidden-dim 16, expected less"),
-    ({"local": "none", "attn": "none"}, "found none for both"),
-    ({"heads": 3}, "--heads is 3, expected a divisor of --hidden-dim 16"),
-    ({"heads": 3, "attn": "none", "local": "gat"}, "expected a divisor"),
-    ({"pe": "peg:4", "local": "gcn"}, "--pe peg: found --local gcn, expected one of gine, gatedgcn"),
-    ({"sampler": "neighbor"}, "--sampler is neighbor, expected full, cluster, shadow or saint"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"pe": "rwse:4:16"}, r"takes 16 of --hidden-dim 16, expected less"),
+        ({"local": "none", "attn": "none"}, "found none for both"),
+        ({"heads": 3}, "--heads is 3, expected a divisor of --hidden-dim 16"),
+        ({"heads": 3, "attn": "none", "local": "gat"}, "expected a divisor"),
+        ({"pe": "peg:4", "local": "gcn"}, "--pe peg: found --local gcn, expected one of gine, gatedgcn"),
+        ({"sampler": "neighbor"}, "--sampler is neighbor, expected full, cluster, shadow or saint"),
+    ],
+)
 def test_options_that_do_not_go_together(options, message):
     made = config(**options)
     with pytest.raises(UsageError, match=message):
@@ -271,7 +290,9 @@ def test_mlp_heads_keep_the_width():
     assert [type(m) for m in NodeHead(16, 3).layers] == [nn.Linear]
 
 
-@pytest.mark.parametrize("how, formula", [("mean", lambda x: x.mean(0)), ("add", lambda x: x.sum(0)), ("max", lambda x: x.max(0).values)])
+@pytest.mark.parametrize(
+    "how, formula", [("mean", lambda x: x.mean(0)), ("add", lambda x: x.sum(0)), ("max", lambda x: x.max(0).values)]
+)
 def test_pools(how, formula):
     parts = [*graphs(), dgl.graph(([], []), num_nodes=0)]
     h = torch.randn(sum(SIZES), 4)

@@ -71,7 +71,9 @@ def test_norm_stands_in_front_of_both_layers():
         return (h - h.mean(0)) / torch.sqrt(h.var(0, unbiased=False) + 1e-5)
 
     hidden = (norm(model.propagate(graph, x)) @ model.first.weight.T + model.first.bias).clamp(min=0)
-    torch.testing.assert_close(model(graph, x), norm(hidden) @ model.last.weight.T + model.last.bias, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        model(graph, x), norm(hidden) @ model.last.weight.T + model.last.bias, atol=1e-4, rtol=1e-4
+    )
     one = with_loops(*GRAPHS["one node"])
     assert torch.isfinite(model(one, torch.randn(1, 5))).all()
 

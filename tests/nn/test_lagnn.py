@@ -17,7 +17,9 @@ N, F, C = 12, 6, 3
 
 def make_graph(seed=0, loops=True):
     pairs = np.random.default_rng(seed).integers(N - 1, size=(18, 2))  # the last node is isolated
-    graph = dgl.to_bidirected(dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=N))
+    graph = dgl.to_bidirected(
+        dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=N)
+    )
     return dgl.add_self_loop(graph) if loops else graph
 
 
@@ -92,7 +94,12 @@ def test_without_views_it_is_the_plain_network(kind):
 
 @pytest.mark.parametrize("kind", STACKS)
 def test_views_have_first_layers_of_their_own_and_wider_layers_behind(kind):
-    graph, views, model, layer = make_graph(), features(3), make(kind, views=3, num_layers=3, act="elu").eval(), LAYERS[kind]
+    graph, views, model, layer = (
+        make_graph(),
+        features(3),
+        make(kind, views=3, num_layers=3, act="elu").eval(),
+        LAYERS[kind],
+    )
 
     def elu(h):
         return torch.where(h > 0, h, 0.2 * (torch.exp(h) - 1))
@@ -149,7 +156,9 @@ def test_residual_network_has_one_bias_behind_its_last_layer():
     h = (gat(model.middle[0], graph, h) / math.sqrt(1 + 1e-5)).clamp(min=0)
     expected = gat(model.last, graph, h) + model.last_bias
     torch.testing.assert_close(model(graph, views), expected, atol=1e-5, rtol=1e-4)
-    assert [name for name, _ in model.named_parameters() if name.endswith("bias") and "norms" not in name] == ["last_bias"]
+    assert [name for name, _ in model.named_parameters() if name.endswith("bias") and "norms" not in name] == [
+        "last_bias"
+    ]
     assert make("gat").last_bias is None
 
 
@@ -227,8 +236,13 @@ def test_dropout_keeps_its_share_of_entries_and_their_mean():
     torch.manual_seed(0)
     for rate in (0.1, 0.5, 0.6):
         kept, share = kept_entries((400, 501), rate)
-        assert abs(kept.float().mean().item() - share) < 4 * (rate * (1 - rate) / kept.numel()) ** 0.5 and abs(share - 1 + rate) < 1e-5
-        assert kept.float().mean(0).std().item() == pytest.approx((rate * (1 - rate) / 400) ** 0.5, rel=0.2)  # columns are independent
+        assert (
+            abs(kept.float().mean().item() - share) < 4 * (rate * (1 - rate) / kept.numel()) ** 0.5
+            and abs(share - 1 + rate) < 1e-5
+        )
+        assert kept.float().mean(0).std().item() == pytest.approx(
+            (rate * (1 - rate) / 400) ** 0.5, rel=0.2
+        )  # columns are independent
     linear, x = torch.nn.Linear(501, 2), torch.rand(400, 501)
     found = torch.stack([dropped_linear(linear, x, 0.6, True) for _ in range(300)])
     spread = (x.square() @ linear.weight.square().T * 0.6 / 0.4).sqrt() / 300**0.5
@@ -238,7 +252,9 @@ def test_dropout_keeps_its_share_of_entries_and_their_mean():
     first = dropped_linear(linear, x, 0.6, True)
     torch.manual_seed(5)
     assert torch.equal(dropped_linear(linear, x, 0.6, True), first)
-    assert torch.equal(dropped_linear(linear, x, 0.6, False), linear(x)) and torch.equal(dropped_linear(linear, x, 0.0, True), linear(x))
+    assert torch.equal(dropped_linear(linear, x, 0.6, False), linear(x)) and torch.equal(
+        dropped_linear(linear, x, 0.0, True), linear(x)
+    )
 
 
 def test_weights_start_uniformly_by_the_width_that_they_lead_to():

@@ -86,7 +86,10 @@ def test_weights_of_the_local_module_start_as_published():
     assert not any(m.bias.any() for m in redrawn)
     for layer in mlp:  # torch's own start: U(-1/sqrt(in), 1/sqrt(in)), biases too
         bound = layer.in_features**-0.5
-        assert layer.weight.abs().max().item() == pytest.approx(bound, rel=0.01) and layer.bias.abs().max().item() > 0.9 * bound
+        assert (
+            layer.weight.abs().max().item() == pytest.approx(bound, rel=0.01)
+            and layer.bias.abs().max().item() > 0.9 * bound
+        )
         assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
     assert module.query.weight.shape == (256, 128) and module.out.weight.shape == (256, 256)  # heads of full width
 
@@ -115,7 +118,9 @@ def test_place_vectors_are_added_to_the_tokens_of_their_place(hop_tokens, places
     plain.tokens.register_forward_hook(lambda _, given, out: out + module.places)
     torch.testing.assert_close(module(tokens), plain(tokens), atol=1e-5, rtol=1e-5)
     order = torch.cat([torch.zeros(1, dtype=torch.long), 1 + torch.randperm(places - 1)])
-    assert not torch.allclose(module(tokens), module(tokens[:, order]), atol=1e-3)  # without them the order does not matter
+    assert not torch.allclose(
+        module(tokens), module(tokens[:, order]), atol=1e-3
+    )  # without them the order does not matter
 
 
 def head_norms(model):
@@ -125,13 +130,19 @@ def head_norms(model):
 def test_settled_statistics_are_the_mean_over_batches_and_nothing_else_changes():
     torch.manual_seed(0)
     model = LargeGT(config(mode="full", dropout=0.5), 7, 3, 30).train()
-    batches = [(torch.randn(5, 6, 7), torch.randn(5, 7), torch.randn(5, 4), torch.arange(5 * k, 5 * k + 5)) for k in range(3)]
+    batches = [
+        (torch.randn(5, 6, 7), torch.randn(5, 7), torch.randn(5, 4), torch.arange(5 * k, 5 * k + 5)) for k in range(3)
+    ]
     for batch in batches * 3:
         model(*batch)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     random = torch.get_rng_state()
     model.settle(batches)
-    assert torch.equal(torch.get_rng_state(), random) and not model.training and all(not m.training for m in model.modules())
+    assert (
+        torch.equal(torch.get_rng_state(), random)
+        and not model.training
+        and all(not m.training for m in model.modules())
+    )
     changed = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
     assert {key.partition(".")[0] for key in changed} == {"head"}
     assert {key.rpartition(".")[2] for key in changed} == {"running_mean", "running_var", "num_batches_tracked"}
@@ -168,7 +179,9 @@ def test_global_module_equals_the_formula(count_bias):
             q = linear(module.query, vector)[part]
             keys = torch.stack([linear(module.key, mu)[part] for mu in book.centroids])
             values = torch.stack([linear(module.value, mu[:4])[part] for mu in book.centroids])
-            weight = torch.exp(keys @ q / math.sqrt(6)) * (torch.bincount(book.assignments, minlength=5) if count_bias else 1)
+            weight = torch.exp(keys @ q / math.sqrt(6)) * (
+                torch.bincount(book.assignments, minlength=5) if count_bias else 1
+            )
             parts.append((weight / weight.sum()) @ values)
         expected.append(torch.cat(parts))
     torch.testing.assert_close(module(x, position, torch.arange(3)), torch.stack(expected), atol=1e-5, rtol=1e-4)
@@ -212,6 +225,8 @@ def test_forward_reads_the_codebook_before_it_learns():
 def test_modes_feed_a_head_of_their_width(mode, width, size):
     model = LargeGT(config(mode=mode), 7, 3, 30).train()
     tokens, x, position = torch.randn(size, 6, 7), torch.randn(size, 7), torch.randn(size, 4)
-    out = model(None if mode == "global" else tokens, *((None, None) if mode == "local" else (x, position)), torch.arange(size))
+    out = model(
+        None if mode == "global" else tokens, *((None, None) if mode == "local" else (x, position)), torch.arange(size)
+    )
     assert out.shape == (size, 3) and torch.isfinite(out).all()
     assert [m.weight.shape for m in model.head if isinstance(m, torch.nn.Linear)] == [(18, width), (6, 18), (3, 6)]

@@ -110,7 +110,10 @@ def test_pna_without_scalers(data):
     layer = PNA(D, edge_dim=3).eval()
     found, _ = layer(graph, h, e)
     for i in range(N):
-        messages = [layer.from_source(h[j]) + layer.from_target(h[i]) + layer.from_edge(layer.shrink(e[edge])) for edge, j in incoming(i)]
+        messages = [
+            layer.from_source(h[j]) + layer.from_target(h[i]) + layer.from_edge(layer.shrink(e[edge]))
+            for edge, j in incoming(i)
+        ]
         stacked = torch.stack(messages) if messages else torch.zeros(1, D)
         parts = [h[i], stacked.mean(0), stacked.max(0).values, stacked.sum(0)]
         torch.testing.assert_close(found[i], layer.out(torch.cat(parts)), atol=1e-5, rtol=1e-5)
@@ -128,7 +131,9 @@ def test_gat_with_edges(data, average):
         heads = []
         for head in range(2):
             scores = [
-                (layer.to_target[0, head] @ values[i, head]) + (layer.to_source[0, head] @ values[j, head]) + layer.edge(e[edge])[head]
+                (layer.to_target[0, head] @ values[i, head])
+                + (layer.to_source[0, head] @ values[j, head])
+                + layer.edge(e[edge])[head]
                 for edge, j in incoming(i)
             ]
             if not scores:
@@ -171,7 +176,9 @@ def test_gcn_of_the_hybrid_models_scales_by_in_degrees_at_both_ends_as_pyg():
     degree = [1 + sum(v == i for v in dst) for i in range(N)]
     for i in range(N):
         total = h[i] / degree[i] + sum(h[j] / (degree[j] * degree[i]) ** 0.5 for j, v in DIRECTED if v == i)
-        torch.testing.assert_close(layer(graph, h, None)[0][i], total @ layer.conv.weight + layer.bias, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            layer(graph, h, None)[0][i], total @ layer.conv.weight + layer.bias, atol=1e-5, rtol=1e-5
+        )
     assert not torch.allclose(layer(graph, h, None)[0], _as(layer, GCN(D))(graph, h, None)[0], atol=1e-3)
     # A sampler's piece knows the degrees of the whole graph.
     whole = keep_degrees(graph)

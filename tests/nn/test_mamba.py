@@ -40,7 +40,9 @@ def by_hand(block, x):
     def direction(conv, model, z):
         steps, width = len(z), len(conv.weight)
         padded = torch.cat([z.new_zeros(width - 1, z.shape[1]), z])
-        u = torch.stack([functional.silu((padded[t : t + width] * conv.weight).sum(0) + conv.bias) for t in range(steps)])
+        u = torch.stack(
+            [functional.silu((padded[t : t + width] * conv.weight).sum(0) + conv.bias) for t in range(steps)]
+        )
         h, out = z.new_zeros(z.shape[1], model.A_log.shape[1]), []
         for t in range(steps):
             raw, b, c = (u[t] @ model.to_parameters.weight.T).split(model.sizes)
@@ -125,7 +127,9 @@ def test_states_are_float32_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = block(x)
         dtypes = []
-        hook = block.models[0].register_forward_hook(lambda module, inputs, output: dtypes.append((inputs[0].dtype, output.dtype)))
+        hook = block.models[0].register_forward_hook(
+            lambda module, inputs, output: dtypes.append((inputs[0].dtype, output.dtype))
+        )
         block(x)
         hook.remove()
     assert half.dtype == torch.bfloat16 and torch.isfinite(half).all()

@@ -13,7 +13,9 @@ class Plain:
     """The equations of the codebook, step by step, in double precision."""
 
     def __init__(self, book, decay=0.99, momentum=0.1):
-        self.e, self.counts, self.sums = (getattr(book, name).double().numpy().copy() for name in ("unit", "counts", "sums"))
+        self.e, self.counts, self.sums = (
+            getattr(book, name).double().numpy().copy() for name in ("unit", "counts", "sums")
+        )
         self.assignments, self.decay, self.momentum = book.assignments.numpy().copy(), decay, momentum
         self.mean, self.var = np.zeros(self.e.shape[1]), np.ones(self.e.shape[1])
 
@@ -44,7 +46,12 @@ def test_updates_equal_the_equations():
         z, nodes = (2 * rng.standard_normal((size, 4)) + 1).astype(np.float32), rng.permutation(60)[:size]
         book.update(torch.from_numpy(z), torch.from_numpy(nodes))
         plain.update(z, nodes)
-        for mine, theirs in ((book.unit, plain.e), (book.counts, plain.counts), (book.sums, plain.sums), (book.centroids, plain.output)):
+        for mine, theirs in (
+            (book.unit, plain.e),
+            (book.counts, plain.counts),
+            (book.sums, plain.sums),
+            (book.centroids, plain.output),
+        ):
             np.testing.assert_allclose(mine.numpy(), theirs, rtol=2e-4, atol=2e-5)
         assert (book.assignments.numpy() == plain.assignments).all() and book.assignments.dtype == torch.int32
         assert (book.members.numpy() == np.bincount(plain.assignments, minlength=150)).all()

@@ -34,7 +34,9 @@ def test_backends_equal_the_sequential_definition(length, dtype, backend, kind):
 @KINDS
 def test_gradcheck(backend, kind):
     arguments = scan_arguments(2, 5, 3, 2, torch.float64)
-    assert torch.autograd.gradcheck(lambda *given: selective_scan(*given, backend=backend, discretization=kind), arguments)
+    assert torch.autograd.gradcheck(
+        lambda *given: selective_scan(*given, backend=backend, discretization=kind), arguments
+    )
 
 
 def test_chunks_in_turns_change_nothing(monkeypatch):
@@ -66,7 +68,14 @@ def test_strided_and_partial_gradients(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_half_precision_is_scanned_in_float32(backend):
     arguments = [value.detach() for value in scan_arguments(1, 200, 4, 3, torch.float32)]
-    half = [arguments[0].bfloat16(), arguments[1], arguments[2], arguments[3].bfloat16(), arguments[4].bfloat16(), arguments[5]]
+    half = [
+        arguments[0].bfloat16(),
+        arguments[1],
+        arguments[2],
+        arguments[3].bfloat16(),
+        arguments[4].bfloat16(),
+        arguments[5],
+    ]
     y = selective_scan(*half, backend=backend)
     assert y.dtype == torch.bfloat16
     wide = torch.from_numpy(plain(*(value.float().numpy() for value in half)))

@@ -42,7 +42,11 @@ def sum_of_a_row(layer, own, present, seen):
 @pytest.mark.parametrize("kind", ["attention", "sum"])
 def test_layer_is_that_of_loops_with_its_gradients(seed, in_dim, edge_dim, heads, kind):
     torch.manual_seed(seed)
-    layer = TemporalAttention(in_dim, edge_dim, 3, 6, heads, 0.0) if kind == "attention" else TemporalSum(in_dim, edge_dim, 3, 6)
+    layer = (
+        TemporalAttention(in_dim, edge_dim, 3, 6, heads, 0.0)
+        if kind == "attention"
+        else TemporalSum(in_dim, edge_dim, 3, 6)
+    )
     own, present, seen, row = problem(seed, in_dim=in_dim, edge_dim=edge_dim)
     assert (row != 2).all()
     plain = attention_of_a_row if kind == "attention" else sum_of_a_row
@@ -50,7 +54,9 @@ def test_layer_is_that_of_loops_with_its_gradients(seed, in_dim, edge_dim, heads
     wanted = torch.stack([plain(layer, own[r], present[0], seen[row == r]) for r in range(len(own))])
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
     weight, learned = torch.randn_like(wanted), [p for p in (own, seen, *layer.parameters()) if p.numel()]
-    for a, b in zip(torch.autograd.grad((found * weight).sum(), learned), torch.autograd.grad((wanted * weight).sum(), learned)):
+    for a, b in zip(
+        torch.autograd.grad((found * weight).sum(), learned), torch.autograd.grad((wanted * weight).sum(), learned)
+    ):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
@@ -72,7 +78,11 @@ def test_dropped_weights_are_zero_or_scaled():
     found = torch.stack([layer(torch.zeros(1, 2), torch.zeros(1, 2), seen, row)[0] for _ in range(50)]).detach()
     whole = layer.value(seen[0]).detach()
     share = found[:, 0] / whole[0]  # of 40 equal weights each stays with probability 1/2, and counts twice
-    assert torch.allclose(share * 20, (share * 20).round(), atol=1e-3) and share.std() > 0.05 and abs(share.mean() - 1) < 0.15
+    assert (
+        torch.allclose(share * 20, (share * 20).round(), atol=1e-3)
+        and share.std() > 0.05
+        and abs(share.mean() - 1) < 0.15
+    )
     layer.eval()
     torch.testing.assert_close(layer(torch.zeros(1, 2), torch.zeros(1, 2), seen, row)[0], whole)
 

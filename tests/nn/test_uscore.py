@@ -15,7 +15,9 @@ from graphkit.nn.uscore import DropoutJudge, normalized_adjacency, u_score
 
 def random_graph(n=14, count=20, seed=0):
     pairs = np.random.default_rng(seed).integers(n, size=(count, 2))
-    return dgl.to_bidirected(dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=n))
+    return dgl.to_bidirected(
+        dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=n)
+    )
 
 
 def dense(graph):
@@ -81,7 +83,10 @@ def test_judge_learns_with_the_published_optimiser_and_scores_with_dropout():
     x = torch.nn.functional.one_hot(labels, 2).float() + 0.1 * torch.randn(14, 2)
     judge = DropoutJudge(graph, rows, labels, 2, 2)
     assert (judge.first.out_features, judge.dropout) == (32, 0.5)
-    assert {key: judge.optimizer.param_groups[0][key] for key in ("lr", "weight_decay")} == {"lr": 0.01, "weight_decay": 5e-4}
+    assert {key: judge.optimizer.param_groups[0][key] for key in ("lr", "weight_decay")} == {
+        "lr": 0.01,
+        "weight_decay": 5e-4,
+    }
     before = torch.nn.functional.cross_entropy(judge.eval()(x), labels)
     judge.fit(x, 60)
     after = torch.nn.functional.cross_entropy(judge.eval()(x), labels)

@@ -46,10 +46,16 @@ def test_parts_of_one_graph_are_cut_out_whatever_the_order_of_its_edges():
     mixed = dgl.graph((src[order], dst[order]), num_nodes=whole.num_nodes())
     mixed.ndata["feat"], mixed.edata["feat"] = whole.ndata["feat"], whole.edata["feat"][order]
     found = GraphSet.from_parts(mixed, owner)
-    assert found.owners().tolist() == owner.tolist() and found.nodes(torch.tensor([2, 0])).tolist() == [*range(5, 11), *range(4)]
+    assert found.owners().tolist() == owner.tolist() and found.nodes(torch.tensor([2, 0])).tolist() == [
+        *range(5, 11),
+        *range(4),
+    ]
     for k, graph in enumerate(graphs):
         part = found.batch(torch.tensor([k]))
-        rows = [sorted(zip(*(ends.tolist() for ends in g.edges()), map(tuple, g.edata["feat"].tolist()))) for g in (part, graph)]
+        rows = [
+            sorted(zip(*(ends.tolist() for ends in g.edges()), map(tuple, g.edata["feat"].tolist())))
+            for g in (part, graph)
+        ]
         assert rows[0] == rows[1] and torch.equal(part.ndata["feat"], graph.ndata["feat"])
 
 

@@ -27,7 +27,9 @@ def data():
     rng = np.random.default_rng(0)
     low, high = np.triu_indices(N - 1, 1)
     chosen = rng.choice(len(low), size=230, replace=False)
-    graph = dgl.graph((np.concatenate([low[chosen], high[chosen]]), np.concatenate([high[chosen], low[chosen]])), num_nodes=N)
+    graph = dgl.graph(
+        (np.concatenate([low[chosen], high[chosen]]), np.concatenate([high[chosen], low[chosen]])), num_nodes=N
+    )
     graph.ndata["feat"], graph.edata["feat"] = torch.randn(N, 6), torch.randn(graph.num_edges(), 4)
     graph.ndata["label"] = torch.arange(N) % 3
     order = rng.permutation(N)
@@ -46,7 +48,9 @@ def pieces_of(graph):
 def global_edges(piece):
     """(source, destination, edge number of the whole graph) of every message of a subgraph or block."""
     src, dst = piece.edges()
-    return list(zip(piece.srcdata[dgl.NID][src].tolist(), piece.dstdata[dgl.NID][dst].tolist(), piece.edata[dgl.EID].tolist()))
+    return list(
+        zip(piece.srcdata[dgl.NID][src].tolist(), piece.dstdata[dgl.NID][dst].tolist(), piece.edata[dgl.EID].tolist())
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -59,7 +63,9 @@ def test_messages_are_edges_of_the_graph(data, name):
         first, *_, last = pieces_of(batch.graph) * 2
         assert batch.nodes.tolist() == first.srcdata[dgl.NID].tolist()
         out = last.dstdata[dgl.NID] if isinstance(batch.graph, list) else batch.nodes
-        assert out[batch.rows].tolist() == batch.seeds.tolist() and set(batch.seeds.tolist()) <= train and len(batch.rows)
+        assert (
+            out[batch.rows].tolist() == batch.seeds.tolist() and set(batch.seeds.tolist()) <= train and len(batch.rows)
+        )
         for piece in pieces_of(batch.graph):
             assert all((src[k], dst[k]) == (u, v) for u, v, k in global_edges(piece))
         for before, after in zip(pieces_of(batch.graph), pieces_of(batch.graph)[1:]):
@@ -86,12 +92,17 @@ def test_a_subgraph_holds_every_edge_among_its_nodes(data, name):
     for batch in sampler_of(data, name).batches(np.random.default_rng(1)):
         inside = set(batch.nodes.tolist())
         assert len(inside) == len(batch.nodes)
-        assert sorted(batch.graph.edata[dgl.EID].tolist()) == [k for k, ends in enumerate(zip(src, dst)) if inside >= set(ends)]
+        assert sorted(batch.graph.edata[dgl.EID].tolist()) == [
+            k for k, ends in enumerate(zip(src, dst)) if inside >= set(ends)
+        ]
 
 
 @pytest.mark.parametrize("mode, budget", [("node", (20,)), ("edge", (25,)), ("walk", (5, 2))])
 def test_saint_draws_by_nodes_edges_and_walks(data, mode, budget):
-    sizes = [len(b.nodes) for b in sampler_of(data, "saint", saint_mode=mode, saint_budget=budget).batches(np.random.default_rng(0))]
+    sizes = [
+        len(b.nodes)
+        for b in sampler_of(data, "saint", saint_mode=mode, saint_budget=budget).batches(np.random.default_rng(0))
+    ]
     most = {"node": 20, "edge": 50, "walk": 15}[mode]
     assert len(sizes) == 3 and all(0 < size <= most for size in sizes)
 
@@ -102,10 +113,17 @@ def test_pieces_follow_from_the_generator_alone_whoever_draws_them(data, name):
     for noise, workers in ((1, 0), (2, 0), (3, 2)):
         torch.manual_seed(noise)
         batches = list(sampler_of(data, name, workers=workers).batches(np.random.default_rng(5)))
-        draws.append([([global_edges(piece) for piece in pieces_of(b.graph)], b.nodes.tolist(), b.seeds.tolist()) for b in batches])
+        draws.append(
+            [
+                ([global_edges(piece) for piece in pieces_of(b.graph)], b.nodes.tolist(), b.seeds.tolist())
+                for b in batches
+            ]
+        )
     assert draws[0] == draws[1] == draws[2]
-    assert draws[0] != [([global_edges(piece) for piece in pieces_of(b.graph)], b.nodes.tolist(), b.seeds.tolist())
-                        for b in sampler_of(data, name).batches(np.random.default_rng(6))]  # fmt: skip
+    assert draws[0] != [
+        ([global_edges(piece) for piece in pieces_of(b.graph)], b.nodes.tolist(), b.seeds.tolist())
+        for b in sampler_of(data, name).batches(np.random.default_rng(6))
+    ]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -127,7 +145,9 @@ def learner_of(data, **options):
     return learner
 
 
-EXACT = [(conv, name) for conv in ("gcn", "sage", "gat", "gin", "gine", "gcnii", "mlp") for name in AROUND] + [("gatedgcn", "shadow")]
+EXACT = [(conv, name) for conv in ("gcn", "sage", "gat", "gin", "gine", "gcnii", "mlp") for name in AROUND] + [
+    ("gatedgcn", "shadow")
+]
 
 
 @pytest.mark.parametrize("conv, name", EXACT)
@@ -138,7 +158,11 @@ def test_pieces_with_all_neighbours_give_the_output_of_the_whole_graph(data, con
     expected = learner.logits()
     for batch in learner.batches(0, np.random.default_rng(0)):
         found = learner.model(batch.graph, batch.x, batch.e)[batch.rows]
-        seeds = batch.nodes[batch.rows] if not isinstance(batch.graph, list) else batch.graph[-1].dstdata[dgl.NID][batch.rows]
+        seeds = (
+            batch.nodes[batch.rows]
+            if not isinstance(batch.graph, list)
+            else batch.graph[-1].dstdata[dgl.NID][batch.rows]
+        )
         torch.testing.assert_close(found, expected[seeds], atol=1e-5, rtol=1e-4)
         assert torch.equal(batch.y, data.graph.ndata["label"][seeds])
 
@@ -150,14 +174,19 @@ def test_all_clusters_together_give_the_output_of_the_whole_graph(data, conv):
     expected = learner.logits()
     (batch,) = learner.batches(0, np.random.default_rng(0))
     assert sorted(batch.nodes.tolist()) == list(range(N))
-    torch.testing.assert_close(learner.model(batch.graph, batch.x, batch.e), expected[batch.nodes], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        learner.model(batch.graph, batch.x, batch.e), expected[batch.nodes], atol=1e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_pieces_carry_the_data_of_their_nodes_and_edges(data, name):
     class Marked(GNN):
         def prepare_graph(self, graph):
-            graph.ndata["_node"], graph.edata["_edge"] = torch.arange(graph.num_nodes()), torch.arange(graph.num_edges())
+            graph.ndata["_node"], graph.edata["_edge"] = (
+                torch.arange(graph.num_nodes()),
+                torch.arange(graph.num_edges()),
+            )
             return graph
 
     learner = Marked(conv="gin", edge_features=True, hidden_dim=8, sampler=name, **OPTIONS)
@@ -167,7 +196,9 @@ def test_pieces_carry_the_data_of_their_nodes_and_edges(data, name):
         features = batch.e if isinstance(batch.e, list) else [batch.e]
         for piece, e in zip(pieces_of(batch.graph), features):
             assert torch.equal(e, data.graph.edata["feat"][piece.edata[dgl.EID]])
-            assert torch.equal(piece.srcdata["_node"], piece.srcdata[dgl.NID]) and torch.equal(piece.edata["_edge"], piece.edata[dgl.EID])
+            assert torch.equal(piece.srcdata["_node"], piece.srcdata[dgl.NID]) and torch.equal(
+                piece.edata["_edge"], piece.edata[dgl.EID]
+            )
             assert torch.equal(piece.dstdata["_node"], piece.dstdata[dgl.NID])
 
 
@@ -211,7 +242,9 @@ def test_nodes_without_features_keep_their_vectors_in_pieces(data):
         expected = learner.logits()
         for batch in learner.batches(0, np.random.default_rng(0)):
             seeds = batch.graph[-1].dstdata[dgl.NID]
-            torch.testing.assert_close(learner.model(batch.graph, batch.x, batch.e), expected[seeds], atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                learner.model(batch.graph, batch.x, batch.e), expected[seeds], atol=1e-5, rtol=1e-4
+            )
 
 
 def test_wrong_options(data):

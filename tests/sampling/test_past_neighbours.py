@@ -64,7 +64,9 @@ def test_lists_know_the_last_events_before_any_moment(seed, k):
 
     def check(taken, after):
         moments = rng.integers(0, after + 1, NODES)
-        assert rows(finder.find(np.arange(NODES), moments)) == [past_of(store, taken, v, m)[::-1][:k] for v, m in enumerate(moments)]
+        assert rows(finder.find(np.arange(NODES), moments)) == [
+            past_of(store, taken, v, m)[::-1][:k] for v, m in enumerate(moments)
+        ]
 
     stream_through(finder, store, seed, check, skip=0.2)
 
@@ -133,7 +135,10 @@ def test_neighbourhoods_are_those_of_a_recursion(back, depth):
     def tree(node, moment, levels):
         if levels == 0:
             return node
-        below = [(k, tree(v, k if back else moment, levels - 1)) for v, k in past_of(store, range(100), node, moment)[::-1][:3]]
+        below = [
+            (k, tree(v, k if back else moment, levels - 1))
+            for v, k in past_of(store, range(100), node, moment)[::-1][:3]
+        ]
         return (node, below)
 
     def found(hop, row):
@@ -155,4 +160,12 @@ def test_tensors_are_in_the_memory_that_was_given():
     memory: dict[str, torch.Tensor] = {}
     RecentNeighbours(memory, 4, 2)
     PastNeighbours(memory, store_of(0), NODES, 2, uniform=True, seed=0)
-    assert set(memory) == {"ring_node", "ring_event", "ring_count", "past_room", "past_start", "past_count", "past_pool"}
+    assert set(memory) == {
+        "ring_node",
+        "ring_event",
+        "ring_count",
+        "past_room",
+        "past_start",
+        "past_count",
+        "past_pool",
+    }

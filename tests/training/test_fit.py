@@ -75,7 +75,10 @@ def test_selects_by_the_learners_own_loss_where_it_has_one():
     learner, losses = scripted([0.2, 0.1, 0.9, 0.8], patience=2), iter([3.0, 1.0, 1.0, float("nan")])
     learner.validation_loss = lambda: next(losses)
     found = fit(learner, dataset())
-    assert found.best["hits@1"] == {"epoch": 2, "valid": pytest.approx(0.1), "test": pytest.approx(0.02)} and found.epochs == 4
+    assert (
+        found.best["hits@1"] == {"epoch": 2, "valid": pytest.approx(0.1), "test": pytest.approx(0.02)}
+        and found.epochs == 4
+    )
 
 
 def test_patience_counts_evaluations_without_gain():
@@ -188,6 +191,8 @@ def test_gradient_of_rows_taken_several_times_is_the_same_every_time():
 
         first = gradient()
         assert all(torch.equal(gradient(), first) for _ in range(20))
-        assert torch.allclose(first.double(), torch.zeros(300, 64, dtype=torch.double).index_add(0, index, weight.double()), atol=1e-3)
+        assert torch.allclose(
+            first.double(), torch.zeros(300, 64, dtype=torch.double).index_add(0, index, weight.double()), atol=1e-3
+        )
     finally:
         torch.set_num_threads(before)

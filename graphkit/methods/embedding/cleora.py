@@ -59,8 +59,18 @@ class Cleora(Embedder):
         spare, nothing, none = np.empty_like(current), np.empty((0, 0), np.float32), np.empty(0)
         for _ in range(self.config.iterations):
             propagation.propagate(
-                matrix.indptr, matrix.indices, matrix.weights, scale, current, spare, propagation.STORE_TERM, nothing, 1.0,
-                propagation.NORMALIZED, none, matrix.row_chunks(),
-            )  # fmt: skip
+                matrix.indptr,
+                matrix.indices,
+                matrix.weights,
+                scale,
+                current,
+                spare,
+                propagation.STORE_TERM,
+                nothing,
+                1.0,
+                propagation.NORMALIZED,
+                none,
+                matrix.row_chunks(),
+            )
             current, spare = spare, current
         return current

@@ -27,7 +27,9 @@ SPARSE_FROM = 32.0
 class FastRPConfig(Config):
     """Options of FastRP; the defaults that differ between the variants are None here and filled in by ``for_variant``."""
 
-    dim: int = option(128, "length of each random vector, and of the result unless the powers stand side by side", min=1)
+    dim: int = option(
+        128, "length of each random vector, and of the result unless the powers stand side by side", min=1
+    )
     variant: str = option("paper", "the paper's algorithm or Neo4j Graph Data Science's", choices=("paper", "gds"))
     weights: tuple[float, ...] | None = option(
         None, "weight of each power, from one hop on; omitted: the powers stand side by side (paper) or 0,1,1 (gds)"
@@ -38,7 +40,8 @@ class FastRPConfig(Config):
     s: str = option("auto", "an entry is non-zero with probability 1/s; auto: sqrt(nodes) (paper) or 3 (gds)")
     normalize: bool = option(True, "divide each row of every power by its length before it is added")
     standardize: bool | None = option(
-        None, "give each dimension mean 0 and deviation 1; omitted: yes for a weighted sum (paper), no for powers side by side and gds"
+        None,
+        "give each dimension mean 0 and deviation 1; omitted: yes for a weighted sum (paper), no for powers side by side and gds",
     )
     input_matrix: str = option("transition", "P = D^-1 A or A itself", choices=("transition", "adjacency"))
     self_influence: float = option(0.0, "weight of a node's own random vector (power 0)")

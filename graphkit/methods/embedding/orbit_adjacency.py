@@ -23,8 +23,12 @@ class OrbitAdjacencyConfig(Config):
     """Options of the embedding."""
 
     dim: int = option(128, "length of each vector", min=1)
-    source: str = option("orbits", "what is counted between two nodes: graphlets on two orbits, or walks", choices=("orbits", "walks"))
-    orbits: str = option("2:1-1", "orbits: H:A-B (hops, orbits of row and column), G0 to G8, all, or a list, whose counts are added")
+    source: str = option(
+        "orbits", "what is counted between two nodes: graphlets on two orbits, or walks", choices=("orbits", "walks")
+    )
+    orbits: str = option(
+        "2:1-1", "orbits: H:A-B (hops, orbits of row and column), G0 to G8, all, or a list, whose counts are added"
+    )
     window: int = option(3, "walks: steps within which two nodes count as met", min=1)
     shift: float = option(1.0, "b, the number of negative samples: log b is taken off the mutual information", min=1e-9)
     tolerance: float = option(3e-3, "accuracy of the singular vectors, relative to the largest singular value", min=0)
@@ -92,10 +96,14 @@ class OrbitAdjacency(Embedder):
             prepared, edges = counted or self.count(matrix)
             counts = orbits.sum_of(prepared, config.wanted(), edges)
             if not counts.nnz:
-                raise DataError(f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what there is")
+                raise DataError(
+                    f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what there is"
+                )
             found = pmi.positive_pmi(counts, config.shift)
         if not found.nnz:
-            raise DataError(f"{name}: found no positive entry for {what} and --shift {config.shift:g}, expected edges and a lower shift")
+            raise DataError(
+                f"{name}: found no positive entry for {what} and --shift {config.shift:g}, expected edges and a lower shift"
+            )
         return found
 
     def factorise(self, positive: scipy.sparse.csr_array, seed: int = 0) -> numpy.ndarray:
@@ -121,4 +129,6 @@ class OrbitAdjacency(Embedder):
     def _room(self, entries: int) -> None:
         from graphkit.kernels.orbits import require_room
 
-        require_room(f"the matrix of walks of {entries:,} and more entries", 8 * entries, int(self.config.max_memory * 1e9))
+        require_room(
+            f"the matrix of walks of {entries:,} and more entries", 8 * entries, int(self.config.max_memory * 1e9)
+        )

@@ -27,18 +27,23 @@ def orbits_against_walks(dataset) -> dict[str, float]:
 
     labels, matrix = dataset.labels.numpy(), simple_matrix(dataset)
     candidates = orbit_vectors(matrix, dataset.name)
-    rivals = {f"{window} steps": _vectors(OrbitAdjacency(source="walks", window=window), matrix, None) for window in WINDOWS}
+    rivals = {
+        f"{window} steps": _vectors(OrbitAdjacency(source="walks", window=window), matrix, None) for window in WINDOWS
+    }
     shared = {"ratio": RATIO, "shuffles": SPLITS, "report": log.info}
     ours, walks = best_of(candidates, labels, **shared), best_of(rivals, labels, **shared)
     plain = best_of({"1:0-0": candidates["1:0-0"]}, labels, **shared)
     for split, (key, steps) in enumerate(zip(ours["chosen"], walks["chosen"])):
         log.info("split %d: %s %.4f, %s %.4f", split + 1, key, ours["macro_f1"][split], steps, walks["macro_f1"][split])
     return {
-        "orbits": float(np.mean(ours["macro_f1"])), "walks": float(np.mean(walks["macro_f1"])),
-        "orbits_micro": float(np.mean(ours["micro_f1"])), "walks_micro": float(np.mean(walks["micro_f1"])),
-        "adjacency": float(np.mean(plain["macro_f1"])), "keys": float(len(set(ours["chosen"]))),
+        "orbits": float(np.mean(ours["macro_f1"])),
+        "walks": float(np.mean(walks["macro_f1"])),
+        "orbits_micro": float(np.mean(ours["micro_f1"])),
+        "walks_micro": float(np.mean(walks["micro_f1"])),
+        "adjacency": float(np.mean(plain["macro_f1"])),
+        "keys": float(len(set(ours["chosen"]))),
         **corrected_t(ours["macro_f1"], walks["macro_f1"], 1 - RATIO),
-    }  # fmt: skip
+    }
 
 
 def orbit_vectors(matrix, name: str) -> dict[str, object]:

@@ -56,7 +56,9 @@ class Spectral(Embedder):
         values, vectors = _largest(matrix, wanted, self.config.tolerance, seed)
         values, vectors = values[skip:], vectors[:, skip:]
         if vectors.size:
-            vectors = vectors * np.where(vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])] < 0, -1, 1)
+            vectors = vectors * np.where(
+                vectors[np.abs(vectors).argmax(axis=0), np.arange(vectors.shape[1])] < 0, -1, 1
+            )
         vectors = np.where(degrees[:, None] > 0, vectors, 0)
         if self.config.scale_degrees:
             vectors = vectors / np.sqrt(np.where(degrees > 0, degrees, 1))[:, None]

@@ -51,11 +51,21 @@ def tune(config: FastRPConfig, dataset: GraphDataset, *, seed: int, device: str)
     weights = (*config.coefficients[1:-1], study.best_params["last_weight"])
     best = dataclasses.replace(config, strength=round(study.best_params["strength"], 9), weights=weights, tune=0)
     found = {
-        "strength": best.strength, "weights": list(weights), "objective": config.tune_objective,
-        "value": study.best_value, "trials": config.tune, "dim": config.tune_dim,
-    }  # fmt: skip
+        "strength": best.strength,
+        "weights": list(weights),
+        "objective": config.tune_objective,
+        "value": study.best_value,
+        "trials": config.tune,
+        "dim": config.tune_dim,
+    }
     shown = ",".join(f"{weight:.4g}" for weight in weights)
-    log.info("tuned on %s: strength %.3g, weights %s, value %.4f", config.tune_objective, best.strength, shown, study.best_value)
+    log.info(
+        "tuned on %s: strength %.3g, weights %s, value %.4f",
+        config.tune_objective,
+        best.strength,
+        shown,
+        study.best_value,
+    )
     return best, found
 
 
@@ -85,9 +95,15 @@ class _Terms:
 
             ones = tuple(float(weight != 0) for weight in self.config.coefficients[1:-1])
             plain = dataclasses.replace(
-                self.config, dim=self.config.tune_dim, strength=strength, weights=(*ones, 1.0), standardize=False, tune=0,
-                self_influence=float(self.config.self_influence != 0), memory_limit=None,
-            )  # fmt: skip
+                self.config,
+                dim=self.config.tune_dim,
+                strength=strength,
+                weights=(*ones, 1.0),
+                standardize=False,
+                tune=0,
+                self_influence=float(self.config.self_influence != 0),
+                memory_limit=None,
+            )
             while self.cache and (len(self.cache) + 1) * next(iter(self.cache.values())).nbytes > CACHE_BYTES:
                 self.cache.pop(next(iter(self.cache)))
             self.cache[key] = FastRP.prepared(plain, self.dataset, self.seed, self.device, concatenate=True)()
@@ -100,7 +116,9 @@ def _objective(kind: str, dataset: GraphDataset, seed: int) -> tuple[Callable, G
     """The function to maximise, and the data set whose vectors it judges."""
     if kind == "labels":
         if dataset.labels is None:
-            raise DataError(f"{dataset.name}: --tune-objective labels needs node labels, found none; use links or --labels")
+            raise DataError(
+                f"{dataset.name}: --tune-objective labels needs node labels, found none; use links or --labels"
+            )
         from graphkit.datasets.label_checks import require_classes
 
         require_classes(dataset, own=False)
@@ -143,12 +161,16 @@ def hide_edges(dataset: GraphDataset, ratio: float, seed: int):
     generator = np.random.default_rng(seed)
     count = int(len(known) * ratio)
     if count == 0:
-        raise DataError(f"{dataset.name}: --tune-objective links hides a tenth of the edges, found only {len(known)} edges")
+        raise DataError(
+            f"{dataset.name}: --tune-objective links hides a tenth of the edges, found only {len(known)} edges"
+        )
     chosen = np.sort(generator.choice(known, count, replace=False))
     drawn = np.unique(_random_codes(generator, n, 4 * count + 100, dataset.directed))
     drawn = generator.permutation(drawn[~np.isin(drawn, known)])[:count]
     if not len(drawn):
-        raise DataError(f"{dataset.name}: --tune-objective links needs pairs that are not edges, found a complete graph")
+        raise DataError(
+            f"{dataset.name}: --tune-objective links needs pairs that are not edges, found a complete graph"
+        )
     kept = torch.from_numpy(np.flatnonzero(~np.isin(codes, chosen)))
     graph = dgl.edge_subgraph(dataset.graph, kept, relabel_nodes=False)
     pairs = [np.stack([part // n, part % n], axis=1) for part in (chosen, drawn)]

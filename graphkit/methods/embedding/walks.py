@@ -62,14 +62,22 @@ class Walks(Embedder):
         require_gensim()
         config, graph = self.config, dataset.graph
         result = skip_gram(
-            self.walks(dataset, seed), dataset.num_nodes, config.dim, window=config.window,
-            negative_samples=0 if config.hierarchical else config.negative_samples, epochs=config.epochs,
-            learning_rate=config.learning_rate, seed=seed, workers=config.workers,
-        )  # fmt: skip
+            self.walks(dataset, seed),
+            dataset.num_nodes,
+            config.dim,
+            window=config.window,
+            negative_samples=0 if config.hierarchical else config.negative_samples,
+            epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            seed=seed,
+            workers=config.workers,
+        )
         alone = (graph.in_degrees() + graph.out_degrees()) == 0
         result[alone.cpu().numpy()] = 0
         if dataset.weighted and (still := int(((result == 0).all(axis=1) & ~alone.cpu().numpy()).sum())):
-            log.warning("%s: %d nodes are on no walk, as their edges weigh 0; their vectors are zero", dataset.name, still)
+            log.warning(
+                "%s: %d nodes are on no walk, as their edges weigh 0; their vectors are zero", dataset.name, still
+            )
         return result
 
     def walks(self, dataset: GraphDataset, seed: int) -> list[list[int]]:
@@ -84,6 +92,11 @@ class Walks(Embedder):
             )
         shares(dataset, "steps of walks")
         return random_walks(
-            dataset.graph, num_walks=config.num_walks, walk_length=config.walk_length, seed=seed, p=config.p, q=config.q,
+            dataset.graph,
+            num_walks=config.num_walks,
+            walk_length=config.walk_length,
+            seed=seed,
+            p=config.p,
+            q=config.q,
             weight="weight" if dataset.weighted else None,
-        )  # fmt: skip
+        )

@@ -26,21 +26,39 @@ NEED_EDGES = ("signnet-mlp", "signnet-ds", "peg")
 class GraphMambaConfig(SupervisedConfig):
     """Options of Graph Mamba; the paper's tuned values are not public."""
 
-    m: int = option(3, "longest walk, in steps, of a node's subgraphs; 0: nodes themselves are the tokens of one sequence", min=0)
+    m: int = option(
+        3, "longest walk, in steps, of a node's subgraphs; 0: nodes themselves are the tokens of one sequence", min=0
+    )
     walks: int = option(4, "random walks whose nodes make one subgraph (M)", min=1)
     repeats: int = option(2, "subgraphs for each length of walk (s)", min=1)
-    local_encoder: str = option("gatedgcn", "subgraph to vector: message passing, features of the walks, or mean of the nodes",
-                                choices=("gatedgcn", "rwf", "mean"))  # fmt: skip
+    local_encoder: str = option(
+        "gatedgcn",
+        "subgraph to vector: message passing, features of the walks, or mean of the nodes",
+        choices=("gatedgcn", "rwf", "mean"),
+    )
     local_layers: int = option(1, "message-passing layers of local encoder gatedgcn", min=1)
-    walk_window: int = option(3, "rwf: steps back to which identity and adjacency bits of a walk look; 0: no bits", min=0)
-    token_pool: str = option("mean", "how a local encoder joins the nodes, or the walks, of a subgraph", choices=("mean", "sum"))
+    walk_window: int = option(
+        3, "rwf: steps back to which identity and adjacency bits of a walk look; 0: no bits", min=0
+    )
+    token_pool: str = option(
+        "mean", "how a local encoder joins the nodes, or the walks, of a subgraph", choices=("mean", "sum")
+    )
     token_layers: int = option(1, "bidirectional Mamba layers on each node's sequence of subgraphs", min=1)
-    readout: str = option("last", "place of its sequence that gives the node's vector: the last, which is the node alone, or all",
-                          choices=("last", "mean"))  # fmt: skip
-    order: str = option("ppr", "score that sorts the nodes, ascending, for scans over them", choices=("ppr", "degree", "random"))
-    node_scan: str = option("last", "m >= 1: layers that scan over the nodes too; with m 0 all do", choices=("last", "all", "none"))
+    readout: str = option(
+        "last",
+        "place of its sequence that gives the node's vector: the last, which is the node alone, or all",
+        choices=("last", "mean"),
+    )
+    order: str = option(
+        "ppr", "score that sorts the nodes, ascending, for scans over them", choices=("ppr", "degree", "random")
+    )
+    node_scan: str = option(
+        "last", "m >= 1: layers that scan over the nodes too; with m 0 all do", choices=("last", "all", "none")
+    )
     buckets: int = option(1, "parts into which a graph's nodes fall at random, each scanned for itself", min=1)
-    mpnn: str = option("gatedgcn", "message-passing layer beside the scan over the nodes", choices=("gatedgcn", "gine", "pna", "none"))
+    mpnn: str = option(
+        "gatedgcn", "message-passing layer beside the scan over the nodes", choices=("gatedgcn", "gine", "pna", "none")
+    )
     combine: str = option("sum", "how scan and message passing join", choices=("sum", "concat"))
     feed_forward: bool = option(False, "feed-forward part after each layer, as in GPS layers")
     num_layers: int = option(3, "layers of scan and message passing over the nodes", min=1)
@@ -48,13 +66,22 @@ class GraphMambaConfig(SupervisedConfig):
     d_state: int = option(16, "states of the state-space model per channel (N)", min=1)
     d_conv: int = option(4, "width of the convolution before the scan", min=1)
     expand: int = option(2, "width inside a Mamba block over that outside", min=1)
-    discretization: str = option("euler", "input weight of the scan: dt B, as in Mamba's code, or the exact zero-order hold",
-                                 choices=("euler", "zoh"))  # fmt: skip
-    scan: str = option("auto", "how the scan is computed; auto: numba on the CPU, chunked on CUDA",
-                       choices=("auto", "numba", "chunked", "loop"))  # fmt: skip
-    pe: str = option("none", "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, lappe-mean, rwse, rwrows, rwcols, "
-                             "hkdiag, elstatic[:DIM], and walks, "
-                             "the share of a subgraph's walks at a node after each step")  # fmt: skip
+    discretization: str = option(
+        "euler",
+        "input weight of the scan: dt B, as in Mamba's code, or the exact zero-order hold",
+        choices=("euler", "zoh"),
+    )
+    scan: str = option(
+        "auto",
+        "how the scan is computed; auto: numba on the CPU, chunked on CUDA",
+        choices=("auto", "numba", "chunked", "loop"),
+    )
+    pe: str = option(
+        "none",
+        "encodings NAME[:K[:DIM]],...: lappe, lappe-sym, lappe-mean, rwse, rwrows, rwcols, "
+        "hkdiag, elstatic[:DIM], and walks, "
+        "the share of a subgraph's walks at a node after each step",
+    )
     edge_pe: bool = option(False, "add the difference of the encodings of its ends to each edge")
     eval_draws: int = option(1, "draws of walks and ties whose logits are averaged when evaluating", min=1)
     shuffle_tokens: bool = option(False, "control: train and evaluate with every node's subgraphs in random order")
@@ -75,16 +102,29 @@ class GraphMambaConfig(SupervisedConfig):
         words = [part.strip().partition(":")[0] for part in self.pe.split(",")]
         for word in NEED_EDGES:
             if word in words:
-                raise UsageError(f"--pe {word}: needs the edges of the whole graph in every step, which a batch of subgraphs lacks")
+                raise UsageError(
+                    f"--pe {word}: needs the edges of the whole graph in every step, which a batch of subgraphs lacks"
+                )
         if self.visit_counts and self.m == 0:
-            raise UsageError(f"--pe {VISITS}: counts the walks of a node's subgraphs, but --m is 0; expected m of at least 1")
+            raise UsageError(
+                f"--pe {VISITS}: counts the walks of a node's subgraphs, but --m is 0; expected m of at least 1"
+            )
         if self.edge_pe and not self.graph_pe:
             raise UsageError("--edge-pe: takes differences of encodings, but --pe names none that all nodes have")
 
     def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of tokens, encoders and edges that nothing looks at, beside the base's."""
         encoder = f"--local-encoder {self.local_encoder}"
-        tokens = ("walks", "repeats", "local_encoder", "token_pool", "token_layers", "readout", "node_scan", "shuffle_tokens")
+        tokens = (
+            "walks",
+            "repeats",
+            "local_encoder",
+            "token_pool",
+            "token_layers",
+            "readout",
+            "node_scan",
+            "shuffle_tokens",
+        )
         edges = self.mpnn != "none" or (self.m > 0 and self.local_encoder == "gatedgcn")
         return {
             **super().idle(data),
@@ -92,7 +132,12 @@ class GraphMambaConfig(SupervisedConfig):
             **idle_unless(self.local_encoder == "rwf", encoder, "walk_window"),
             **idle_unless(self.m > 0, "--m 0", *tokens, "local_layers", "walk_window"),
             **idle_unless(edges, f"--mpnn none with {encoder if self.m else '--m 0'}", "edge_pe"),
-            **idle_unless(self.mpnn != "none", "--mpnn none", "combine", *(("num_layers",) if self.m and self.node_scan != "all" else ())),
+            **idle_unless(
+                self.mpnn != "none",
+                "--mpnn none",
+                "combine",
+                *(("num_layers",) if self.m and self.node_scan != "all" else ()),
+            ),
             **idle_unless(self.m == 0 or self.node_scan != "none", "--node-scan none", "order", "buckets", "combine"),
         }
 
@@ -155,7 +200,9 @@ class GraphMamba(SupervisedLearner):
         chosen = encodings.parse(self.config.graph_pe)
         used = sum(encoding.dim for encoding in chosen)
         if used >= self.config.hidden_dim:
-            raise UsageError(f"--pe {self.config.pe}: takes {used} of --hidden-dim {self.config.hidden_dim}, expected less")
+            raise UsageError(
+                f"--pe {self.config.pe}: takes {used} of --hidden-dim {self.config.hidden_dim}, expected less"
+            )
         encodings.compute(graphs, chosen, torch.get_num_threads())
         return graphs
 
@@ -172,14 +219,24 @@ class GraphMamba(SupervisedLearner):
         self.base, self.source = base, None
         if config.m:
             rwf = config.local_encoder == "rwf"
-            self.source = WalkTokens(base, m=config.m, walks=config.walks, repeats=config.repeats, paths=rwf, visits=config.visit_counts,
-                                     subgraphs=config.local_encoder == "gatedgcn", window=config.walk_window if rwf else 0)  # fmt: skip
+            self.source = WalkTokens(
+                base,
+                m=config.m,
+                walks=config.walks,
+                repeats=config.repeats,
+                paths=rwf,
+                visits=config.visit_counts,
+                subgraphs=config.local_encoder == "gatedgcn",
+                window=config.walk_window if rwf else 0,
+            )
         return graphs, whole
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """As the base has it, after a check that the scan can run on the device."""
         if self.config.scan == "numba" and torch.device(device).type != "cpu":
-            raise UsageError(f"--scan is numba, which runs on the CPU alone, but the device is {device}; expected auto or chunked")
+            raise UsageError(
+                f"--scan is numba, which runs on the CPU alone, but the device is {device}; expected auto or chunked"
+            )
         super().prepare(dataset, seed=seed, device=device)
 
     def build(self, dims):
@@ -233,7 +290,9 @@ class GraphMamba(SupervisedLearner):
     def _token_vectors(self, ids: numpy.ndarray, seed: int):
         if self.model.training:
             return self._some_token_vectors(ids, seed)
-        parts = [self._some_token_vectors(ids[at : at + NODES_AT_ONCE], seed) for at in range(0, len(ids), NODES_AT_ONCE)]
+        parts = [
+            self._some_token_vectors(ids[at : at + NODES_AT_ONCE], seed) for at in range(0, len(ids), NODES_AT_ONCE)
+        ]
         return tuple(torch.cat(found) for found in zip(*parts))
 
     def _some_token_vectors(self, ids: numpy.ndarray, seed: int):

@@ -51,7 +51,14 @@ def scan_arguments(batch: int, length: int, channels: int, size: int, dtype, see
 
     dt = torch.exp(normal(batch, length, channels) - 2.5)
     rate = -torch.exp(0.5 * normal(channels, size)) * torch.arange(1, size + 1)
-    values = (normal(batch, length, channels), dt, rate, normal(batch, length, size), normal(batch, length, size), normal(channels))
+    values = (
+        normal(batch, length, channels),
+        dt,
+        rate,
+        normal(batch, length, size),
+        normal(batch, length, size),
+        normal(channels),
+    )
     return [value.to(dtype).requires_grad_() for value in values]
 
 
@@ -159,5 +166,7 @@ def growth_mb(backend: str = "numba", length: int = LONG) -> float:
 def _alone(program: str, *words):
     """What a program in a process of its own, with the system's own way to allocate, prints last, as JSON."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("MALLOC_", "THP_"))}
-    done = subprocess.run([sys.executable, "-c", program, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True, env=plain)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True, env=plain
+    )
     return json.loads(done.stdout.splitlines()[-1])

@@ -42,7 +42,8 @@ def completion_exactness(dataset, count: int = PAIRS) -> dict[str, float]:
     found = neighbour_sets(ncn.graph.rows(), ncn.graph.rows(), pairs)
     expected = neighbour_sets_scipy(ncn.graph.to_scipy(), pairs)
     wrong = sum(
-        found.node[a:b].tolist() != expected.node[c:d].tolist() or found.kind[a:b].tolist() != expected.kind[c:d].tolist()
+        found.node[a:b].tolist() != expected.node[c:d].tolist()
+        or found.kind[a:b].tolist() != expected.kind[c:d].tolist()
         for a, b, c, d in zip(found.ptr[:-1], found.ptr[1:], expected.ptr[:-1], expected.ptr[1:])
     )
     logits, plain = (learner.score_pairs(torch.from_numpy(pairs)).double() for learner in (ncnc, ncn))
@@ -100,7 +101,8 @@ def completed_logits(learner: NCNC, pairs: numpy.ndarray, near: list[set[int]]) 
         q = torch.sigmoid(config.scale * (inner - config.offset))
         weight = iter(config.alpha * config.pt * q / (config.pt * q + 1 - q))
         pools = [
-            pool(nodes, near[i] & near[j]) + sum((next(weight) * nodes[u] for u in sorted(near[i] ^ near[j])), torch.zeros_like(nodes[0]))
+            pool(nodes, near[i] & near[j])
+            + sum((next(weight) * nodes[u] for u in sorted(near[i] ^ near[j])), torch.zeros_like(nodes[0]))
             for i, j in pairs
         ]
         return logits(h, pools, pairs)
@@ -116,6 +118,9 @@ def _target_difference(learner: NCNC, dataset, targets: numpy.ndarray) -> float:
     pairs = torch.from_numpy(learner.positives[targets])
     logits = []
     with torch.no_grad():
-        for graph in (learner.message_graph(targets), EdgeIndex.build(src[kept], dst[kept], dataset.num_nodes).adjacency()):
+        for graph in (
+            learner.message_graph(targets),
+            EdgeIndex.build(src[kept], dst[kept], dataset.num_nodes).adjacency(),
+        ):
             logits.append(learner.model["predictor"](learner.model["encoder"](learner.features, graph), graph, pairs))
     return float((logits[0] - logits[1]).abs().max())

@@ -37,12 +37,16 @@ class GNNLinksConfig(ReweightConfig):
     eval_batch_size: int = option(65536, "pairs scored at once when evaluating", min=1)
     node_embedding: bool = option(False, "learn a vector per node even where there are features")
     sampler: str = option("full", "how a step's graph is drawn", choices=SAMPLERS)
-    fanout: tuple[int, ...] = option((10,), "neighbor, labor, shadow: neighbours per layer, for all or for each; -1 all", min=-1)
+    fanout: tuple[int, ...] = option(
+        (10,), "neighbor, labor, shadow: neighbours per layer, for all or for each; -1 all", min=-1
+    )
     parts: int = option(50, "cluster: METIS parts of the graph", min=1)
     parts_per_batch: int = option(5, "cluster: parts per step", min=1)
     saint_mode: str = option("walk", "saint: what a subgraph is drawn by", choices=("node", "edge", "walk"))
     saint_budget: tuple[int, ...] = option((500, 4), "saint: nodes, edges, or walks and their length", min=1)
-    val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
+    val_edges_at_test: bool = option(
+        False, "test on the graph of training and validation edges (ogbl-collab's exception)"
+    )
     clip_norm: float = option(1.0, "clip the gradients of encoder and decoder to this norm each; 0: no clipping", min=0)
 
     def idle(self, data: str | None = None) -> dict[str, str]:
@@ -123,10 +127,17 @@ class GNNLinks(Reweighted):
             raise DataError(f"{self.dataset.name}: found no training edges, expected at least one")
         most = max(1, len(positives) // 2)  # a batch of all edges would leave no graph to see
         return LinkSampler(
-            self.graph, positives, name=config.sampler, num_layers=config.num_layers, batch_size=min(config.batch_size, most),
-            fanout=config.fanout, parts=config.parts, parts_per_batch=config.parts_per_batch, saint_mode=config.saint_mode,
+            self.graph,
+            positives,
+            name=config.sampler,
+            num_layers=config.num_layers,
+            batch_size=min(config.batch_size, most),
+            fanout=config.fanout,
+            parts=config.parts,
+            parts_per_batch=config.parts_per_batch,
+            saint_mode=config.saint_mode,
             saint_budget=config.saint_budget,
-        )  # fmt: skip
+        )
 
     def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[LinkBatch]:
         """Yield the sampler's batches."""
@@ -139,7 +150,9 @@ class GNNLinks(Reweighted):
         """Binary cross-entropy of the batch's targets and negatives."""
         from torch.nn.functional import softplus
 
-        graph = [b.to(self.device) for b in batch.graph] if isinstance(batch.graph, list) else batch.graph.to(self.device)
+        graph = (
+            [b.to(self.device) for b in batch.graph] if isinstance(batch.graph, list) else batch.graph.to(self.device)
+        )
         h = self.model["encoder"](graph, self._inputs(batch.nodes.to(self.device)), self._weigh())
         scores = [self._decode(h, pairs.to(self.device)) for pairs in (batch.positive, batch.negative)]
         return softplus(-scores[0]).mean() + softplus(scores[1]).mean()
@@ -154,7 +167,7 @@ class GNNLinks(Reweighted):
         """Clip the gradients of each part."""
         if self.config.clip_norm > 0:
             for part in self.model.values():
-                if (weights := list(part.parameters())):  # a dot product has none
+                if weights := list(part.parameters()):  # a dot product has none
                     torch.nn.utils.clip_grad_norm_(weights, self.config.clip_norm)
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
@@ -186,7 +199,7 @@ class GNNLinks(Reweighted):
             numbers = graph.edata.get(dgl.EID, slice(None))  # the whole graph has its own order
             return reweight.factors(
                 _edges(graph), self.edge_scores[numbers], config.conv, config.reweight_alpha, config.reweight_normalize
-            )  # fmt: skip
+            )
 
         return weigh
 

@@ -21,12 +21,16 @@ class HeuristicConfig(LearnerConfig):
 
     epochs: int = option(0, "nothing is trained", min=0, max=0)
     score: str = option("cn", "which heuristic", choices=SCORES)
-    beta: float = option(0.005, "katz: weight of a path per step; the sum converges below 1 / largest eigenvalue", min=0)
+    beta: float = option(
+        0.005, "katz: weight of a path per step; the sum converges below 1 / largest eigenvalue", min=0
+    )
     max_length: int = option(6, "katz: longest path counted", min=1)
     teleport: float = option(0.15, "ppr: probability of returning to the source", min=0.001, max=1)
     tolerance: float = option(1e-6, "ppr: stop when a source's change is at most this, in sum over nodes", min=1e-12)
     block: int = option(256, "katz and ppr: sources at once; bounds memory", min=1)
-    val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
+    val_edges_at_test: bool = option(
+        False, "test on the graph of training and validation edges (ogbl-collab's exception)"
+    )
 
     def idle(self, data: str | None = None) -> dict[str, str]:
         """Options of other scores."""
@@ -84,7 +88,9 @@ class Heuristic(LinkLearner):
         if kind == "pa":
             return torch.from_numpy(degree[pairs[:, 0]] * degree[pairs[:, 1]])
         # A common neighbour of two different nodes has degree 2 or more, except in a pair of a node with itself.
-        weight = {"aa": 1 / np.log(np.maximum(degree, 2)), "ra": 1 / np.maximum(degree, 1)}.get(kind, np.ones_like(degree))
+        weight = {"aa": 1 / np.log(np.maximum(degree, 2)), "ra": 1 / np.maximum(degree, 1)}.get(
+            kind, np.ones_like(degree)
+        )
         found = common_weight(graph.rows(), pairs, weight)
         if kind == "jaccard":
             union = degree[pairs[:, 0]] + degree[pairs[:, 1]] - found
@@ -99,7 +105,8 @@ class Heuristic(LinkLearner):
             return self._from_sources(lambda block: self._katz(matrix, block), pairs[:, side], pairs[:, 1 - side])
         walk = _walk_matrix(matrix, degree)
         scores = [
-            self._from_sources(lambda block: self._ppr(walk, block), pairs[:, side], pairs[:, 1 - side]) for side in (0, 1)
+            self._from_sources(lambda block: self._ppr(walk, block), pairs[:, side], pairs[:, 1 - side])
+            for side in (0, 1)
         ]
         return scores[0] + scores[1]
 

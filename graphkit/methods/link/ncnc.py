@@ -30,9 +30,14 @@ class NCNCConfig(ReweightConfig):
     depth: int | None = option(None, "levels of completion; default 1 for ncnc, 2 for ncnc2, 0 elsewhere", min=0, max=4)
     tlr: bool = option(True, "take the batch's target edges out of the graph (maskinput)")
     tlr_dedup: bool = option(True, "take every copy of a target edge out; off: only as many copies as the batch holds")
-    node_input: str = option("auto", "node features, an embedding per node, or one per one-hot category; auto: features if any",
-                             choices=("auto", "features", "embedding", "onehot"))  # fmt: skip
-    conv: str = option("puregcn", "message passing: without weights, plain sum, or GCN", choices=("puregcn", "puresum", "gcn"))
+    node_input: str = option(
+        "auto",
+        "node features, an embedding per node, or one per one-hot category; auto: features if any",
+        choices=("auto", "features", "embedding", "onehot"),
+    )
+    conv: str = option(
+        "puregcn", "message passing: without weights, plain sum, or GCN", choices=("puregcn", "puresum", "gcn")
+    )
     num_layers: int = option(1, "message-passing layers (mplayers)", min=0)
     hidden_dim: int = option(256, "width of all layers", min=1)
     jk: bool = option(True, "sum the layers with learned weights")
@@ -58,21 +63,41 @@ class NCNCConfig(ReweightConfig):
     pt: float = option(0.5, "prior of a missing edge in the completion probability", min=0)
     alpha: float = option(1.0, "factor of the completion probability, may exceed 1", min=0)
     learn_pt: bool = option(False, "learn pt from the pair instead of fixing it (learnpt)")
-    clean_recursion: bool = option(False, "complete with the encoder's vectors, as the paper writes it, not as its code does")
+    clean_recursion: bool = option(
+        False, "complete with the encoder's vectors, as the paper writes it, not as its code does"
+    )
     trn_deg: int = option(-1, "in training draw this many of each larger one-sided set; -1 takes all (trndeg)", min=-1)
     tst_deg: int = option(-1, "the same when evaluating (tstdeg)", min=-1)
     split_size: int = option(65536, "completed edges scored at once; bounds memory, not the result (splitsize)", min=1)
-    val_edges_at_test: bool = option(False, "test on the graph of training and validation edges (ogbl-collab's exception)")
-    negatives: str = option("uniform", "training negatives: uniform non-edges, or the source with a random destination",
-                            choices=("uniform", "destination"))  # fmt: skip
-    clip_norm: float = option(0.0, "clip the gradients of encoder and predictor to this norm each; 0: no clipping", min=0)
+    val_edges_at_test: bool = option(
+        False, "test on the graph of training and validation edges (ogbl-collab's exception)"
+    )
+    negatives: str = option(
+        "uniform",
+        "training negatives: uniform non-edges, or the source with a random destination",
+        choices=("uniform", "destination"),
+    )
+    clip_norm: float = option(
+        0.0, "clip the gradients of encoder and predictor to this norm each; 0: no clipping", min=0
+    )
     init_from: str | None = option(None, "run folder whose model training starts from", path=True)
     init_parts: str = option("all", "what to take from that run", choices=("all", "encoder"))
 
     def idle(self, data: str | None = None) -> dict[str, str]:
         """What the variant has no use for."""
         completes, pools = self.variant in ("ncnc", "ncnc2"), self.variant != "gae"
-        completion = ("depth", "scale", "offset", "pt", "alpha", "learn_pt", "clean_recursion", "trn_deg", "tst_deg", "split_size")
+        completion = (
+            "depth",
+            "scale",
+            "offset",
+            "pt",
+            "alpha",
+            "learn_pt",
+            "clean_recursion",
+            "trn_deg",
+            "tst_deg",
+            "split_size",
+        )
         return {
             **super().idle(data),
             **idle_unless(completes, f"--variant {self.variant}", *completion),
@@ -155,8 +180,14 @@ class NCNC(Reweighted):
             self._take_over(self.config.init_from)
         elif epoch == 0 and self.config.lr == 0:
             raise UsageError(self._two_stages())
-        if epoch == 0 and self.config.predictor_lr == 0 and (self.config.init_from is None or self.config.init_parts == "encoder"):
-            raise UsageError("--predictor-lr is 0 and no run gives the predictor's weights: it would stay random; expected more than 0")
+        if (
+            epoch == 0
+            and self.config.predictor_lr == 0
+            and (self.config.init_from is None or self.config.init_parts == "encoder")
+        ):
+            raise UsageError(
+                "--predictor-lr is 0 and no run gives the predictor's weights: it would stay random; expected more than 0"
+            )
         super().on_epoch_start(epoch)
 
     def _two_stages(self) -> str:
@@ -172,7 +203,9 @@ class NCNC(Reweighted):
 
         given, _ = load_run(folder).restore(self.seed)
         theirs = _completed_pool(given.state_dict(), self.state_dict())
-        mine = {k: v for k, v in self.state_dict().items() if k.startswith("encoder.") or self.config.init_parts == "all"}
+        mine = {
+            k: v for k, v in self.state_dict().items() if k.startswith("encoder.") or self.config.init_parts == "all"
+        }
         for key, value in mine.items():
             if key not in theirs or theirs[key].shape != value.shape:
                 found = "nothing" if key not in theirs else f"shape {tuple(theirs[key].shape)}"
@@ -267,7 +300,9 @@ class NCNC(Reweighted):
         config, summed = self.config, self.config.conv == "puresum"
         edges, places = graph.messages(loops=not summed)
         kind = "sum" if summed else "gcn"
-        found = reweight.factors(edges, self.edge_scores[places], kind, config.reweight_alpha, config.reweight_normalize)
+        found = reweight.factors(
+            edges, self.edge_scores[places], kind, config.reweight_alpha, config.reweight_normalize
+        )
         return torch.ones_like(self.edge_scores).index_put((places,), found)
 
     def score_edges(self) -> torch.Tensor:

@@ -30,16 +30,26 @@ class LocalConfig(Config):
     diffusion: str = option("flow", "how mass spreads from the seeds", choices=DIFFUSIONS)
     weighted: bool = option(False, "weaken the edges whose ends have different noisy labels")
     epsilon: float = option(0.05, "weighted: share of its weight that such an edge keeps; 1: all of it", min=0, max=1)
-    volume: float | None = option(None, "about the sum of the cluster's degrees (unit sinks: its nodes); by default the target's", min=1)
-    mass: tuple[float, ...] = option((3.0,), "flow: mass at the seeds, in volumes; of several the best cut is kept", min=0)
-    sink: str = option("degree", "flow: what a node keeps, its degree in the graph without labels or 1", choices=("degree", "unit"))
+    volume: float | None = option(
+        None, "about the sum of the cluster's degrees (unit sinks: its nodes); by default the target's", min=1
+    )
+    mass: tuple[float, ...] = option(
+        (3.0,), "flow: mass at the seeds, in volumes; of several the best cut is kept", min=0
+    )
+    sink: str = option(
+        "degree", "flow: what a node keeps, its degree in the graph without labels or 1", choices=("degree", "unit")
+    )
     tol: float = option(1e-3, "flow: mass above its sink that a node may keep", min=1e-12)
     passes: int = option(100, "flow: most passes over the nodes that hold too much; 0: no limit", min=0)
     p: float = option(4.0, "pnorm: p of the norm; larger ones make sharper boundaries, more slowly", min=2, max=8)
     alpha: float = option(0.05, "ppr: probability to start anew", min=1e-6, max=1)
-    eps: float | None = option(None, "ppr and heat: residual over degree that is not spread; by default 0.1 or 2 over volume", min=1e-15)
+    eps: float | None = option(
+        None, "ppr and heat: residual over degree that is not spread; by default 0.1 or 2 over volume", min=1e-15
+    )
     temperature: float = option(5.0, "heat: expected steps of the walk", min=1e-3, max=500)
-    rounding: str = option("sweep", "the best prefix of the nodes in order of value, or all that hold any", choices=("sweep", "support"))
+    rounding: str = option(
+        "sweep", "the best prefix of the nodes in order of value, or all that hold any", choices=("sweep", "support")
+    )
 
 
 @dataclass(frozen=True)
@@ -106,7 +116,9 @@ class LocalClustering(Clusterer):
         if self.config.weighted != bool(len(graph.labels)):
             raise UsageError("--weighted: expected noisy labels, and only with it")
         if volume is None and (self.config.diffusion in ("flow", "pnorm") or self.config.eps is None):
-            raise UsageError("--volume: expected about the sum of the cluster's degrees, as there is no target to take it from")
+            raise UsageError(
+                "--volume: expected about the sum of the cluster's degrees, as there is no target to take it from"
+            )
         if self.config.diffusion in ("ppr", "heat"):
             return self._walk(graph, seeds, volume)
         found = [self._flow(graph, seeds, volume, mass) for mass in self.config.mass]
@@ -188,7 +200,16 @@ class LocalClustering(Clusterer):
         smaller = min(volume, graph.volume - volume)
         conductance = cut / smaller if smaller > 1e-9 * graph.volume else float("inf")
         return LocalCluster(
-            nodes[:size], values[:size], conductance, cut, volume, float(labelled[size - 1]), reached, int(pushes), mass, status
+            nodes[:size],
+            values[:size],
+            conductance,
+            cut,
+            volume,
+            float(labelled[size - 1]),
+            reached,
+            int(pushes),
+            mass,
+            status,
         )
 
 

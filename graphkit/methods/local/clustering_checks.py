@@ -32,13 +32,19 @@ def solver(dataset: GraphDataset) -> dict[str, float]:
         graph = LocalGraph.of_matrix(matrix, weighted=False)
         seed, mass = int(rng.choice(np.flatnonzero(graph.degrees))), 0.3 * graph.volume
         x, masses = flow(graph, seed, mass)
-        found["difference"] = max(found["difference"], float(np.abs(x - quadratic_program(matrix.toarray(), seed, mass)).max()))
+        found["difference"] = max(
+            found["difference"], float(np.abs(x - quadratic_program(matrix.toarray(), seed, mass)).max())
+        )
         found["lost"] = max(found["lost"], abs(float(masses.sum()) - mass))
         order = rng.permutation(NODES)
-        moved, _ = flow(LocalGraph.of_matrix(matrix[order][:, order], weighted=False), int(np.flatnonzero(order == seed)[0]), mass)
+        moved, _ = flow(
+            LocalGraph.of_matrix(matrix[order][:, order], weighted=False), int(np.flatnonzero(order == seed)[0]), mass
+        )
         found["order"] = max(found["order"], float(np.abs(moved - x[order]).max()))
         labels = rng.integers(0, 2, NODES).astype(np.int8)
-        found["epsilon"] = max(found["epsilon"], float(np.abs(flow(graph.labelled(labels, 1.0), seed, mass)[0] - x).max()))
+        found["epsilon"] = max(
+            found["epsilon"], float(np.abs(flow(graph.labelled(labels, 1.0), seed, mass)[0] - x).max())
+        )
     return {**found, **_walks(LocalGraph.of(dataset))}
 
 
@@ -145,8 +151,12 @@ def attributed(dataset: GraphDataset) -> dict[str, float]:
     f1.update(_from_known(graph, drawn, known, label))
     found = {name: float(values.mean()) for name, values in f1.items()}
     found.update({f"{name}_std": float(values.std(ddof=1)) for name, values in f1.items()})
-    pairs = {"gain": ("weighted", "flow"), "over_labels": ("weighted", trials.LABELS),
-             "known_gain": ("known_weighted", "known_flow"), "known_over_labels": ("known_weighted", trials.LABELS)}  # fmt: skip
+    pairs = {
+        "gain": ("weighted", "flow"),
+        "over_labels": ("weighted", trials.LABELS),
+        "known_gain": ("known_weighted", "known_flow"),
+        "known_over_labels": ("known_weighted", trials.LABELS),
+    }
     for name, (one, other) in pairs.items():
         difference = f1[one] - f1[other]
         found[name] = float(difference.mean())
@@ -158,16 +168,21 @@ def _from_known(graph, drawn, known, label) -> dict[str, Any]:
     """F1 of every trial with its known positives as seeds."""
     from graphkit.kernels.threads import in_threads
 
-    methods = {"known_flow": LocalClustering(mass=2.0, rounding="support"),
-               "known_weighted": LocalClustering(mass=2.0, rounding="support", weighted=True)}  # fmt: skip
+    methods = {
+        "known_flow": LocalClustering(mass=2.0, rounding="support"),
+        "known_weighted": LocalClustering(mass=2.0, rounding="support", weighted=True),
+    }
     f1 = {name: np.zeros(len(drawn)) for name in methods}
 
     def one(at: int) -> None:
         trial = drawn[at]
         labelled = graph.labelled(label(trial), methods["known_weighted"].config.epsilon)
         for name, method in methods.items():
-            found = method.cluster(labelled if method.config.weighted else graph, known(trial)[0],
-                                   volume=trials.size_of(graph, trial.truth, "degree"))  # fmt: skip
+            found = method.cluster(
+                labelled if method.config.weighted else graph,
+                known(trial)[0],
+                volume=trials.size_of(graph, trial.truth, "degree"),
+            )
             f1[name][at] = trials.agreement(found.nodes, trial.truth)["f1"]
 
     in_threads(one, len(drawn))
@@ -185,8 +200,14 @@ def years(dataset: GraphDataset) -> dict[str, float]:
 
 
 def _methods(**options) -> dict[str, LocalClustering | None]:
-    return {"flow": LocalClustering(**options), "weighted": LocalClustering(weighted=True, **options), trials.LABELS: None}
+    return {
+        "flow": LocalClustering(**options),
+        "weighted": LocalClustering(weighted=True, **options),
+        trials.LABELS: None,
+    }
 
 
 def _f1(graph, drawn, label, **options) -> dict[str, float]:
-    return {name: trials.average(rows)["f1"] for name, rows in trials.run(graph, drawn, _methods(**options), label).items()}
+    return {
+        name: trials.average(rows)["f1"] for name, rows in trials.run(graph, drawn, _methods(**options), label).items()
+    }

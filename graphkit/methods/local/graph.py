@@ -72,7 +72,9 @@ class LocalGraph:
         matrix.sort_indices()
         indptr = matrix.indptr.astype(np.int64)
         weights = matrix.data.astype(np.float64) if weighted else np.empty(0)
-        degrees = np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel() if weighted else np.diff(indptr).astype(np.float64)
+        degrees = (
+            np.asarray(matrix.sum(axis=1), dtype=np.float64).ravel() if weighted else np.diff(indptr).astype(np.float64)
+        )
         arrays = indptr, matrix.indices.astype(np.int32), weights, degrees
         return cls(*map(fixed, arrays), float(degrees.sum()), _no_labels())
 
@@ -81,7 +83,9 @@ class LocalGraph:
         """From a :class:`graphkit.datasets.stored.StoredGraph` that is simple; nothing is read."""
         arrays = stored.arrays
         weights = arrays.get("weights", np.empty(0))
-        return cls(*map(fixed, (arrays["indptr"], arrays["indices"], weights, arrays["degrees"])), stored.volume, _no_labels())
+        return cls(
+            *map(fixed, (arrays["indptr"], arrays["indices"], weights, arrays["degrees"])), stored.volume, _no_labels()
+        )
 
     @property
     def num_nodes(self) -> int:

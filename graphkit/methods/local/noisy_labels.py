@@ -28,7 +28,9 @@ def features_of(dataset: GraphDataset) -> scipy.sparse.csr_array:
     import scipy.sparse
 
     if dataset.features is None:
-        raise DataError(f"{dataset.name}: has no node features, which the labels are predicted from; expected --features")
+        raise DataError(
+            f"{dataset.name}: has no node features, which the labels are predicted from; expected --features"
+        )
     matrix = scipy.sparse.csr_array(dataset.features.cpu().numpy().astype(np.float64))
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     matrix.data /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff(matrix.indptr))
@@ -50,7 +52,9 @@ def classified(features: scipy.sparse.csr_array, positives: numpy.ndarray, negat
     return found
 
 
-def sampled(truth: numpy.ndarray, seed: int, count: int, rng: numpy.random.Generator) -> tuple[numpy.ndarray, numpy.ndarray]:
+def sampled(
+    truth: numpy.ndarray, seed: int, count: int, rng: numpy.random.Generator
+) -> tuple[numpy.ndarray, numpy.ndarray]:
     """``count`` random nodes of the true set, the seed among them, and ``count`` of the rest; fewer where there are not so many."""
     inside, outside = np.flatnonzero(truth), np.flatnonzero(~truth)
     others = inside[inside != seed]

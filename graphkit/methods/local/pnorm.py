@@ -38,7 +38,9 @@ class Solved(NamedTuple):
     gap: float
 
 
-def solve(graph: LocalGraph, start: numpy.ndarray, source: dict[int, float], sinks, p: float, tolerance: float) -> Solved | None:
+def solve(
+    graph: LocalGraph, start: numpy.ndarray, source: dict[int, float], sinks, p: float, tolerance: float
+) -> Solved | None:
     """x of p-norm flow from ``start`` (k,), nodes that are known to be above 0; None where it does not converge, or on too many nodes.
 
     source: mass by node. sinks: function from nodes to what they take. tolerance: mass that a node may have too much.

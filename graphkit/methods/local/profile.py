@@ -44,7 +44,9 @@ def profile(
 
     def one(at: int) -> None:
         for scale in scales:
-            found = LocalClustering(replace(config, rounding="support", volume=scale)).cluster(graph, seeds[at : at + 1])
+            found = LocalClustering(replace(config, rounding="support", volume=scale)).cluster(
+                graph, seeds[at : at + 1]
+            )
             state = local_work.workspace(n)[3]
             _, reached, conductances = local_work.sweep(graph.arrays, state, found.nodes, graph.volume)
             conductances[reached > graph.volume / 2] = np.inf

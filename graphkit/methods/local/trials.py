@@ -80,7 +80,12 @@ def run(
     in_threads(one, len(trials))
     for name, found in rows.items():
         if unfinished := int(sum(row.get("stopped", 0) for row in found)):
-            log.info("%s: %d of %d diffusions stopped after their passes, before every node was within --tol", name, unfinished, len(found))
+            log.info(
+                "%s: %d of %d diffusions stopped after their passes, before every node was within --tol",
+                name,
+                unfinished,
+                len(found),
+            )
     return rows
 
 
@@ -94,8 +99,12 @@ def _measure(graph, trial: Trial, method, labels) -> dict[str, float]:
         ready = graph.labelled(labels, config.epsilon) if config.weighted else graph
         cluster = method.cluster(ready, np.array([trial.seed]), volume=size_of(graph, trial.truth, config.sink))
         nodes = cluster.nodes
-        found = {"conductance": cluster.conductance, "nodes": len(nodes), "touched": cluster.touched,
-                 "stopped": float(cluster.status == "stopped")}  # fmt: skip
+        found = {
+            "conductance": cluster.conductance,
+            "nodes": len(nodes),
+            "touched": cluster.touched,
+            "stopped": float(cluster.status == "stopped"),
+        }
     spent = 1000 * (time.perf_counter() - started)
     return {**agreement(nodes, trial.truth), **found, "ms": spent}
 

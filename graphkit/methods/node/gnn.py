@@ -21,13 +21,21 @@ class GNNConfig(SupervisedConfig):
     hidden_dim: int = option(64, "width of all layers", min=1)
     heads: int = option(8, "attention heads of gat; must divide the width", min=1)
     out_heads: int = option(1, "attention heads of gat's last layer, averaged", min=1)
-    dropout: float = option(0.5, "dropout of raw features and after each layer, or inside a residual block", min=0, max=1)
-    head_dropout: float = option(0.0, "dropout of the heads' logits with --readout sum (GIN's final dropout)", min=0, max=1)
+    dropout: float = option(
+        0.5, "dropout of raw features and after each layer, or inside a residual block", min=0, max=1
+    )
+    head_dropout: float = option(
+        0.0, "dropout of the heads' logits with --readout sum (GIN's final dropout)", min=0, max=1
+    )
     attn_dropout: float = option(0.0, "dropout of gat's attention weights", min=0, max=1)
-    norm: str = option("none", "norm after each layer, and inside gin's MLPs for batch", choices=("none", "batch", "layer"))
+    norm: str = option(
+        "none", "norm after each layer, and inside gin's MLPs for batch", choices=("none", "batch", "layer")
+    )
     act: str = option("relu", "activation", choices=("relu", "gelu", "elu", "silu"))
     last_act: bool = option(True, "activation after the last layer too, where a linear head follows")
-    stack: str = option("plain", "what stands around a layer; residual: Platonov et al.'s blocks", choices=("plain", "residual"))
+    stack: str = option(
+        "plain", "what stands around a layer; residual: Platonov et al.'s blocks", choices=("plain", "residual")
+    )
     input_linear: bool = option(False, "bring the features to the width by a linear layer first, and end in one")
     add_loops: bool = option(True, "add self-loops for gcn, gat and gcnii")
     edge_features: bool = option(False, "let gin see edge features (gine); gatedgcn always does")

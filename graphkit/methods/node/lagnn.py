@@ -62,7 +62,9 @@ class LAGNN(SupervisedLearner):
         self.decoder = make_model(self.config, raw).to(device).requires_grad_(False) if generated else None
         if generated and self.config.generator is None and self.config.control == "none":
             judge = judged_by(self.targets, dataset) if self.config.select == "u-score" else None
-            self.stage = NeighbourGenerator(self.config, undirected(dataset.graph), raw, seed=seed, judge=judge, device=device)
+            self.stage = NeighbourGenerator(
+                self.config, undirected(dataset.graph), raw, seed=seed, judge=judge, device=device
+            )
             self.decoder = self.stage.model
             self.optimizers.append(self.stage.optimizer)
         self.views = Views(self.config, raw, self.decoder)
@@ -99,7 +101,9 @@ class LAGNN(SupervisedLearner):
         c = self.config
         as_they_are = c.backbone == "grand" or c.mode == "average" or (c.backbone == "gat" and c.mode == "input")
         fits = not as_they_are and self.shown is None and self.sampler is None
-        return SparseFeatures(x, self.device) if fits and int(torch.count_nonzero(x)) < SPARSE_BELOW * x.numel() else None
+        return (
+            SparseFeatures(x, self.device) if fits and int(torch.count_nonzero(x)) < SPARSE_BELOW * x.numel() else None
+        )
 
     def build(self, dims: Dims) -> torch.nn.Module:
         """Return the backbone with a first layer for every view."""
@@ -111,16 +115,50 @@ class LAGNN(SupervisedLearner):
         views = 1 if c.mode == "average" else c.views + 1
         join = "sum" if c.mode == "input" else "concat"
         if c.backbone == "grand":
-            return Grand(dims.in_dim, c.hidden_dim, dims.out_dim, order=c.grand_order, node_dropout=c.node_dropout,
-                         input_dropout=c.input_dropout, dropout=c.dropout, norm=c.norm == "batch")  # fmt: skip
+            return Grand(
+                dims.in_dim,
+                c.hidden_dim,
+                dims.out_dim,
+                order=c.grand_order,
+                node_dropout=c.node_dropout,
+                input_dropout=c.input_dropout,
+                dropout=c.dropout,
+                norm=c.norm == "batch",
+            )
         if c.backbone == "gcnii":
-            return ViewGCNII(in_dim, c.hidden_dim, dims.out_dim, views=views, num_layers=c.num_layers, dropout=c.dropout,
-                             alpha=c.alpha, lamda=c.lamda, join=join)  # fmt: skip
-        attention = {"dropout": c.attention_dropout, "target": c.attention_target, "symmetric": c.symmetric_norm,
-                     "residual": c.residual}  # fmt: skip
-        return ViewStack(c.backbone, in_dim, c.hidden_dim, dims.out_dim, views=views, num_layers=c.num_layers, dropout=c.dropout,
-                         input_dropout=c.input_dropout, heads=c.heads, out_heads=c.out_heads, join=join, norm=c.norm == "batch",
-                         act=c.act, attention=attention)  # fmt: skip
+            return ViewGCNII(
+                in_dim,
+                c.hidden_dim,
+                dims.out_dim,
+                views=views,
+                num_layers=c.num_layers,
+                dropout=c.dropout,
+                alpha=c.alpha,
+                lamda=c.lamda,
+                join=join,
+            )
+        attention = {
+            "dropout": c.attention_dropout,
+            "target": c.attention_target,
+            "symmetric": c.symmetric_norm,
+            "residual": c.residual,
+        }
+        return ViewStack(
+            c.backbone,
+            in_dim,
+            c.hidden_dim,
+            dims.out_dim,
+            views=views,
+            num_layers=c.num_layers,
+            dropout=c.dropout,
+            input_dropout=c.input_dropout,
+            heads=c.heads,
+            out_heads=c.out_heads,
+            join=join,
+            norm=c.norm == "batch",
+            act=c.act,
+            attention=attention,
+        )
 
     def last_layers(self) -> list[torch.nn.Module]:
         """The backbone's last layer."""
@@ -176,7 +214,9 @@ class LAGNN(SupervisedLearner):
         scored = outputs if rows is None else [logits[rows] for logits in outputs]
         loss = sum(self._label_loss(logits, y) for logits in scored) / len(scored)
         if self.config.lam > 0:
-            loss = loss + self.config.lam * consistency([self._probabilities(logits) for logits in outputs], self.config.temp)
+            loss = loss + self.config.lam * consistency(
+                [self._probabilities(logits) for logits in outputs], self.config.temp
+            )
         return loss
 
     def _label_loss(self, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -210,7 +250,9 @@ class LAGNN(SupervisedLearner):
             draw = self.draw if self.draw is None or nodes is None else self.draw[:, nodes]
             return [self.model(batch.graph, x) for x in (batch.x, *self.views.of(batch.x, draw, nodes))]
         draw = self.views.draw(None if nodes is None else len(nodes))
-        return [self.model(batch.graph, self._joined(batch.x, self.views.of(batch.x, draw, nodes), shown, nodes is None))]
+        return [
+            self.model(batch.graph, self._joined(batch.x, self.views.of(batch.x, draw, nodes), shown, nodes is None))
+        ]
 
     def _joined(self, x: torch.Tensor, generated: list, shown: torch.Tensor | None, whole: bool) -> list:
         """What the backbone takes: views and true features, or their mean; shown classes beside each."""
@@ -232,7 +274,9 @@ class LAGNN(SupervisedLearner):
             self._logits = self._predicted(batch.graph, batch.x, self.views, self.draw, shown).detach()
         return self._logits
 
-    def _predicted(self, graph, x: torch.Tensor, views: Views, draw: torch.Tensor | None, shown: torch.Tensor | None) -> torch.Tensor:
+    def _predicted(
+        self, graph, x: torch.Tensor, views: Views, draw: torch.Tensor | None, shown: torch.Tensor | None
+    ) -> torch.Tensor:
         if self.config.backbone == "grand":
             return self.model(graph, x)
         return self.model(graph, self._joined(x, views.of(x, draw), shown, views is self.views))
@@ -297,7 +341,11 @@ class LAGNN(SupervisedLearner):
 
     def training_state(self) -> dict[str, Any]:
         """What further training needs, of both stages."""
-        own = {"stage": None if self.stage is None else self.stage.state(), "keep_draw": self.keep_draw, "highest": self.highest}
+        own = {
+            "stage": None if self.stage is None else self.stage.state(),
+            "keep_draw": self.keep_draw,
+            "highest": self.highest,
+        }
         return {**super().training_state(), "lagnn": own}
 
     def load_training_state(self, state: dict[str, Any]) -> None:

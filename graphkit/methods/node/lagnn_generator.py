@@ -34,27 +34,45 @@ class GeneratorConfig(Config):
     generator_batch: int = option(64, "pairs (node, neighbour) per step of the generator", min=1)
     generator_lr: float = option(0.01, "learning rate of the generator", min=0)
     generator_norm: bool = option(False, "BatchNorm in the generator, as the paper has it on OGB")
-    reconstruction: str = option("auto", "generator's loss; auto: bce for features in [0, 1], else squared",
-                                 choices=("auto", "bce", "squared"))  # fmt: skip
-    output_activation: str = option("auto", "generator's last activation; auto: sigmoid with bce, tanh for features in [-1, 1], else none",
-                                    choices=("auto", "sigmoid", "tanh", "none"))  # fmt: skip
-    select: str = option("u-score", "which of the generator's steps is kept: by agreement of a GCN's dropout copies (u-score), by "
-                         "loss on held-out edges (heldout), or the last (none)", choices=("u-score", "heldout", "none"))  # fmt: skip
+    reconstruction: str = option(
+        "auto", "generator's loss; auto: bce for features in [0, 1], else squared", choices=("auto", "bce", "squared")
+    )
+    output_activation: str = option(
+        "auto",
+        "generator's last activation; auto: sigmoid with bce, tanh for features in [-1, 1], else none",
+        choices=("auto", "sigmoid", "tanh", "none"),
+    )
+    select: str = option(
+        "u-score",
+        "which of the generator's steps is kept: by agreement of a GCN's dropout copies (u-score), by "
+        "loss on held-out edges (heldout), or the last (none)",
+        choices=("u-score", "heldout", "none"),
+    )
     select_warmup: int = option(200, "steps of the generator before the first that can be kept", min=0)
     u_every: int = option(1, "steps between two scores of the generator", min=1)
     u_samples: int = option(100, "passes with dropout per score", min=1)
     u_epochs: int = option(100, "u-score: epochs of the GCN on true features", min=0)
     u_updates: int = option(20, "u-score: epochs of the GCN on the generated features of a better step", min=0)
-    held_out: float = option(0.0, "share of the edges kept out of the generator's pairs to score it on; 0: a tenth with --select "
-                             "heldout, none otherwise", min=0, max=0.9)  # fmt: skip
+    held_out: float = option(
+        0.0,
+        "share of the edges kept out of the generator's pairs to score it on; 0: a tenth with --select "
+        "heldout, none otherwise",
+        min=0,
+        max=0.9,
+    )
 
-    row_normalize: bool = option(False, "divide each node's features by their sum, the generated ones too; the generator itself learns "
-                                 "from the features as they are")  # fmt: skip
+    row_normalize: bool = option(
+        False,
+        "divide each node's features by their sum, the generated ones too; the generator itself learns "
+        "from the features as they are",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.reconstruction == "bce" and self.output_activation not in ("auto", "sigmoid"):
-            raise UsageError(f"--output-activation is {self.output_activation!r}, but --reconstruction bce needs sigmoid")
+            raise UsageError(
+                f"--output-activation is {self.output_activation!r}, but --reconstruction bce needs sigmoid"
+            )
 
     @property
     def held_share(self) -> float:
@@ -74,8 +92,16 @@ class NeighbourGenerator:
     the edges. Memory: O(F hidden) and, for drawing all nodes, O(n F).
     """
 
-    def __init__(self, config: GeneratorConfig, graph, features: torch.Tensor, *, seed: int,
-                 judge: tuple[numpy.ndarray, torch.Tensor, int] | None = None, device: str = "cpu"):  # fmt: skip
+    def __init__(
+        self,
+        config: GeneratorConfig,
+        graph,
+        features: torch.Tensor,
+        *,
+        seed: int,
+        judge: tuple[numpy.ndarray, torch.Tensor, int] | None = None,
+        device: str = "cpu",
+    ):
         from graphkit.sampling.neighbour_pairs import NeighbourPairs
 
         self.config, self.features, self.device = config, features.to(device), device
@@ -83,7 +109,9 @@ class NeighbourGenerator:
         if len(self.pairs) == 0:
             raise DataError("the graph has no edges to learn neighbours from")
         if config.select == "heldout" and len(self.pairs.held) == 0:
-            raise DataError(f"no edge is held out at a share of {config.held_share:g}; raise --held-out or use --select none")
+            raise DataError(
+                f"no edge is held out at a share of {config.held_share:g}; raise --held-out or use --select none"
+            )
         self.model = make_model(config, features).to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=config.generator_lr)
         self.judge = self._make_judge(graph, judge) if config.select == "u-score" else None
@@ -102,7 +130,9 @@ class NeighbourGenerator:
     @property
     def steps(self) -> int:
         """Steps of training."""
-        return self.config.generator_steps or self.config.generator_epochs * self.pairs.steps(self.config.generator_batch)
+        return self.config.generator_steps or self.config.generator_epochs * self.pairs.steps(
+            self.config.generator_batch
+        )
 
     def start(self) -> None:
         """Train the judge on true features; called once before the first step."""
@@ -121,7 +151,9 @@ class NeighbourGenerator:
     def after_step(self) -> None:
         """Count the step, score it where it is due, and keep it where it is the best so far."""
         self.step += 1
-        if len(self.pairs.held) and (self.step % self.pairs.steps(self.config.generator_batch) == 0 or self.step == self.steps):
+        if len(self.pairs.held) and (
+            self.step % self.pairs.steps(self.config.generator_batch) == 0 or self.step == self.steps
+        ):
             self.curve.append((self.step, self.held_loss()))
             log.debug("generator: step %d, loss on held-out pairs %.4f", *self.curve[-1])
         last = self.step == self.steps and self.kept is None  # something is kept, however short the training
@@ -230,9 +262,17 @@ def make_model(config: GeneratorConfig, features: torch.Tensor) -> CVAE:
     elif reconstruction != fitting:
         output = "sigmoid" if reconstruction == "bce" else output
     if reconstruction == "bce" and fitting != "bce":
-        raise DataError(f"features lie in {float(features.min()):g}..{float(features.max()):g}, expected 0..1 for --reconstruction bce")
-    return CVAE(features.shape[1], hidden=config.generator_hidden, latent=config.latent_dim, norm=config.generator_norm, output=output,
-                reconstruction=reconstruction)  # fmt: skip
+        raise DataError(
+            f"features lie in {float(features.min()):g}..{float(features.max()):g}, expected 0..1 for --reconstruction bce"
+        )
+    return CVAE(
+        features.shape[1],
+        hidden=config.generator_hidden,
+        latent=config.latent_dim,
+        norm=config.generator_norm,
+        output=output,
+        reconstruction=reconstruction,
+    )
 
 
 def judged_by(targets, dataset) -> tuple[numpy.ndarray, torch.Tensor, int]:
@@ -243,7 +283,9 @@ def judged_by(targets, dataset) -> tuple[numpy.ndarray, torch.Tensor, int]:
     if targets.kind == CLASSES:
         return rows, targets.values[rows], targets.out_dim
     if targets.kind != BINARY:
-        raise UsageError(f"--select u-score needs classes, but the labels of {dataset.name} are no classes; use heldout or none")
+        raise UsageError(
+            f"--select u-score needs classes, but the labels of {dataset.name} are no classes; use heldout or none"
+        )
     return rows, targets.values[rows, 0].nan_to_num(-1).long(), 2
 
 

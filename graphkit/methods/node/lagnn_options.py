@@ -19,8 +19,11 @@ CONTROLS = ("none", "self", "shuffle", "random")
 class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     """Options of LAGNN."""
 
-    backbone: str = option("gcn", "graph network; the words lagat, lasage, lagcnii, lagrand have the published options of the others",
-                           choices=BACKBONES)  # fmt: skip
+    backbone: str = option(
+        "gcn",
+        "graph network; the words lagat, lasage, lagcnii, lagrand have the published options of the others",
+        choices=BACKBONES,
+    )
     hidden_dim: int = option(64, "width of a layer per view; of gat: of a head", min=1)
     num_layers: int = option(2, "convolutions", min=1)
     dropout: float = option(0.5, "dropout between layers", min=0, max=1)
@@ -29,32 +32,60 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     heads: int = option(4, "attention heads of gat", min=1)
     out_heads: int = option(1, "heads of gat's last layer, averaged", min=1)
     attention_target: bool = option(True, "let gat's attention depend on the receiving node too")
-    symmetric_norm: bool = option(False, "scale gat's messages by the sender's degree^-1/2 and sums by the receiver's degree^1/2")
-    residual: bool = option(False, "add a linear map of its input to each of gat's layers, and one bias behind the last to the sum")
+    symmetric_norm: bool = option(
+        False, "scale gat's messages by the sender's degree^-1/2 and sums by the receiver's degree^1/2"
+    )
+    residual: bool = option(
+        False, "add a linear map of its input to each of gat's layers, and one bias behind the last to the sum"
+    )
     act: str = option("relu", "activation; elu with alpha 0.2, as the paper's gat has it", choices=("relu", "elu"))
     norm: str = option("none", "normalisation behind each layer but the last", choices=("none", "batch"))
     alpha: float = option(0.1, "gcnii: share of the initial vectors in every layer", min=0, max=1)
     lamda: float = option(0.5, "gcnii: strength of a layer's own weights", min=0)
-    conv_weight_decay: float = option(0.01, "gcnii: L2 penalty of the convolutions; --weight-decay is that of the rest", min=0)
+    conv_weight_decay: float = option(
+        0.01, "gcnii: L2 penalty of the convolutions; --weight-decay is that of the rest", min=0
+    )
     node_dropout: float = option(0.5, "grand: share of nodes whose features are dropped", min=0, max=1)
     grand_order: int = option(8, "grand: steps of propagation", min=0)
     views: int = option(1, "generated feature vectors per node beside the true one; 0: the backbone alone", min=0)
     samples: int = option(4, "draws per step, whose predictions are tied together", min=1)
-    mode: str = option("concat", "views join after a first layer of their own (concat), as one input (input), or as their mean (average)",
-                       choices=("concat", "average", "input"))  # fmt: skip
+    mode: str = option(
+        "concat",
+        "views join after a first layer of their own (concat), as one input (input), or as their mean (average)",
+        choices=("concat", "average", "input"),
+    )
     lam: float = option(1.0, "weight of the consistency loss", min=0)
     temp: float = option(0.5, "temperature of the sharpened mean prediction", min=1e-3)
-    label_input: float = option(0.0, "share of the training nodes whose classes are input of a step, which learns the others; 0: no class "
-                                "is input", min=0, max=0.99)  # fmt: skip
-    log_loss: bool = option(False, "learn log(e + cross-entropy), e = 1 - log 2, in place of the cross-entropy: outliers weigh less")
+    label_input: float = option(
+        0.0,
+        "share of the training nodes whose classes are input of a step, which learns the others; 0: no class is input",
+        min=0,
+        max=0.99,
+    )
+    log_loss: bool = option(
+        False, "learn log(e + cross-entropy), e = 1 - log 2, in place of the cross-entropy: outliers weigh less"
+    )
     optimizer: str = option("adam", "optimiser", choices=("adam", "adamw", "rmsprop"))
-    control: str = option("none", "control: views are the node's own features (self), another node's (shuffle), or those of an untrained "
-                          "generator (random)", choices=CONTROLS)  # fmt: skip
-    generator: str | None = option(None, "file of graphkit augment lagnn to use in place of training a generator", path=True)
-    keep: str = option("metric", "epoch that is kept, and that --patience waits for: of the best validation metric, or of the lowest "
-                       "validation loss", choices=("metric", "loss"))  # fmt: skip
-    patience_by_either: bool = option(False, "--patience starts again at a lower validation loss and at a better validation metric, "
-                                      "whichever of them --keep looks at")  # fmt: skip
+    control: str = option(
+        "none",
+        "control: views are the node's own features (self), another node's (shuffle), or those of an untrained "
+        "generator (random)",
+        choices=CONTROLS,
+    )
+    generator: str | None = option(
+        None, "file of graphkit augment lagnn to use in place of training a generator", path=True
+    )
+    keep: str = option(
+        "metric",
+        "epoch that is kept, and that --patience waits for: of the best validation metric, or of the lowest "
+        "validation loss",
+        choices=("metric", "loss"),
+    )
+    patience_by_either: bool = option(
+        False,
+        "--patience starts again at a lower validation loss and at a better validation metric, "
+        "whichever of them --keep looks at",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,9 +96,13 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
                 f"--sampler is {self.sampler!r}, but --backbone {self.backbone} needs whole subgraphs: shadow, cluster or saint"
             )
         if self.backbone == "grand" and (self.views > 1 or self.mode != "concat"):
-            raise UsageError("--backbone grand takes one generated view, by itself: expected --views 0 or 1 and --mode concat")
+            raise UsageError(
+                "--backbone grand takes one generated view, by itself: expected --views 0 or 1 and --mode concat"
+            )
         if self.backbone == "grand" and self.label_input > 0:
-            raise UsageError(f"--label-input is {self.label_input:g}, expected 0 for --backbone grand, which drops whole nodes")
+            raise UsageError(
+                f"--label-input is {self.label_input:g}, expected 0 for --backbone grand, which drops whole nodes"
+            )
         if self.generator is not None and (self.control != "none" or self.views == 0):
             other = f"--control {self.control}" if self.views else "--views 0"
             raise UsageError(f"--generator and {other} exclude each other: found both")

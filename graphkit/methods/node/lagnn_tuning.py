@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphkit.errors import DataError
 from graphkit.lazy import np, torch
-from graphkit.methods.node.lagnn_generator import GeneratorConfig, NeighbourGenerator, judged_by, raw_features, undirected
+from graphkit.methods.node.lagnn_generator import (
+    GeneratorConfig,
+    NeighbourGenerator,
+    judged_by,
+    raw_features,
+    undirected,
+)
 
 if TYPE_CHECKING:
     import numpy
@@ -43,7 +49,9 @@ def make_stage(config: GeneratorConfig, dataset: GraphDataset, *, seed: int, dev
     return NeighbourGenerator(config, undirected(dataset.graph), features, seed=seed, judge=judge, device=device)
 
 
-def validation_score(stage: NeighbourGenerator, dataset: GraphDataset, *, runs: int, seed: int, epochs: int = EPOCHS) -> float:
+def validation_score(
+    stage: NeighbourGenerator, dataset: GraphDataset, *, runs: int, seed: int, epochs: int = EPOCHS
+) -> float:
     """Accuracy that GCNs reach on generated features alone, by which the paper chooses the generator's options.
 
     X_hat is the draw that the kept step of the generator was scored with, or a single one where it was not scored so. Per run: a GCN
@@ -65,8 +73,14 @@ def validation_score(stage: NeighbourGenerator, dataset: GraphDataset, *, runs: 
     generator, scores = np.random.default_rng(seed), []
     for _ in range(runs):
         picks, scored = (torch.from_numpy(part) for part in np.split(generator.permutation(len(valid)), [half]))
-        gcn = DropoutJudge(undirected(dataset.graph), np.concatenate([train, valid]), learned, stage.features.shape[1], classes,
-                           device=stage.device)  # fmt: skip
+        gcn = DropoutJudge(
+            undirected(dataset.graph),
+            np.concatenate([train, valid]),
+            learned,
+            stage.features.shape[1],
+            classes,
+            device=stage.device,
+        )
         drawn = stage.draw(noise[torch.from_numpy(gcn.nodes)], gcn.nodes)
         best = (-1.0, 0.0)
         for _ in range(epochs):
@@ -77,8 +91,16 @@ def validation_score(stage: NeighbourGenerator, dataset: GraphDataset, *, runs: 
     return float(np.mean(scores))
 
 
-def search(config: GeneratorConfig, dataset: GraphDataset, *, trials: int, runs: int, seed: int, device: str = "cpu",
-           report: Callable[[int, dict[str, Any], float], None] | None = None) -> tuple[NeighbourGenerator, float]:  # fmt: skip
+def search(
+    config: GeneratorConfig,
+    dataset: GraphDataset,
+    *,
+    trials: int,
+    runs: int,
+    seed: int,
+    device: str = "cpu",
+    report: Callable[[int, dict[str, Any], float], None] | None = None,
+) -> tuple[NeighbourGenerator, float]:
     """Train generators with options drawn from :data:`SPACE`, the given ones first; return the best one and its score.
 
     ``report`` receives (trials done, options, score) after each trial. The trials cost a first stage each, and their scores
@@ -93,7 +115,9 @@ def search(config: GeneratorConfig, dataset: GraphDataset, *, trials: int, runs:
         stage.run(seed)
         score = validation_score(stage, dataset, runs=runs, seed=seed)
         options = {key: getattr(tried, key) for key in SPACE}
-        log.info("trial %d of %d: %.4f with %s", trial + 1, trials, score, ", ".join(f"{k} {v}" for k, v in options.items()))
+        log.info(
+            "trial %d of %d: %.4f with %s", trial + 1, trials, score, ", ".join(f"{k} {v}" for k, v in options.items())
+        )
         if report is not None:
             report(trial + 1, options, score)
         if best is None or score > best[1]:

@@ -27,19 +27,33 @@ class LargeGTConfig(SupervisedConfig):
     heads: int = option(2, "attention heads, each of the full width", min=1)
     global_dim: int = option(64, "width of the position vectors and of the features beside them in the codebook", min=1)
     centroids: int = option(1024, "centroids of the codebook", min=1)
-    pos: str = option("fastrp", "position vectors; the paper's are node2vec, FastRP is cheaper", choices=("fastrp", "node2vec", "lappe"))
-    lists: str | None = option(None, "folder of graphkit sample largegt; omitted: lists are drawn, and kept in the user's cache",
-                                path=True)  # fmt: skip
+    pos: str = option(
+        "fastrp",
+        "position vectors; the paper's are node2vec, FastRP is cheaper",
+        choices=("fastrp", "node2vec", "lappe"),
+    )
+    lists: str | None = option(
+        None, "folder of graphkit sample largegt; omitted: lists are drawn, and kept in the user's cache", path=True
+    )
     sample_seed: int = option(0, "seed of lists and position vectors, the same for all training seeds", min=0)
-    hub_cap: int = option(0, "walk on from a neighbour of more edges by this many random steps; 0: by all, which is exact", min=0)
+    hub_cap: int = option(
+        0, "walk on from a neighbour of more edges by this many random steps; 0: by all, which is exact", min=0
+    )
     hop_dtype: str = option("float32", "type of the stored hop features", choices=("float32", "float16"))
     dropout: float = option(0.5, "dropout between layers", min=0, max=1)
-    residual_dropout: float = option(0.3, "dropout of the attention's result and of its sum with the skip", min=0, max=1)
+    residual_dropout: float = option(
+        0.3, "dropout of the attention's result and of its sum with the skip", min=0, max=1
+    )
     attention_dropout: float = option(0.0, "dropout of the attention weights", min=0, max=1)
-    reassign_all: bool = option(False, "assign every node to its centroid once per epoch; otherwise those of the batches alone")
+    reassign_all: bool = option(
+        False, "assign every node to its centroid once per epoch; otherwise those of the batches alone"
+    )
     hop_tokens: bool = option(True, "give each listed node its 1- and 2-hop mean features as tokens beside its own")
-    place_vectors: bool = option(False, "learned vectors of the places of the list, so that a token shows whether it is the node's own; "
-                                 "not in the paper")  # fmt: skip
+    place_vectors: bool = option(
+        False,
+        "learned vectors of the places of the list, so that a token shows whether it is the node's own; "
+        "not in the paper",
+    )
     shuffle_lists: bool = option(False, "control: list random nodes in place of neighbours")
     count_bias: bool = option(True, "let a centroid weigh as many nodes as it stands for (log n_c); off is a control")
     freeze_assignments: bool = option(False, "control: nodes keep the random centroid they start with")
@@ -50,7 +64,9 @@ class LargeGTConfig(SupervisedConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.sampler != "full":
-            raise UsageError(f"--sampler is {self.sampler!r}, but largegt trains on lists drawn beforehand; see --k and --lists")
+            raise UsageError(
+                f"--sampler is {self.sampler!r}, but largegt trains on lists drawn beforehand; see --k and --lists"
+            )
         if self.reassign_all and self.freeze_assignments:
             raise UsageError("--reassign-all and --freeze-assignments exclude each other: found both")
         if self.lists is not None and self.shuffle_lists:
@@ -60,12 +76,23 @@ class LargeGTConfig(SupervisedConfig):
         """Options of the branch that the mode leaves out, and of lists that are not drawn, beside the base's."""
         base = {name: why for name, why in super().idle(data).items() if name not in ("batch_size", "eval_batch_size")}
         word, mode = f"--mode {self.mode}", self.mode
-        local = ("k", "lists", "hub_cap", "hop_dtype", "residual_dropout", "hop_tokens", "place_vectors", "shuffle_lists")
+        local = (
+            "k",
+            "lists",
+            "hub_cap",
+            "hop_dtype",
+            "residual_dropout",
+            "hop_tokens",
+            "place_vectors",
+            "shuffle_lists",
+        )
         codebook = ("global_dim", "centroids", "pos", "reassign_all", "count_bias", "freeze_assignments")
         return {
             **base,
             **idle_unless(mode != "local", word, *codebook),
-            **idle_unless(self.lists is None, "--lists", "hub_cap", "hop_dtype", *(("sample_seed",) if mode == "local" else ())),
+            **idle_unless(
+                self.lists is None, "--lists", "hub_cap", "hop_dtype", *(("sample_seed",) if mode == "local" else ())
+            ),
             **idle_unless(mode != "global", word, *local),
         }
 
@@ -110,7 +137,9 @@ class LargeGT(SupervisedLearner):
         from graphkit.nn.largegt import LargeGT as Model
 
         if dims.in_dim == 0:
-            raise DataError(f"{self.dataset.name}: has no node features, which largegt takes its tokens from; give some with --features")
+            raise DataError(
+                f"{self.dataset.name}: has no node features, which largegt takes its tokens from; give some with --features"
+            )
         self.store, self.positions = self._offline(self.dataset, self.whole)
         self._settled = True  # there is nothing to catch up with before the first step
         return Model(self.config, dims.in_dim, dims.out_dim, dims.num_nodes)
@@ -126,7 +155,11 @@ class LargeGT(SupervisedLearner):
         from graphkit.sampling.position_vectors import position_vectors
 
         config, features = self.config, graph.ndata["feat"].float().numpy()
-        positions = None if config.mode == "local" else position_vectors(dataset, config.pos, config.global_dim, config.sample_seed)
+        positions = (
+            None
+            if config.mode == "local"
+            else position_vectors(dataset, config.pos, config.global_dim, config.sample_seed)
+        )
         if config.mode == "global":
             return own_features(features), positions
         if config.lists is not None:
@@ -232,7 +265,9 @@ class LargeGT(SupervisedLearner):
         ``lists``, which belong to that graph; :class:`DataError` where the features differ.
         """
         if self.config.mode != "local":
-            raise UsageError(f"--mode is {self.config.mode}: its codebook knows the nodes of the training graph alone; expected local")
+            raise UsageError(
+                f"--mode is {self.config.mode}: its codebook knows the nodes of the training graph alone; expected local"
+            )
         if self.config.lists is not None:
             raise UsageError("--lists belong to the graph of training; train without them to label another graph")
         self.model.eval()

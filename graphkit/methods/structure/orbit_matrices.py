@@ -70,7 +70,9 @@ class MatrixFolder:
                 for key, file in list(open_files.items()):
                     file.add(*found[key])
                     try:
-                        orbits.require_room(f"{name_of(key)} of {file.entries:,} entries or more", 12 * file.entries, prepared.max_bytes)
+                        orbits.require_room(
+                            f"{name_of(key)} of {file.entries:,} entries or more", 12 * file.entries, prepared.max_bytes
+                        )
                     except orbits.TooLarge as problem:
                         self.refused[key] = str(problem)
                         files[key].__exit__(type(problem), problem, problem.__traceback__)  # what was written goes
@@ -88,7 +90,12 @@ class MatrixFolder:
         return f"{key[0]}-{key[1]}-{key[2]}.{self.kind}"
 
     def _note(self, key: Key, file: SparseFile) -> None:
-        self.written[key] = {"orbits": name_of(key), "file": self._name(key), "entries": file.entries, "total": file.total}
+        self.written[key] = {
+            "orbits": name_of(key),
+            "file": self._name(key),
+            "entries": file.entries,
+            "total": file.total,
+        }
 
     def _summarize(self) -> None:
         matrices = [self.written[key] for key in self.keys if key in self.written]

@@ -13,10 +13,15 @@ GRAPHS = 200
 # The orbit of a node in a connected graph of (nodes, edges, largest degree), by its degree.
 ORBITS = {
     (2, 1, 1): {1: 0},
-    (3, 2, 2): {1: 1, 2: 2}, (3, 3, 2): {2: 3},
-    (4, 3, 2): {1: 4, 2: 5}, (4, 3, 3): {1: 6, 3: 7}, (4, 4, 2): {2: 8}, (4, 4, 3): {1: 9, 2: 10, 3: 11},
-    (4, 5, 3): {2: 12, 3: 13}, (4, 6, 3): {3: 14},
-}  # fmt: skip
+    (3, 2, 2): {1: 1, 2: 2},
+    (3, 3, 2): {2: 3},
+    (4, 3, 2): {1: 4, 2: 5},
+    (4, 3, 3): {1: 6, 3: 7},
+    (4, 4, 2): {2: 8},
+    (4, 4, 3): {1: 9, 2: 10, 3: 11},
+    (4, 5, 3): {2: 12, 3: 13},
+    (4, 6, 3): {3: 14},
+}
 # Simple paths of two and three steps between two nodes of a key's graphlet that visit all of its nodes.
 TWO_STEPS = {"1:3-3": 1, "2:1-1": 1}
 THREE_STEPS = {"3:4-4": 1, "1:8-8": 1, "2:9-10": 1, "2:10-9": 1, "2:12-12": 2, "1:12-13": 1, "1:13-12": 1, "1:14-14": 2}
@@ -122,7 +127,14 @@ def matrices(dataset) -> dict[str, float]:
     for key in every:
         matrix = orbits.adjacency_of(prepared, key, counts)
         if key in KEYS:
-            found[name_of(key)], found[f"entries of {name_of(key)}"] = float(sum(matrix.sum(axis=1).tolist())), float(matrix.nnz)
-    found["counting"], found["peak_gb"], found["matrices"] = time.perf_counter() - started, peak_rss_mb() / 1000, float(len(every))
+            found[name_of(key)], found[f"entries of {name_of(key)}"] = (
+                float(sum(matrix.sum(axis=1).tolist())),
+                float(matrix.nnz),
+            )
+    found["counting"], found["peak_gb"], found["matrices"] = (
+        time.perf_counter() - started,
+        peak_rss_mb() / 1000,
+        float(len(every)),
+    )
     found["broken"] = float(sum(not row["holds"] for row in identities(prepared, counts)))
     return found

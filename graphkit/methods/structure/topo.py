@@ -27,7 +27,9 @@ class TopoConfig(Config):
     hops: int = option(1, "longest walks whose ends are compared", min=1, max=6)
     beta: float | None = option(None, "weight of a further step of a walk; by default 1 / mean degree", min=0)
     exact: bool = option(True, "compute the concentration itself (tc_*, tds), not its estimate alone (atc_*)")
-    max_entries: int = option(100_000_000, "most pairs of ends of walks that the exact measure may hold, 12 bytes each", min=1)
+    max_entries: int = option(
+        100_000_000, "most pairs of ends of walks that the exact measure may hold, 12 bytes each", min=1
+    )
     dim: int = option(256, "random dimensions of the estimate; 0 computes none", min=0)
 
 
@@ -63,11 +65,15 @@ class Topo(Analysis):
         if dataset.graph is None or not hasattr(getattr(dataset.split, "train", None), "pos"):
             raise DataError(f"{dataset.name}: has no split of links, whose parts the measures compare")
         if dataset.directed or dataset.weighted:
-            what = " and ".join(word for word, has in (("directions", dataset.directed), ("weights", dataset.weighted)) if has)
+            what = " and ".join(
+                word for word, has in (("directions", dataset.directed), ("weights", dataset.weighted)) if has
+            )
             reading.note(dataset.name, f"{what} of edges are ignored")
         matrix = symmetric_matrix(np.stack([ends.numpy() for ends in dataset.graph.edges()], axis=1), dataset.num_nodes)
         neighbours = {"train": matrix}
-        neighbours.update((part, symmetric_matrix(getattr(dataset.split, part).pos, dataset.num_nodes)) for part in PARTS[1:])
+        neighbours.update(
+            (part, symmetric_matrix(getattr(dataset.split, part).pos, dataset.num_nodes)) for part in PARTS[1:]
+        )
         degrees = {part: np.diff(found.indptr) for part, found in neighbours.items()}
         columns = {f"degree_{part}": degree for part, degree in degrees.items()}
         columns.update(self._one_hop(matrix, neighbours, degrees))
@@ -93,7 +99,9 @@ class Topo(Analysis):
         for part, found in neighbours.items():
             common = mean_overlaps(edges, found.indptr, found.indices, 1.0)
             columns[f"common_{part}"] = _where(degrees[part] > 0, common)
-        twice = _where(degree > 0, columns["common_train"], 0.0) * degree  # every edge among the neighbours, from both ends
+        twice = (
+            _where(degree > 0, columns["common_train"], 0.0) * degree
+        )  # every edge among the neighbours, from both ends
         columns["clustering"] = _where(degree > 1, twice / np.maximum(degree * (degree - 1), 1), 0.0)
         columns["density"] = _where(degree > 0, (twice + 2 * degree) / np.maximum(degree * (degree + 1), 1))
         return columns
@@ -104,7 +112,9 @@ class Topo(Analysis):
         hops, degree, columns = self.config.hops, degrees["train"], {}
         powers = walk_powers(matrix, hops, self.config.max_entries)
         for part, found in neighbours.items():
-            concentration = mean_concentrations(powers, found.indptr, found.indices, beta, apart=part == "train" or hops > 1)
+            concentration = mean_concentrations(
+                powers, found.indptr, found.indices, beta, apart=part == "train" or hops > 1
+            )
             columns[f"tc_{part}"] = _where(degree > (1 if part == "train" else 0), concentration)
         return columns
 

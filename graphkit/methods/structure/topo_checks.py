@@ -64,7 +64,12 @@ def shift_by_time(dataset) -> dict[str, float]:
     random_split = dataset.split_name.replace("time", "random")
     drawn = [datasets.load(dataset.name, task="link", split=random_split, seed=seed) for seed in range(SPLITS)]
     values = np.concatenate([Topo(hops=1, dim=0).measure(one)["tds"] for one in drawn])
-    return {"time": shift["mean"], "time_low": shift["low"], "time_high": shift["high"], "random": mean_interval(values)["mean"]}
+    return {
+        "time": shift["mean"],
+        "time_low": shift["low"],
+        "time_high": shift["high"],
+        "random": mean_interval(values)["mean"],
+    }
 
 
 def shift_at_random(dataset) -> dict[str, float]:

@@ -29,7 +29,9 @@ def depends_on_scores(name: str, num_nodes: int) -> bool:
     return kind in ("ndcg", "rr") or int(k) < num_nodes - 1
 
 
-def judge(learner, dataset, part: str, limit: int | None, repeats: bool, seed: int, report=None) -> dict[str, numpy.ndarray]:
+def judge(
+    learner, dataset, part: str, limit: int | None, repeats: bool, seed: int, report=None
+) -> dict[str, numpy.ndarray]:
     """Rank all nodes for every node with a link in ``part``; (n,) columns of :data:`OUTCOMES`, NaN for the other nodes.
 
     limit: so many random ones of them. repeats: links of earlier parts are candidates too. The model sees the training graph.
@@ -86,7 +88,11 @@ def plot(path: str, found: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     part = found["part"]
-    shown = [name for name in (f"tc_{part}", "tc_train", f"atc_{part}", "degree_train", "clustering") if found["bins"].get(name)]
+    shown = [
+        name
+        for name in (f"tc_{part}", "tc_train", f"atc_{part}", "degree_train", "clustering")
+        if found["bins"].get(name)
+    ]
     figure = Figure(figsize=(3.2 * len(shown), 3), layout="constrained")
     for place, name in enumerate(shown):
         rows, axes = found["bins"][name], figure.add_subplot(1, len(shown), place + 1)

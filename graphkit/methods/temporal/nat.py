@@ -22,22 +22,36 @@ class NATConfig(LearnerConfig):
     """Options of NAT; the names in brackets are those of the official scripts."""
 
     epochs: int = option(50, "passes over the training events", min=0)
-    patience: int = option(3, "stop after this many evaluations without a better validation score; 0 never stops", min=0)
-    min_gain: float = option(1e-3, "a gain by less than this share of the last score that counted does not reset the patience", min=0)
+    patience: int = option(
+        3, "stop after this many evaluations without a better validation score; 0 never stops", min=0
+    )
+    min_gain: float = option(
+        1e-3, "a gain by less than this share of the last score that counted does not reset the patience", min=0
+    )
     hops: int = option(2, "tables of neighbours: of direct ones, and of theirs (ngh_dim hops)", min=0, max=HOPS)
     cache: tuple[int, ...] = option((32, 16), "slots of a node for each hop (n_degree)", min=1)
     alpha: float = option(0.9, "probability that a newcomer takes a slot with another key (replace_prob)", min=0, max=1)
-    cache_hash: str = option("paper", "slot of a key: the paper's polynomial, or a well-mixed word", choices=("paper", "mix"))
+    cache_hash: str = option(
+        "paper", "slot of a key: the paper's polynomial, or a well-mixed word", choices=("paper", "mix")
+    )
     self_dim: int = option(72, "width of a node's own vector", min=1)
     slot_dim: int = option(4, "width of the vector in a slot (ngh_dim)", min=1)
     pos_dim: int = option(16, "width of the vector for the 64 codes of where a shared neighbour sits", min=1)
     time_dim: int = option(1, "frequencies of the encoding of time", min=1)
-    time_input: str = option("absolute", "encode the time since the first event, or the age of what is stored", choices=("absolute", "age"))
-    hop2_event: str = option("bringing", "hop 2: a slot keeps the event that brought its key, or the key's own with the node between",
-                             choices=("bringing", "own"))  # fmt: skip
+    time_input: str = option(
+        "absolute", "encode the time since the first event, or the age of what is stored", choices=("absolute", "age")
+    )
+    hop2_event: str = option(
+        "bringing",
+        "hop 2: a slot keeps the event that brought its key, or the key's own with the node between",
+        choices=("bringing", "own"),
+    )
     heads: int = option(2, "heads of the pooling (attn_n_head)", min=1)
-    pool: str = option("sum", "pooling over neighbours: plain sum, as the official code runs; attention, as the paper says; none",
-                       choices=("sum", "attention", "none"))  # fmt: skip
+    pool: str = option(
+        "sum",
+        "pooling over neighbours: plain sum, as the official code runs; attention, as the paper says; none",
+        choices=("sum", "attention", "none"),
+    )
     pool_dim: int = option(0, "width of a pooled vector; 0: that of what is pooled", min=0)
     dropout: float = option(0.1, "dropout of the pooled vectors", min=0, max=0.99)
     lr: float = option(1e-4, "learning rate of Adam", min=0)
@@ -93,7 +107,11 @@ class NAT(StreamLearner):
 
     def empty_rows(self) -> dict[str, int]:
         """Keys, events and other ends are -1 in an empty row, vectors 0."""
-        return {name: -1 if name.startswith(("key", "event", "other")) else 0 for name in self.memory if name not in ("writes", "hash")}
+        return {
+            name: -1 if name.startswith(("key", "event", "other")) else 0
+            for name in self.memory
+            if name not in ("writes", "hash")
+        }
 
     def empty_memory(self) -> None:
         """Empty all tables and vectors."""
@@ -127,7 +145,9 @@ class NAT(StreamLearner):
         codes, place = np.unique(np.tile(moments, 2) * n + nodes if aged else nodes, return_inverse=True)
         nodes, moments = (codes % n, codes // n) if aged else (codes, np.full(len(codes), moments[0]))
         now = self.store.time[torch.from_numpy(moments).to(self.device)]
-        return self._score_rows(self._own_vectors(nodes, now), *self._slots(nodes, now)[:2], *place.ravel().reshape(2, -1))
+        return self._score_rows(
+            self._own_vectors(nodes, now), *self._slots(nodes, now)[:2], *place.ravel().reshape(2, -1)
+        )
 
     def _score_rows(self, own, keys, slots, first, second) -> torch.Tensor:
         """(P,) logits of pairs of rows that were read: own vectors (R, self_dim), keys (R, S) and slots (R, S, slot_dim)."""
@@ -138,7 +158,11 @@ class NAT(StreamLearner):
     def _own_vectors(self, nodes, now) -> torch.Tensor:
         """(R, self_dim) own vectors, brought up to date by each node's last event, or by none: zeros at the time 0."""
         rows = torch.from_numpy(nodes)
-        other, event, held = self.memory["other"][rows], self.memory["event"][rows], self.memory["self"][rows.to(self.device)]
+        other, event, held = (
+            self.memory["other"][rows],
+            self.memory["event"][rows],
+            self.memory["self"][rows.to(self.device)],
+        )
         return self.model.renew_self(*self._inputs(torch.arange(len(nodes)), other, event, held, now))
 
     def _slots(self, nodes, now):
@@ -146,12 +170,20 @@ class NAT(StreamLearner):
         is empty; and their events (R, S)."""
         rows = torch.from_numpy(nodes)
         keys, events, held = (
-            torch.cat([self.memory[f"{what}{hop}"][rows.to(self.memory[f"{what}{hop}"].device)] for hop in range(len(self.sizes))], 1)
+            torch.cat(
+                [
+                    self.memory[f"{what}{hop}"][rows.to(self.memory[f"{what}{hop}"].device)]
+                    for hop in range(len(self.sizes))
+                ],
+                1,
+            )
             for what in ("key", "event", "slot")
         )
         flat, width = held.reshape(-1, held.shape[2]), keys.shape[1]
         known = torch.nonzero(keys.ravel() >= 0).ravel()
-        renewed = self.model.renew_slots(*self._inputs(known, keys.ravel(), events.ravel(), flat, now.repeat_interleave(width)))
+        renewed = self.model.renew_slots(
+            *self._inputs(known, keys.ravel(), events.ravel(), flat, now.repeat_interleave(width))
+        )
         out = torch.zeros_like(flat).index_copy(0, known.to(self.device), renewed)
         keys[:, 0] = rows
         return keys.numpy(), out.view_as(held), events.numpy()
@@ -193,7 +225,10 @@ class NAT(StreamLearner):
         """
         from graphkit.kernels.neighbour_cache import last_of_each
 
-        count, order = len(events), np.arange(2 * len(events)).reshape(2, -1).T.ravel()  # in the stream's order: u, v, u, v, ..
+        count, order = (
+            len(events),
+            np.arange(2 * len(events)).reshape(2, -1).T.ravel(),
+        )  # in the stream's order: u, v, u, v, ..
         nodes, others = np.concatenate([src, dst])[order], np.concatenate([dst, src])[order]
         numbers, own = np.repeat(events, 2), own[torch.from_numpy(order).to(own.device)]
         keys, brought, slots = keys[order], brought[order], slots[torch.from_numpy(order).to(slots.device)]
@@ -202,11 +237,16 @@ class NAT(StreamLearner):
         last = torch.from_numpy(np.flatnonzero(keep))
         rows = torch.from_numpy(nodes)[last]
         self.memory["self"][rows.to(own.device)] = own[last.to(own.device)]
-        self.memory["other"][rows], self.memory["event"][rows] = torch.from_numpy(others)[last], torch.from_numpy(numbers)[last]
+        self.memory["other"][rows], self.memory["event"][rows] = (
+            torch.from_numpy(others)[last],
+            torch.from_numpy(numbers)[last],
+        )
         ends = np.cumsum(self.sizes)
         writes = [(nodes, nodes, numbers, numbers, slots[:, 0])]
         if self.config.hops >= 1:
-            writes.append((nodes, others, numbers, numbers, self._held(keys[:, 1 : ends[1]], others, slots[:, 1 : ends[1]])))
+            writes.append(
+                (nodes, others, numbers, numbers, self._held(keys[:, 1 : ends[1]], others, slots[:, 1 : ends[1]]))
+            )
         if self.config.hops >= 2:
             # What each end has next to it is two steps from the other end: rows u, v become rows v, u.
             turn = np.arange(2 * count) ^ 1
@@ -239,7 +279,9 @@ class NAT(StreamLearner):
         draws = splitmix.uniform(self.seed, (numbers * (HOPS + 1) + hop) * (4 * max(self.sizes)) + position)
         keep = np.empty(len(keys), dtype=np.bool_)
         held = memory[f"key{hop}"].numpy()
-        memory["writes"][hop] += torch.tensor(judge_writes(held, nodes, keys, place, draws, self.config.alpha, self.owner, keep))
+        memory["writes"][hop] += torch.tensor(
+            judge_writes(held, nodes, keys, place, draws, self.config.alpha, self.owner, keep)
+        )
         rows, columns = torch.from_numpy(nodes[keep]), torch.from_numpy(place[keep])
         memory[f"key{hop}"][rows, columns] = torch.from_numpy(keys[keep])
         memory[f"event{hop}"][rows, columns] = torch.from_numpy(kept[keep])
@@ -258,6 +300,8 @@ class NAT(StreamLearner):
         for hop in range(1, len(self.sizes)):
             tried, met, dropped = state["memory.writes"][hop].tolist()
             shares = {"slots in use": float((state[f"memory.key{hop}"] >= 0).double().mean())}
-            shares.update({"writes that met another key": met / max(tried, 1), "writes dropped": dropped / max(tried, 1)})
+            shares.update(
+                {"writes that met another key": met / max(tried, 1), "writes dropped": dropped / max(tried, 1)}
+            )
             found.update({f"hop {hop}, {name}": value for name, value in shares.items()})
         return found

@@ -33,7 +33,9 @@ class Dictionaries:
     def __init__(self, sizes, alpha: float, seed: int, rule: str, own: bool = False):
         self.sizes, self.alpha, self.seed, self.rule, self.own = sizes, alpha, seed, rule, own
         self.tables: list[dict] = [{} for _ in sizes]
-        self.written: dict[tuple[int, int, int], int] = {}  # (hop, node, slot) -> event that wrote it, of the last batch
+        self.written: dict[
+            tuple[int, int, int], int
+        ] = {}  # (hop, node, slot) -> event that wrote it, of the last batch
         self.evicted = 0
 
     def take_in(self, src, dst, events) -> None:
@@ -51,7 +53,11 @@ class Dictionaries:
 
     def _write(self, before, hop: int, node: int, key: int, event: int, position: int, kept: int | None = None) -> None:
         size = self.sizes[hop]
-        slot = slot_of(key, size, self.seed) if self.rule == "paper" else int(slots_of(np.array([key]), size, self.seed, self.rule)[0])
+        slot = (
+            slot_of(key, size, self.seed)
+            if self.rule == "paper"
+            else int(slots_of(np.array([key]), size, self.seed, self.rule)[0])
+        )
         held = before[hop].get(node, {}).get(slot)
         if held is not None and held[0] != key:
             place = (event * (LARGEST_HOP + 1) + hop) * (4 * max(self.sizes)) + position
@@ -65,7 +71,9 @@ class Dictionaries:
         """How often each code comes in the joint neighbourhood of a pair: 2^hop for u, 8 2^hop for v, added up over the slots of a key."""
         found: dict[int, int] = {}
         for side, node in enumerate((u, v)):
-            keys = [(0, node)] + [(hop, key) for hop in range(1, len(self.sizes)) for key, _ in self.tables[hop].get(node, {}).values()]
+            keys = [(0, node)] + [
+                (hop, key) for hop in range(1, len(self.sizes)) for key, _ in self.tables[hop].get(node, {}).values()
+            ]
             for hop, key in keys:
                 found[key] = found.get(key, 0) + 2 ** (hop + 3 * side)
         return Counter(found.values())
@@ -89,7 +97,9 @@ def random_stream(num_nodes: int, count: int, seed: int, split: str = "chrono-0.
     rng = np.random.default_rng(seed)
     src, dst = rng.integers(0, num_nodes, (2, count))
     events = in_order(src, dst, np.sort(rng.integers(0, count // 2, count)).astype(np.float64))
-    return finish_events(GraphDataset("random stream", static_graph(events, num_nodes), events=events), split, None, seed)
+    return finish_events(
+        GraphDataset("random stream", static_graph(events, num_nodes), events=events), split, None, seed
+    )
 
 
 def tables(dataset: GraphDataset) -> dict[str, float]:
@@ -114,8 +124,12 @@ def tables(dataset: GraphDataset) -> dict[str, float]:
             src, dst = stream.events.src[numbers], stream.events.dst[numbers]
             before = {hop: learner.memory[f"key{hop}"].clone() for hop in (1, 2)}
             codes = _codes_seen(learner, numbers, dst)
-            found["wrong_codes"] += sum(seen != plain.codes(u, v) for seen, u, v in zip(codes, src.tolist(), dst.tolist()))
-            evicted += sum(int(((held >= 0) & (learner.memory[f"key{hop}"] != held)).sum()) for hop, held in before.items())
+            found["wrong_codes"] += sum(
+                seen != plain.codes(u, v) for seen, u, v in zip(codes, src.tolist(), dst.tolist())
+            )
+            evicted += sum(
+                int(((held >= 0) & (learner.memory[f"key{hop}"] != held)).sum()) for hop, held in before.items()
+            )
             plain.take_in(src, dst, numbers)
             found["wrong_slots"] += plain.differences(learner.memory)
         found[f"evicted_at_{alpha:g}"] = float(evicted)

@@ -38,8 +38,14 @@ def permuted_times(dataset: GraphDataset, method: str, **options) -> dict[str, l
     for seed in range(SEEDS):
         order = np.arange(len(events))
         order[split.train] = np.random.default_rng(seed).permutation(split.train)
-        more = {key: None if value is None else value[order] for key, value in vars(events).items() if key in ("weight", "label", "feat")}
-        shuffled = dataset.renamed(events=in_order(events.src[order], events.dst[order], events.time, ticks=events.ticks, **more))
+        more = {
+            key: None if value is None else value[order]
+            for key, value in vars(events).items()
+            if key in ("weight", "label", "feat")
+        }
+        shuffled = dataset.renamed(
+            events=in_order(events.src[order], events.dst[order], events.time, ticks=events.ticks, **more)
+        )
         for name, stream in (("ordered", dataset), ("permuted", shuffled)):
             found[name].append(fit(registry.method(method)(**options), stream, seed=seed).best["ap"]["test"])
     return found

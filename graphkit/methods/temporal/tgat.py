@@ -16,8 +16,12 @@ class TGATConfig(EventVectorsConfig):
     num_layers: int = option(2, "attention layers, hops of neighbours", min=1, max=3)
     heads: int = option(2, "attention heads", min=1)
     neighbours: int = option(20, "past events that a node looks at in each layer", min=1)
-    neighbour_choice: str = option("uniform", "some of all of the past, drawn evenly, or the last events", choices=("recent", "uniform"))
-    within_batch: bool = option(False, "know the neighbours met earlier in the same batch too, as the published codes do")
+    neighbour_choice: str = option(
+        "uniform", "some of all of the past, drawn evenly, or the last events", choices=("recent", "uniform")
+    )
+    within_batch: bool = option(
+        False, "know the neighbours met earlier in the same batch too, as the published codes do"
+    )
     dropout: float = option(0.1, "dropout of the attention weights", min=0, max=0.99)
 
 
@@ -36,5 +40,10 @@ class TGAT(EventVectorsLearner):
     def parts(self) -> dict:
         """Attention alone, back in time."""
         config = self.config
-        return {"embedding": "attention", "memory": None, "uniform": config.neighbour_choice == "uniform", "back": True,
-                "within": config.within_batch}  # fmt: skip
+        return {
+            "embedding": "attention",
+            "memory": None,
+            "uniform": config.neighbour_choice == "uniform",
+            "back": True,
+            "within": config.within_batch,
+        }

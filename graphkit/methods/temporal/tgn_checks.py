@@ -114,8 +114,16 @@ class Plain:
         if layer == 0:
             return self.present(u)
         name, own = f"layers.layers.{layer - 1}", self.vector(u, moment, layer - 1)
-        seen = [np.concatenate([self.vector(v, event if self.parts.get("back") else moment, layer - 1), self.feat(event),
-                                self.phi(self.time(moment) - self.time(event))]) for v, event in self.met(u, moment)]  # fmt: skip
+        seen = [
+            np.concatenate(
+                [
+                    self.vector(v, event if self.parts.get("back") else moment, layer - 1),
+                    self.feat(event),
+                    self.phi(self.time(moment) - self.time(event)),
+                ]
+            )
+            for v, event in self.met(u, moment)
+        ]
         return self.attention(name, own, seen) if kind == "attention" else self.sum(name, own, seen)
 
     def sum(self, name: str, own, seen: list):
@@ -169,7 +177,10 @@ def compare(learner, size: int, seed: int = 0) -> float:
             negatives = rng.integers(0, learner.dataset.num_nodes, len(numbers))
             ends = (stream.dst[numbers], negatives)
             plain.past += numbers.tolist() if plain.parts.get("within") else []
-            wanted = [[plain.score(int(u), int(v), int(k)) for u, v, k in zip(stream.src[numbers], end, numbers)] for end in ends]
+            wanted = [
+                [plain.score(int(u), int(v), int(k)) for u, v, k in zip(stream.src[numbers], end, numbers)]
+                for end in ends
+            ]
             found = learner.score_batch(numbers, negatives)
             worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(found, wanted)))
             plain.take_in(numbers)

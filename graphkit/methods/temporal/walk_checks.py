@@ -40,7 +40,9 @@ class WalkSampler:
         from graphkit.kernels.anonymous_walks import draw_walks
 
         out = np.empty((len(nodes), WALKS, STEPS + 1), dtype=np.int64)
-        self.state = draw_walks(self.pool, self.start, self.count, self.src, self.dst, nodes, moments, np.uint64(self.state), out)
+        self.state = draw_walks(
+            self.pool, self.start, self.count, self.src, self.dst, nodes, moments, np.uint64(self.state), out
+        )
         return out
 
     def anonymous(self, first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:

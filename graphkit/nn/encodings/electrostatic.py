@@ -36,11 +36,16 @@ def electrostatic(structure: Structure, threads: int = 1) -> np.ndarray:
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     walk = scipy.sparse.diags(np.divide(1.0, degree, out=np.zeros(n), where=degree > 0)) @ adjacency
     if n <= DENSE:
-        return _summary([_block_statistics(np.linalg.pinv(laplacian.toarray(), hermitian=True), np.arange(n), walk.tocsc())], n)
+        return _summary(
+            [_block_statistics(np.linalg.pinv(laplacian.toarray(), hermitian=True), np.arange(n), walk.tocsc())], n
+        )
     solve = _Solver(structure, laplacian)
 
     columns = walk.tocsc()
-    work = (joblib.delayed(lambda some: _block_statistics(solve(some), some, columns))(charges) for charges in blocks(n, LEAST))
+    work = (
+        joblib.delayed(lambda some: _block_statistics(solve(some), some, columns))(charges)
+        for charges in blocks(n, LEAST)
+    )
     return _summary(joblib.Parallel(n_jobs=threads, prefer="threads")(work), n)
 
 

@@ -78,7 +78,9 @@ class SignNet(nn.Module):
     Reference: Lim et al., Sign and Basis Invariant Networks for Spectral Graph Representation Learning, ICLR 2023.
     """
 
-    def __init__(self, k: int, dim: int, *, kind: str = "mlp", hidden_dim: int = 64, layers: int = 8, phi_dim: int | None = None):
+    def __init__(
+        self, k: int, dim: int, *, kind: str = "mlp", hidden_dim: int = 64, layers: int = 8, phi_dim: int | None = None
+    ):
         super().__init__()
         self.kind = kind
         phi_dim = phi_dim or (4 if kind == "mlp" else hidden_dim)
@@ -114,7 +116,9 @@ class SignNet(nn.Module):
 def _relu_norm_mlp(widths: Sequence[int]) -> nn.Sequential:
     """Linear layers of the given widths with ReLU and then BatchNorm between them."""
     between = [(nn.ReLU(), nn.BatchNorm1d(width)) for width in widths[1:-1]] + [()]
-    return nn.Sequential(*(part for a, b, more in zip(widths, widths[1:], between) for part in (nn.Linear(a, b), *more)))
+    return nn.Sequential(
+        *(part for a, b, more in zip(widths, widths[1:], between) for part in (nn.Linear(a, b), *more))
+    )
 
 
 class EdgeGate(nn.Module):

@@ -28,11 +28,15 @@ class Word:
 WORDS = {
     "lappe": Word("lap", 10, 16, "Laplacian eigenvectors and eigenvalues, L = D - A"),
     "lappe-sym": Word("lap-sym", 10, 16, "the same of the normalised Laplacian"),
-    "lappe-mean": Word("lap-mean", 10, 16, "the same of L over the mean degree: the vectors of L, eigenvalues around 1"),
+    "lappe-mean": Word(
+        "lap-mean", 10, 16, "the same of L over the mean degree: the vectors of L, eigenvalues around 1"
+    ),
     "signnet-mlp": Word("lap", 8, 8, "SignNet, the frequencies side by side"),
     "signnet-ds": Word("lap", 37, 28, "SignNet, summed over frequencies"),
     "rwse": Word("rwse", 16, 16, "return probabilities of random walks of 1..K steps"),
-    "rwcols": Word("rwcols", 16, 16, "probability that a walk from elsewhere ends here, summed over starts, 1..K steps"),
+    "rwcols": Word(
+        "rwcols", 16, 16, "probability that a walk from elsewhere ends here, summed over starts, 1..K steps"
+    ),
     "rwrows": Word("rwrows", 16, 16, "probability that a walk from here ends elsewhere, 1..K steps"),
     "hkdiag": Word("hkdiag", 16, 16, "diagonal of the heat kernel at times 1..K"),
     "elstatic": Word("elstatic", ELSTATIC_COLUMNS, 16, "ten statistics of electrostatic potentials", fixed=True),

@@ -18,8 +18,18 @@ class EncodingStack(nn.Module):
     layers. raw: ``linear`` or ``mlp`` on walks, heat and potentials, raw_layers those of the MLP. peg_dim: width of PEG's positions.
     """
 
-    def __init__(self, encodings: Sequence[Encoding], *, lap: str = "deepset", lap_layers: int = 2, lap_post_layers: int = 0,
-                 raw: str = "linear", raw_layers: int = 2, act: str = "relu", peg_dim: int = 0):  # fmt: skip
+    def __init__(
+        self,
+        encodings: Sequence[Encoding],
+        *,
+        lap: str = "deepset",
+        lap_layers: int = 2,
+        lap_post_layers: int = 0,
+        raw: str = "linear",
+        raw_layers: int = 2,
+        act: str = "relu",
+        peg_dim: int = 0,
+    ):
         super().__init__()
         self.encodings = [encoding for encoding in encodings if encoding.dim]
         self.dim = sum(encoding.dim for encoding in self.encodings)

@@ -32,7 +32,9 @@ def parts(dataset: GraphDataset) -> tuple[list[Structure], np.ndarray]:
     sizes = np.bincount(owner)
     starts, cuts = np.cumsum(sizes) - sizes, np.argsort(owner[src], kind="stable")
     pieces = np.split(cuts, np.cumsum(np.bincount(owner[src], minlength=len(sizes)))[:-1])
-    return [Structure.of(src[e] - start, dst[e] - start, n) for e, start, n in zip(pieces, starts, sizes.tolist())], sizes
+    return [
+        Structure.of(src[e] - start, dst[e] - start, n) for e, start, n in zip(pieces, starts, sizes.tolist())
+    ], sizes
 
 
 def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int | None = None) -> dict[str, np.ndarray]:
@@ -53,8 +55,13 @@ def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int |
         values = np.concatenate(arrays(structures, encoding.raw, threads))
         missing = np.isnan(values.reshape(len(values), values.shape[1] if values.ndim > 1 else 1, -1)).any(2)
         if missing.any():
-            log.warning("%s: %s has no value in %d of %d places, where a graph has fewer nodes than it asks for; they are empty",
-                        dataset.name, encoding.name, missing.sum(), missing.size)  # fmt: skip
+            log.warning(
+                "%s: %s has no value in %d of %d places, where a graph has fewer nodes than it asks for; they are empty",
+                dataset.name,
+                encoding.name,
+                missing.sum(),
+                missing.size,
+            )
         if WORDS[encoding.name].raw.startswith("lap"):
             out[encoding.name], out[f"{encoding.name}_eigenvalue"] = values[..., 0], values[..., 1]
         else:

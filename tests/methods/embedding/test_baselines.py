@@ -25,7 +25,9 @@ def normalized(rows):
 def test_cleora_matches_its_dense_definition(make_dataset, random_matrix, directed):
     matrix = random_matrix(weighted=True, directed=directed)
     expected = uniform_rows(row_states(node_keys(np.arange(40)), 3, salt=2), 16).astype(float)
-    assert np.abs(expected).max() <= 1 and abs(expected.mean()) < 0.1 and expected.std() == pytest.approx(3**-0.5, rel=0.1)
+    assert (
+        np.abs(expected).max() <= 1 and abs(expected.mean()) < 0.1 and expected.std() == pytest.approx(3**-0.5, rel=0.1)
+    )
     for _ in range(4):
         expected = normalized(transition(matrix) @ expected)
     found = Cleora(dim=16, iterations=4).embed(make_dataset(matrix), seed=3)
@@ -104,7 +106,9 @@ def test_walk_vectors_tell_components_apart_and_repeat(make_dataset):
     np.testing.assert_array_equal(method.embed(make_dataset(matrix), seed=1), vectors)
 
 
-@pytest.mark.parametrize("method", [Cleora(dim=5), RandNE(dim=3), Spectral(dim=5), Walks(dim=4, num_walks=2, walk_length=4)])
+@pytest.mark.parametrize(
+    "method", [Cleora(dim=5), RandNE(dim=3), Spectral(dim=5), Walks(dim=4, num_walks=2, walk_length=4)]
+)
 def test_graph_zoo(zoo_dataset, method):
     if isinstance(method, Walks):
         pytest.importorskip("gensim")
@@ -130,5 +134,7 @@ def test_walks_without_gensim_say_how_to_get_it(make_dataset, random_matrix, mon
     from graphkit.errors import MissingExtraError
 
     monkeypatch.setitem(sys.modules, "gensim.models", None)
-    with pytest.raises(MissingExtraError, match=r"needs gensim, which is not installed; run: pip install 'graphkit\[deepwalk\]'"):
+    with pytest.raises(
+        MissingExtraError, match=r"needs gensim, which is not installed; run: pip install 'graphkit\[deepwalk\]'"
+    ):
         Walks().embed(make_dataset(random_matrix()))

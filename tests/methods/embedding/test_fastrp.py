@@ -41,13 +41,20 @@ def paper_equations(matrix, random, weights, strength, normalize=True, standardi
 
 @pytest.mark.parametrize("weighted, directed", list(itertools.product([False, True], repeat=2)))
 @pytest.mark.parametrize("normalize, standardize, transition", [(1, 1, 1), (1, 0, 1), (0, 1, 1), (0, 0, 0), (1, 1, 0)])
-def test_matches_the_papers_equations(make_dataset, random_matrix, weighted, directed, normalize, standardize, transition):
+def test_matches_the_papers_equations(
+    make_dataset, random_matrix, weighted, directed, normalize, standardize, transition
+):
     matrix = random_matrix(weighted=weighted, directed=directed)
     weights, strength, dim, s = (0.5, 0, 1, 6.67), -0.64, 24, 2.0
     method = FastRP(
-        dim=dim, weights=weights, strength=strength, s=str(s), normalize=bool(normalize), standardize=bool(standardize),
+        dim=dim,
+        weights=weights,
+        strength=strength,
+        s=str(s),
+        normalize=bool(normalize),
+        standardize=bool(standardize),
         input_matrix="transition" if transition else "adjacency",
-    )  # fmt: skip
+    )
     random = random_part(range(len(matrix)), dim, s, seed=5) * math.sqrt(s / dim)
     expected = paper_equations(matrix, random, weights, strength, normalize, standardize, transition)
     found = method.embed(make_dataset(matrix), seed=5)
@@ -139,7 +146,9 @@ def test_regular_graph_has_a_closed_form(make_dataset):
 def test_strength_rescales_all_nodes_alike_on_a_regular_graph(make_dataset):
     ring = make_dataset(np.roll(np.eye(20), 1, axis=1) + np.roll(np.eye(20), -1, axis=1))
     base = FastRP(dim=16, weights=(1, 1), strength=0.0).embed(ring, seed=4)
-    np.testing.assert_allclose(FastRP(dim=16, weights=(1, 1), strength=-0.8).embed(ring, seed=4), base, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        FastRP(dim=16, weights=(1, 1), strength=-0.8).embed(ring, seed=4), base, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_powers_stand_side_by_side_as_they_are_where_weights_are_omitted(make_dataset, random_matrix, caplog):
@@ -162,7 +171,11 @@ def test_powers_stand_side_by_side_as_they_are_where_weights_are_omitted(make_da
 
 def test_only_the_weighted_sum_is_standardised_unless_asked(make_dataset, random_matrix):
     dataset = make_dataset(random_matrix())
-    whole = {"sum": FastRP(dim=8, weights=(0, 1)), "beside": FastRP(dim=8, powers=2), "asked": FastRP(dim=8, powers=2, standardize=True)}
+    whole = {
+        "sum": FastRP(dim=8, weights=(0, 1)),
+        "beside": FastRP(dim=8, powers=2),
+        "asked": FastRP(dim=8, powers=2, standardize=True),
+    }
     means = {name: np.abs(method.embed(dataset).mean(axis=0)).max() for name, method in whole.items()}
     assert means["sum"] < 1e-5 and means["asked"] < 1e-5 and means["beside"] > 0.01
 
@@ -174,11 +187,18 @@ def test_isolated_nodes_are_zero_unless_they_count_themselves(make_dataset, rand
     assert np.linalg.norm(own) == pytest.approx(0.5, rel=1e-5)
 
 
-@pytest.mark.parametrize("options", [
-    dict(weights=(0, 1, 2.5), strength=-0.4), dict(variant="gds", self_influence=0.3), dict(powers=2),
-    dict(weights=(0, 1), s="40"), dict(weights=(1, 1), projection="gaussian"), dict(weights=(1, 2), normalize=False),
-    dict(weights=(1, 1), property_ratio=0.4, standardize=False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(weights=(0, 1, 2.5), strength=-0.4),
+        dict(variant="gds", self_influence=0.3),
+        dict(powers=2),
+        dict(weights=(0, 1), s="40"),
+        dict(weights=(1, 1), projection="gaussian"),
+        dict(weights=(1, 2), normalize=False),
+        dict(weights=(1, 1), property_ratio=0.4, standardize=False),
+    ],
+)
 def test_column_blocks_give_the_same_bits_as_in_core(make_dataset, random_matrix, options):
     features = np.random.default_rng(0).standard_normal((300, 5))
     dataset = make_dataset(random_matrix(300, 0.05), features=features)
@@ -192,9 +212,14 @@ def test_column_blocks_give_the_same_bits_as_in_core(make_dataset, random_matrix
         np.testing.assert_array_equal(blocks, whole)
 
 
-@pytest.mark.parametrize("options", [
-    dict(weights=(0, 1, 1, 1), s="100"), dict(variant="gds", weights=(0, 1, 1, 1)), dict(weights=(0, 1, 1), projection="gaussian"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(weights=(0, 1, 1, 1), s="100"),
+        dict(variant="gds", weights=(0, 1, 1, 1)),
+        dict(weights=(0, 1, 1), projection="gaussian"),
+    ],
+)
 def test_memory_in_core_is_at_most_three_matrices(make_dataset, random_matrix, options):
     import tracemalloc
 
@@ -241,9 +266,14 @@ def test_result_does_not_depend_on_the_number_of_threads(make_dataset, random_ma
         numba.set_num_threads(before)
 
 
-@pytest.mark.parametrize("options", [
-    dict(weights=(0, 1, 2.5), strength=-0.4), dict(variant="gds", self_influence=0.3), dict(powers=2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(weights=(0, 1, 2.5), strength=-0.4),
+        dict(variant="gds", self_influence=0.3),
+        dict(powers=2),
+    ],
+)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_dgls_kernels_give_the_same_vectors(make_dataset, random_matrix, options, weighted):
     dataset = make_dataset(random_matrix(weighted=weighted, directed=True))
@@ -304,10 +334,17 @@ def test_gds_self_influence_shows_the_property_vectors(make_dataset, random_matr
     np.testing.assert_allclose(found @ found.T, expected, atol=0.12)
 
 
-@pytest.mark.parametrize("options", [
-    dict(weights=(0, 1, 1)), dict(variant="gds", self_influence=1.0), dict(powers=2), dict(weights=(1,), projection="gaussian"),
-    dict(weights=(1, 1), memory_limit="1GB"), dict(weights=(1, 1), backend="dgl"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(weights=(0, 1, 1)),
+        dict(variant="gds", self_influence=1.0),
+        dict(powers=2),
+        dict(weights=(1,), projection="gaussian"),
+        dict(weights=(1, 1), memory_limit="1GB"),
+        dict(weights=(1, 1), backend="dgl"),
+    ],
+)
 def test_graph_zoo(zoo_dataset, options):
     method = FastRP(dim=6, **options)
     vectors = method.embed(zoo_dataset)
@@ -322,16 +359,19 @@ def test_multi_edges_count_as_weights(make_dataset, random_matrix):
     np.testing.assert_allclose(parallel, method.embed(make_dataset(twice)), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(dim=0), "--dim is 0, expected a value of at least 1"),
-    (dict(weights=(0, 0)), "--weights has no non-zero number"),
-    (dict(s="0.5"), "--s is '0.5', expected auto or a number of at least 1"),
-    (dict(s="nan"), "--s is 'nan', expected auto"),
-    (dict(variant="neo4j"), "--variant is 'neo4j', expected one of paper, gds"),
-    (dict(property_ratio=2), "--property-ratio is 2.0, expected a value between 0 and 1"),
-    (dict(memory_limit="much"), "--memory-limit is 'much', expected an amount of memory such as 4GB"),
-    (dict(tune=3), "--tune needs --weights"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(dim=0), "--dim is 0, expected a value of at least 1"),
+        (dict(weights=(0, 0)), "--weights has no non-zero number"),
+        (dict(s="0.5"), "--s is '0.5', expected auto or a number of at least 1"),
+        (dict(s="nan"), "--s is 'nan', expected auto"),
+        (dict(variant="neo4j"), "--variant is 'neo4j', expected one of paper, gds"),
+        (dict(property_ratio=2), "--property-ratio is 2.0, expected a value between 0 and 1"),
+        (dict(memory_limit="much"), "--memory-limit is 'much', expected an amount of memory such as 4GB"),
+        (dict(tune=3), "--tune needs --weights"),
+    ],
+)
 def test_options_are_checked(options, message):
     with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         FastRP(**options)

@@ -60,7 +60,9 @@ def test_a_key_and_its_transpose_are_the_two_sides_of_one_matrix(make_dataset, r
     np.testing.assert_allclose(np.abs(one.T @ whole @ other), np.diag(rows.singular_values**2), atol=1e-3)
 
 
-@pytest.mark.parametrize("options", [{"orbits": "1:4-5"}, {"orbits": "2:6-6"}, {"orbits": "all"}, {"source": "walks", "window": 2}])
+@pytest.mark.parametrize(
+    "options", [{"orbits": "1:4-5"}, {"orbits": "2:6-6"}, {"orbits": "all"}, {"source": "walks", "window": 2}]
+)
 def test_a_relabelling_moves_the_rows(make_dataset, random_matrix, options):
     matrix = random_matrix(450, 0.02, seed=3)
     order = np.random.default_rng(0).permutation(450)
@@ -100,7 +102,9 @@ def test_what_cannot_be_embedded_is_said(make_dataset):
         OrbitAdjacency(source="walks", window=2, shift=1e6).embed(path)
     with pytest.raises(UsageError, match="--orbits 1:7-8: found '1:7-8', expected all"):
         OrbitAdjacency(orbits="1:7-8")
-    with pytest.raises(UsageError, match="--max-memory: 2:1-1 of 6 entries or more takes 7.2e-08 GB, expected at most 5e-08"):
+    with pytest.raises(
+        UsageError, match="--max-memory: 2:1-1 of 6 entries or more takes 7.2e-08 GB, expected at most 5e-08"
+    ):
         OrbitAdjacency(orbits="2:1-1", max_memory=5e-8).embed(path)
     with pytest.raises(UsageError, match="--max-memory: the matrix of walks of 8 and more entries"):
         OrbitAdjacency(source="walks", window=1, max_memory=5e-8).embed(path)

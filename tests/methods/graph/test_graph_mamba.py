@@ -18,8 +18,19 @@ from graphkit.sampling.node_order import pagerank, ranks
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 
-SMALL = {"hidden_dim": 8, "d_state": 3, "expand": 1, "num_layers": 2, "walks": 2, "repeats": 2, "m": 2, "epochs": 2, "batch_size": 4,
-         "warmup": 0, "dropout": 0.0}  # fmt: skip
+SMALL = {
+    "hidden_dim": 8,
+    "d_state": 3,
+    "expand": 1,
+    "num_layers": 2,
+    "walks": 2,
+    "repeats": 2,
+    "m": 2,
+    "epochs": 2,
+    "batch_size": 4,
+    "warmup": 0,
+    "dropout": 0.0,
+}
 RING = "ring-transfer:train=6,valid=3,test=3,radius=3"
 
 
@@ -41,7 +52,9 @@ def node_set(edges, n, **options):
     graph.ndata["label"] = torch.arange(n) % 3
     order, third = np.random.default_rng(1).permutation(n), max(1, n // 3)
     split = NodeSplit(order[: max(1, n - 2 * third)], order[-2 * third : -third] if n > 1 else order, order[-third:])
-    return GraphDataset("tiny", graph=graph, task="node", split=split, metric="accuracy", directed=options.get("directed", False))
+    return GraphDataset(
+        "tiny", graph=graph, task="node", split=split, metric="accuracy", directed=options.get("directed", False)
+    )
 
 
 def random_edges(n=30, count=60, seed=1):
@@ -96,7 +109,12 @@ def test_sequences_sort_each_graph_and_come_back():
     assert padded[..., 0].tolist() == [[3, 2, 4, 1], [0, 0, 0, 0], [7, 6, 5, 0]]
     assert sequences.nodes(padded)[:, 0].tolist() == [1, 2, 3, 4, 5, 6, 7]
     split = Sequences.of(torch.tensor([4, 3]), rank, noise, torch.tensor([0, 1, 0, 1, 1, 1, 1]), 2)
-    assert split.padded(torch.arange(1.0, 8).unsqueeze(1))[..., 0].tolist() == [[3, 1, 0], [2, 4, 0], [0, 0, 0], [7, 6, 5]]
+    assert split.padded(torch.arange(1.0, 8).unsqueeze(1))[..., 0].tolist() == [
+        [3, 1, 0],
+        [2, 4, 0],
+        [0, 0, 0],
+        [7, 6, 5],
+    ]
 
 
 def test_ties_fall_at_random_in_training_and_stay_when_evaluating():
@@ -157,7 +175,10 @@ def encode_by_hand(learner, nodes, walks, h0):
         return stage.encoder.layer(h0[nodes]).mean(0)
     if learner.config.local_encoder == "gatedgcn":
         part = dgl.node_subgraph(graph, nodes)
-        h, e = h0[nodes], None if stage.edge_input is None else stage.edge_input(graph.edata["feat"][part.edata[dgl.EID]], None)
+        h, e = (
+            h0[nodes],
+            None if stage.edge_input is None else stage.edge_input(graph.edata["feat"][part.edata[dgl.EID]], None),
+        )
         for layer in stage.encoder.layers:
             h, e = layer(part, h, e)
         return h.mean(0)
@@ -179,7 +200,9 @@ def encode_by_hand(learner, nodes, walks, h0):
 @pytest.mark.parametrize("encoder, edge_width", [("mean", 0), ("gatedgcn", 0), ("gatedgcn", 2), ("rwf", 0)])
 @pytest.mark.parametrize("readout", ["last", "mean"])
 def test_token_vectors_equal_tokens_encoded_one_by_one(encoder, edge_width, readout):
-    learner = prepared(node_set(random_edges(), 30, edge_width=edge_width), local_encoder=encoder, readout=readout, local_layers=2)
+    learner = prepared(
+        node_set(random_edges(), 30, edge_width=edge_width), local_encoder=encoder, readout=readout, local_layers=2
+    )
     learner.model.eval()
     stage, nodes = learner.model.tokens, [3, 29, 0]
     found, _ = learner._token_vectors(np.array(nodes), 9)
@@ -233,7 +256,10 @@ def test_parts_of_the_nodes_at_a_time_change_nothing(monkeypatch):
 
 def test_shuffled_tokens_are_the_same_tokens_elsewhere():
     data = node_set(random_edges(), 30)
-    plain, shuffled = prepared(data, node_scan="none", mpnn="none"), prepared(data, shuffle_tokens=True, node_scan="none", mpnn="none")
+    plain, shuffled = (
+        prepared(data, node_scan="none", mpnn="none"),
+        prepared(data, shuffle_tokens=True, node_scan="none", mpnn="none"),
+    )
     seen = []
     for learner in (plain, shuffled):
         learner.model.tokens.layers[0].register_forward_hook(lambda layer, inputs, out: seen.append(inputs[0]))
@@ -257,7 +283,16 @@ def test_presets_of_the_sibling_are_the_published_ones():
     }
     for name, values in expected.items():
         c = registry.resolve_config("graph-mamba", name, preset="gps")
-        found = c.num_layers, c.hidden_dim, c.pe, c.class_weights, c.head_layers, c.weight_decay, c.dropout, c.batch_size
+        found = (
+            c.num_layers,
+            c.hidden_dim,
+            c.pe,
+            c.class_weights,
+            c.head_layers,
+            c.weight_decay,
+            c.dropout,
+            c.batch_size,
+        )
         assert found == values, name
         assert (c.m, c.order, c.expand, c.d_state, c.d_conv, c.lr, c.eval_draws) == (0, "degree", 1, 16, 4, 1e-3, 5)
         assert c.feed_forward and c.mpnn == "gatedgcn"
@@ -282,11 +317,17 @@ def one_way(n=26, seed=3):
     return [(v, int((v + rng.integers(1, n)) % n)) for v in range(n)]
 
 
-@pytest.mark.parametrize("options", [
-    {"m": 0, "order": "ppr"}, {"m": 0, "order": "ppr", "mpnn": "gine", "combine": "concat", "feed_forward": True},
-    {"m": 2, "node_scan": "none"}, {"m": 3, "node_scan": "none", "local_encoder": "rwf", "mpnn": "pna", "pe": "rwse:3:2,walks"},
-    {"m": 2, "node_scan": "none", "local_encoder": "mean", "mpnn": "none"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"m": 0, "order": "ppr"},
+        {"m": 0, "order": "ppr", "mpnn": "gine", "combine": "concat", "feed_forward": True},
+        {"m": 2, "node_scan": "none"},
+        {"m": 3, "node_scan": "none", "local_encoder": "rwf", "mpnn": "pna", "pe": "rwse:3:2,walks"},
+        {"m": 2, "node_scan": "none", "local_encoder": "mean", "mpnn": "none"},
+    ],
+    ids=str,
+)
 def test_relabelled_nodes_get_the_same_logits(options):
     directed = options["m"] > 0
     data = node_set(one_way() if directed else random_edges(26, 70), 26, directed=directed)
@@ -300,11 +341,18 @@ def test_relabelled_nodes_get_the_same_logits(options):
 # Training
 
 
-@pytest.mark.parametrize("name, options", [
-    ("nodes", {"m": 2}), ("nodes", {"m": 0, "order": "degree", "buckets": 2}),
-    ("nodes", {"m": 1, "sampler": "cluster", "parts_per_batch": 1}),
-    ("nodes", {"m": 1, "sampler": "neighbor", "fanout": (3,)}), ("rings", {"m": 0}), ("rings", {"m": 1, "local_encoder": "rwf"}),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("nodes", {"m": 2}),
+        ("nodes", {"m": 0, "order": "degree", "buckets": 2}),
+        ("nodes", {"m": 1, "sampler": "cluster", "parts_per_batch": 1}),
+        ("nodes", {"m": 1, "sampler": "neighbor", "fanout": (3,)}),
+        ("rings", {"m": 0}),
+        ("rings", {"m": 1, "local_encoder": "rwf"}),
+    ],
+    ids=str,
+)
 def test_resumed_run_equals_an_unbroken_one(tmp_path, name, options):
     data = node_set(random_edges(60, 150), 60) if name == "nodes" else datasets.load(RING, task="node")
     options = {**SMALL, **options, "epochs": 3, "dropout": 0.2, "batch_size": 5}
@@ -336,15 +384,23 @@ def test_blocks_of_all_neighbours_equal_the_whole_graph(options):
         assert isinstance(batch.graph, list) and len(batch.graph) == 2
         logits = learner.logits_by(batch.graph, batch.x, batch.e, 5)
         seeds = batch.nodes[: len(logits)]
-        torch.testing.assert_close(logits, learner.logits_by(whole.graph, whole.x, whole.e, 5)[seeds], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            logits, learner.logits_by(whole.graph, whole.x, whole.e, 5)[seeds], rtol=1e-4, atol=1e-5
+        )
         scored += seeds.tolist()
     assert sorted(scored) == sorted(data.split.train.tolist())
 
 
 @pytest.mark.parametrize("sampler", ["neighbor", "labor", "shadow", "cluster", "saint"])
-@pytest.mark.parametrize("options", [
-    {"m": 0}, {"m": 1, "node_scan": "all", "pe": "lappe:2:2,walks"}, {"m": 1, "mpnn": "none", "node_scan": "none"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"m": 0},
+        {"m": 1, "node_scan": "all", "pe": "lappe:2:2,walks"},
+        {"m": 1, "mpnn": "none", "node_scan": "none"},
+    ],
+    ids=str,
+)
 def test_samplers_train(sampler, options):
     data = node_set(random_edges(60, 150), 60, edge_width=2)
     pieces = {"sampler": sampler, "fanout": (3,), "parts": 3, "parts_per_batch": 1, "saint_budget": (6, 2)}
@@ -363,10 +419,17 @@ ZOO = {
 
 
 @pytest.mark.parametrize("directed", [False, True])
-@pytest.mark.parametrize("options", [
-    {"m": 0, "buckets": 2}, {"m": 2, "pe": "lappe:3:2,walks"}, {"m": 1, "local_encoder": "rwf", "mpnn": "gine", "walk_window": 0},
-    {"m": 2, "local_encoder": "mean", "mpnn": "pna", "token_pool": "sum"}, {"m": 1, "width": 0, "mpnn": "none"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"m": 0, "buckets": 2},
+        {"m": 2, "pe": "lappe:3:2,walks"},
+        {"m": 1, "local_encoder": "rwf", "mpnn": "gine", "walk_window": 0},
+        {"m": 2, "local_encoder": "mean", "mpnn": "pna", "token_pool": "sum"},
+        {"m": 1, "width": 0, "mpnn": "none"},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("name", list(ZOO))
 def test_zoo_trains_and_predicts(name, options, directed):
     edges, n = ZOO[name]
@@ -380,9 +443,14 @@ def test_zoo_trains_and_predicts(name, options, directed):
 @pytest.mark.parametrize("width, edge_width", [(5, 0), (0, 0), (5, 3)])
 def test_graph_labels(m, width, edge_width):
     sizes = [1, 5, 7, 4, 9, 6, 3, 8, 5]
-    graphs = [graph_of(random_edges(n, 2 * n, seed=n) if n > 1 else [], n, width=width, edge_width=edge_width, seed=n) for n in sizes]
+    graphs = [
+        graph_of(random_edges(n, 2 * n, seed=n) if n > 1 else [], n, width=width, edge_width=edge_width, seed=n)
+        for n in sizes
+    ]
     split = GraphSplit(np.arange(5), np.arange(5, 7), np.arange(7, 9))
-    data = GraphDataset("tiny", graphs=graphs, graph_labels=torch.arange(9) % 2, task="graph", split=split, metric="accuracy")
+    data = GraphDataset(
+        "tiny", graphs=graphs, graph_labels=torch.arange(9) % 2, task="graph", split=split, metric="accuracy"
+    )
     learner = GraphMamba(**{**SMALL, "m": m, "pe": "rwse:3:2"})
     fit(learner, data, seed=0)
     assert learner.predict("test")["y_pred"].shape == (2, 2)
@@ -410,26 +478,45 @@ def test_optimiser_leaves_a_log_and_d_undecayed():
     learner = prepared(node_set(random_edges(), 30), m=1, token_layers=2, node_scan="all")
     groups = learner.optimizers[0].param_groups
     assert [group["weight_decay"] for group in groups] == [0.01, 0.0]
-    assert len(groups[1]["params"]) == 2 * 2 * (2 + 2)  # A_log and D, two directions, two token layers and two node layers
+    assert len(groups[1]["params"]) == 2 * 2 * (
+        2 + 2
+    )  # A_log and D, two directions, two token layers and two node layers
     assert sum(len(group["params"]) for group in groups) == len(list(learner.model.parameters()))
     learner.on_epoch_start(0)
     assert {group["lr"] for group in groups} == {0.001}
 
 
-@pytest.mark.parametrize("options, scans", [
-    ({"m": 0}, [True] * 3), ({"m": 0, "node_scan": "none", "mpnn": "none"}, [True] * 3), ({"m": 1}, [False, False, True]),
-    ({"m": 1, "node_scan": "all"}, [True] * 3), ({"m": 1, "node_scan": "none"}, [False] * 3), ({"m": 1, "mpnn": "none"}, [True]),
-    ({"m": 1, "node_scan": "none", "mpnn": "none"}, []),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options, scans",
+    [
+        ({"m": 0}, [True] * 3),
+        ({"m": 0, "node_scan": "none", "mpnn": "none"}, [True] * 3),
+        ({"m": 1}, [False, False, True]),
+        ({"m": 1, "node_scan": "all"}, [True] * 3),
+        ({"m": 1, "node_scan": "none"}, [False] * 3),
+        ({"m": 1, "mpnn": "none"}, [True]),
+        ({"m": 1, "node_scan": "none", "mpnn": "none"}, []),
+    ],
+    ids=str,
+)
 def test_layers_over_the_nodes(options, scans):
     assert GraphMambaConfig(**options).scans() == scans
 
 
-@pytest.mark.parametrize("options, text", [
-    ({"m": 0, "pe": "walks"}, "--m is 0"), ({"pe": "signnet-mlp"}, "--pe signnet-mlp"), ({"pe": "rwse:4,peg"}, "--pe peg"),
-    ({"edge_pe": True}, "--edge-pe"), ({"edge_pe": True, "pe": "walks"}, "--edge-pe"), ({"m": -1}, "--m is -1"),
-    ({"local_encoder": "gin"}, "--local-encoder"), ({"scan": "cuda"}, "--scan"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"m": 0, "pe": "walks"}, "--m is 0"),
+        ({"pe": "signnet-mlp"}, "--pe signnet-mlp"),
+        ({"pe": "rwse:4,peg"}, "--pe peg"),
+        ({"edge_pe": True}, "--edge-pe"),
+        ({"edge_pe": True, "pe": "walks"}, "--edge-pe"),
+        ({"m": -1}, "--m is -1"),
+        ({"local_encoder": "gin"}, "--local-encoder"),
+        ({"scan": "cuda"}, "--scan"),
+    ],
+    ids=str,
+)
 def test_wrong_options_are_refused(options, text):
     with pytest.raises(UsageError, match=text):
         GraphMambaConfig(**options)

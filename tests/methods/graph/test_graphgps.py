@@ -17,9 +17,20 @@ from graphkit.nn import attention
 from graphkit.training import fit
 
 TINY = {"num_layers": 1, "hidden_dim": 16, "heads": 2, "epochs": 1, "batch_size": 4, "warmup": 0}
-PES = ["none", "lappe:4:4", "lappe-sym:4:4", "lappe-mean:4:4",
-       "signnet-mlp:4:4", "signnet-ds:4:4", "rwse:4:4", "rwcols:3:4", "rwrows:3:4", "hkdiag:3:4",
-       "elstatic:4", "lappe:4:4,rwse:3:4,hkdiag:2:2"]  # fmt: skip
+PES = [
+    "none",
+    "lappe:4:4",
+    "lappe-sym:4:4",
+    "lappe-mean:4:4",
+    "signnet-mlp:4:4",
+    "signnet-ds:4:4",
+    "rwse:4:4",
+    "rwcols:3:4",
+    "rwrows:3:4",
+    "hkdiag:3:4",
+    "elstatic:4",
+    "lappe:4:4,rwse:3:4,hkdiag:2:2",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +53,9 @@ def graph_set(edges=True, features=True, seed=0):
         graphs.append(graph)
     numbers = np.arange(10)
     split = GraphSplit(numbers[:6], numbers[6:8], numbers[8:])
-    return GraphDataset("tiny", graphs=graphs, graph_labels=torch.tensor([0, 1] * 5), task="graph", split=split, metric="accuracy")
+    return GraphDataset(
+        "tiny", graphs=graphs, graph_labels=torch.tensor([0, 1] * 5), task="graph", split=split, metric="accuracy"
+    )
 
 
 def learner(dataset, seed=0, **options):
@@ -92,7 +105,9 @@ def test_predictions_do_not_depend_on_the_batches():
     made.model.eval()
     with torch.no_grad():
         whole = made.logits_of(dataset)
-        single = torch.cat([made.model(b.graph, b.x, b.e) for b in (made.graph_batch(torch.tensor([k])) for k in range(10))])
+        single = torch.cat(
+            [made.model(b.graph, b.x, b.e) for b in (made.graph_batch(torch.tensor([k])) for k in range(10))]
+        )
     torch.testing.assert_close(whole, single, atol=1e-4, rtol=1e-4)
 
 
@@ -111,7 +126,9 @@ def test_gcn_sees_its_own_node_and_encodings_do_not_see_the_loops():
 
 def test_one_large_graph_by_performer_or_without_attention():
     board = datasets.load("minesweeper:rows=101,cols=101", task="node")
-    with pytest.raises(UsageError, match=r"--attn transformer: found a graph of 10,201 nodes, expected at most 8,192.*--attn performer"):
+    with pytest.raises(
+        UsageError, match=r"--attn transformer: found a graph of 10,201 nodes, expected at most 8,192.*--attn performer"
+    ):
         learner(board)
     for attn in ("performer", "bigbird", "none"):
         assert torch.isfinite(learner(board, attn=attn, local="gcn", eval_every=1).node_logits()).all()
@@ -127,7 +144,16 @@ def test_size_is_looked_at_before_encodings_are_computed(monkeypatch):
 @pytest.mark.parametrize("sampler", ["cluster", "shadow", "saint"])
 def test_samplers_that_draw_whole_graphs(sampler):
     graph = datasets.load("sbm:n=200,k=2,p_in=0.1,p_out=0.01,features=4", task="node")
-    made = learner(graph, sampler=sampler, parts=10, parts_per_batch=2, saint_budget=(20, 3), batch_size=50, pe="rwse:3:4", num_layers=2)
+    made = learner(
+        graph,
+        sampler=sampler,
+        parts=10,
+        parts_per_batch=2,
+        saint_budget=(20, 3),
+        batch_size=50,
+        pe="rwse:3:4",
+        num_layers=2,
+    )
     assert made.predict("test")["y_pred"].shape[1] == 2
     with pytest.raises(UsageError, match="--sampler is labor"):
         learner(graph, sampler="labor")
@@ -161,7 +187,9 @@ def test_parameters_are_reported_by_part(caplog):
 
 
 def test_same_seed_same_result_and_other_seed_another():
-    one, two, three = (learner(graph_set(), seed=seed, pe="lappe:4:4", dropout=0.2).predict("test")["y_pred"] for seed in (0, 0, 1))
+    one, two, three = (
+        learner(graph_set(), seed=seed, pe="lappe:4:4", dropout=0.2).predict("test")["y_pred"] for seed in (0, 0, 1)
+    )
     assert torch.equal(one, two) and not torch.equal(one, three)
 
 
@@ -177,16 +205,33 @@ def test_presets_are_those_of_the_published_table():
     }
     for name, values in expected.items():
         config = registry.resolve_config("graphgps", name)
-        assert (config.num_layers, config.hidden_dim, config.heads, config.batch_size, config.lr, config.epochs, config.warmup,
-                config.weight_decay) == values, name  # fmt: skip
-        assert config.optimizer == "adamw" and config.schedule == "cosine" and config.clip_norm == 1.0 and config.norm == "batch"
+        assert (
+            config.num_layers,
+            config.hidden_dim,
+            config.heads,
+            config.batch_size,
+            config.lr,
+            config.epochs,
+            config.warmup,
+            config.weight_decay,
+        ) == values, name
+        assert (
+            config.optimizer == "adamw"
+            and config.schedule == "cosine"
+            and config.clip_norm == 1.0
+            and config.norm == "batch"
+        )
         assert config.attn_dropout == 0.5
 
 
 def test_presets_of_small_web_graphs_are_those_of_their_files():
     for name, layers, width, dropped in (
-        ("actor", 2, 64, 0.0), ("cornell", 2, 64, 0.0), ("texas", 2, 64, 0.0), ("wisconsin", 2, 64, 0.0), ("chameleon-filtered", 3, 96, 0.5)
-    ):  # fmt: skip
+        ("actor", 2, 64, 0.0),
+        ("cornell", 2, 64, 0.0),
+        ("texas", 2, 64, 0.0),
+        ("wisconsin", 2, 64, 0.0),
+        ("chameleon-filtered", 3, 96, 0.5),
+    ):
         c = registry.resolve_config("graphgps", name)
         assert (c.num_layers, c.hidden_dim, c.attn_dropout) == (layers, width, dropped)
         assert (c.local, c.attn, c.pe, c.norm, c.act) == ("gcn", "transformer", "lappe:4:4", "none", "gelu")
@@ -199,10 +244,17 @@ def test_performer_is_the_packages_by_default():
     assert (attention_layer.kernel, attention_layer.width) == ("softmax", 64)
 
 
-@pytest.mark.parametrize("options, directed, marked", [
-    ({"local": "gat"}, False, True), ({"local": "gatedgcn", "pe": "peg:4"}, False, True), ({"local": "gcn"}, True, True),
-    ({"local": "gcn"}, False, False), ({"local": "gine", "pe": "peg:4"}, False, False), ({"local": "gatedgcn"}, False, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, directed, marked",
+    [
+        ({"local": "gat"}, False, True),
+        ({"local": "gatedgcn", "pe": "peg:4"}, False, True),
+        ({"local": "gcn"}, True, True),
+        ({"local": "gcn"}, False, False),
+        ({"local": "gine", "pe": "peg:4"}, False, False),
+        ({"local": "gatedgcn"}, False, False),
+    ],
+)
 def test_weights_of_other_formulas_are_refused(options, directed, marked):
     """Weights that were saved before the formula of their model changed lack its mark."""
     made = GraphGPS(**{**TINY, **options})
@@ -221,15 +273,34 @@ def test_weights_of_other_formulas_are_refused(options, directed, marked):
 ATOMS, BONDS = (119, 4, 12, 12, 10, 6, 6, 2, 2), (5, 6, 2)
 
 
-@pytest.mark.parametrize("name, sizes, published", [
-    ("zinc-partial", {"in_dim": 1, "edge_dim": 1, "out_dim": 1, "node_tables": (28,), "edge_tables": (4,)}, 423_717),
-    ("ogbg-molhiv", {"in_dim": 9, "edge_dim": 3, "out_dim": 1, "node_tables": ATOMS, "edge_tables": BONDS}, 558_625),
-    ("ogbg-molpcba", {"in_dim": 9, "edge_dim": 3, "out_dim": 128, "node_tables": ATOMS, "edge_tables": BONDS}, 9_744_496),
-    ("peptides-func", {"in_dim": 9, "edge_dim": 3, "out_dim": 10, "node_tables": ATOMS, "edge_tables": BONDS}, 504_362),
-    ("pattern", {"in_dim": 3, "edge_dim": 0, "out_dim": 1, "task": "node"}, 337_201),
-    ("cluster", {"in_dim": 7, "edge_dim": 0, "out_dim": 6, "task": "node"}, 502_054),
-    ("ogbg-ppa", {"in_dim": 0, "edge_dim": 7, "out_dim": 37}, 3_434_533),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, sizes, published",
+    [
+        (
+            "zinc-partial",
+            {"in_dim": 1, "edge_dim": 1, "out_dim": 1, "node_tables": (28,), "edge_tables": (4,)},
+            423_717,
+        ),
+        (
+            "ogbg-molhiv",
+            {"in_dim": 9, "edge_dim": 3, "out_dim": 1, "node_tables": ATOMS, "edge_tables": BONDS},
+            558_625,
+        ),
+        (
+            "ogbg-molpcba",
+            {"in_dim": 9, "edge_dim": 3, "out_dim": 128, "node_tables": ATOMS, "edge_tables": BONDS},
+            9_744_496,
+        ),
+        (
+            "peptides-func",
+            {"in_dim": 9, "edge_dim": 3, "out_dim": 10, "node_tables": ATOMS, "edge_tables": BONDS},
+            504_362,
+        ),
+        ("pattern", {"in_dim": 3, "edge_dim": 0, "out_dim": 1, "task": "node"}, 337_201),
+        ("cluster", {"in_dim": 7, "edge_dim": 0, "out_dim": 6, "task": "node"}, 502_054),
+        ("ogbg-ppa", {"in_dim": 0, "edge_dim": 7, "out_dim": 37}, 3_434_533),
+    ],
+)
 def test_models_have_the_published_numbers_of_parameters(name, sizes, published):
     from graphkit.nn import encodings
     from graphkit.nn.gps import GPS

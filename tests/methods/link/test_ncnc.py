@@ -116,8 +116,10 @@ def test_forward_equals_dense_formulas(random_graph, options):
     torch.testing.assert_close(learner.score_pairs(pairs), expected, atol=2e-5, rtol=1e-4)
 
 
-EXACT = "found.wrong_sets == 0 and found.with_common >= 40 and found.largest_difference <= 1e-4 and found.completed >= 0.9 and " \
+EXACT = (
+    "found.wrong_sets == 0 and found.with_common >= 40 and found.largest_difference <= 1e-4 and found.completed >= 0.9 and "
     "found.target_difference <= 1e-5"
+)
 
 
 def judged(dataset):
@@ -141,7 +143,9 @@ def _no_right_side(left, right, pairs, original=set_kernels.neighbour_sets):
 
 FAULTS = {
     "one side is left out": lambda m: m.setattr("graphkit.nn.common_neighbours.neighbour_sets", _no_right_side),
-    "completion by the edge that is there": lambda m: m.setattr("graphkit.nn.common_neighbours.ONLY_LEFT", set_kernels.ONLY_RIGHT),
+    "completion by the edge that is there": lambda m: m.setattr(
+        "graphkit.nn.common_neighbours.ONLY_LEFT", set_kernels.ONLY_RIGHT
+    ),
     "probability 0": lambda m: m.setattr("graphkit.nn.common_neighbours._log", lambda pt: torch.log(pt) - 1e9),
     "the prior is forgotten": lambda m: m.setattr("graphkit.nn.common_neighbours._log", torch.zeros_like),
     "targets stay": lambda m: m.setattr(NCNC, "message_graph", lambda self, chosen: self.graph),
@@ -164,7 +168,9 @@ def test_scores_are_symmetric_and_equivariant(random_graph, dataset_of, variant)
         return  # which members are drawn depends on the numbers of the nodes
     features = torch.empty_like(random_graph.features)
     features[order] = random_graph.features
-    other = prepared(dataset_of(order[torch.as_tensor(random_graph.split.train.pos)], 12, features=features), variant=variant)
+    other = prepared(
+        dataset_of(order[torch.as_tensor(random_graph.split.train.pos)], 12, features=features), variant=variant
+    )
     other.load_state_dict(learner.state_dict())
     torch.testing.assert_close(other.score_pairs(order[pairs]), scores, atol=1e-5, rtol=1e-4)
 
@@ -325,7 +331,10 @@ def test_explains_what_it_pools(random_graph):
         found = {node: (kind, value) for row, node, kind, value in rows if row == p}
         assert set(found) == set(np.flatnonzero(matrix[i] + matrix[j]).tolist())
         for node, (kind, value) in found.items():
-            assert kind == {(1, 1): "common", (1, 0): "source-only", (0, 1): "target-only"}[matrix[i, node], matrix[j, node]]
+            assert (
+                kind
+                == {(1, 1): "common", (1, 0): "source-only", (0, 1): "target-only"}[matrix[i, node], matrix[j, node]]
+            )
             assert value == 1 if kind == "common" else 0 < value < 1
 
 
@@ -373,8 +382,12 @@ def test_published_numbers_of_parameters():
 
 
 # (cora, citeseer and pubmed) of the official classes, built by the README's commands
-PREDICTOR = {"gae": (198_657, 198_657, 198_657), "ncn": (397_058, None, 397_058), "ncn2": (397_058, 395_010, 395_010),
-             "ncn-diff": (397_058, 395_010, 395_010)}  # fmt: skip
+PREDICTOR = {
+    "gae": (198_657, 198_657, 198_657),
+    "ncn": (397_058, None, 397_058),
+    "ncn2": (397_058, 395_010, 395_010),
+    "ncn-diff": (397_058, 395_010, 395_010),
+}
 
 
 @pytest.mark.parametrize("variant", PREDICTOR)
@@ -413,20 +426,44 @@ def test_copies_of_a_target_stay_in_the_collab_presets():
 
 
 HEART = {  # variant, data set -> what the scripts set
-    ("ncn", "cora"): {"lr": 0.01, "predictor_lr": 0.01, "num_layers": 3, "hidden_dropout": 0.1, "predictor_dropout": 0.1,
-                      "weight_decay": 1e-7, "patience": 11, "eval_every": 5, "batch_size": 1024},
+    ("ncn", "cora"): {
+        "lr": 0.01,
+        "predictor_lr": 0.01,
+        "num_layers": 3,
+        "hidden_dropout": 0.1,
+        "predictor_dropout": 0.1,
+        "weight_decay": 1e-7,
+        "patience": 11,
+        "eval_every": 5,
+        "batch_size": 1024,
+    },
     ("ncnc", "cora"): {"lr": 0.01, "num_layers": 2, "weight_decay": 0.0},
     ("ncn", "citeseer"): {"lr": 0.001, "weight_decay": 0.0},
     ("ncnc", "citeseer"): {"lr": 0.001, "weight_decay": 1e-7},
     ("ncn", "pubmed"): {"lr": 0.001, "weight_decay": 1e-7},
     ("ncnc", "pubmed"): {"lr": 0.001, "weight_decay": 0.0},
-    ("ncn", "ogbl-collab"): {"num_layers": 3, "hidden_dropout": 0.0, "predictor_dropout": 0.0, "epochs": 9999, "patience": 20},
+    ("ncn", "ogbl-collab"): {
+        "num_layers": 3,
+        "hidden_dropout": 0.0,
+        "predictor_dropout": 0.0,
+        "epochs": 9999,
+        "patience": 20,
+    },
     ("ncnc", "ogbl-ppa"): {"hidden_dropout": 0.0, "predictor_dropout": 0.0, "epochs": 15},
     ("ncn", "ogbl-ddi"): {"lr": 0.01, "num_layers": 3, "hidden_dropout": 0.3, "predictor_dropout": 0.3, "patience": 20},
     ("ncn", "ogbl-citation2"): {"lr": 0.001, "hidden_dropout": 0.3, "epochs": 20, "hidden_dim": 128},
-    ("ncnc", "ogbl-citation2"): {"lr": 0.001, "predictor_lr": 0.001, "batch_size": 32768, "offset": 4.7, "scale": 7.0, "pt": 0.3,
-                                 "trn_deg": 128, "tst_deg": 128, "init_parts": "all"},
-}  # fmt: skip
+    ("ncnc", "ogbl-citation2"): {
+        "lr": 0.001,
+        "predictor_lr": 0.001,
+        "batch_size": 32768,
+        "offset": 4.7,
+        "scale": 7.0,
+        "pt": 0.3,
+        "trn_deg": 128,
+        "tst_deg": 128,
+        "init_parts": "all",
+    },
+}
 
 
 @pytest.mark.parametrize("variant, name", HEART, ids=str)

@@ -13,10 +13,28 @@ from graphkit.methods.link.ncnc import NCNC
 from graphkit.nn import reweight
 from graphkit.training import fit
 
-GNN = {"hidden_dim": 8, "batch_size": 16, "epochs": 3, "dropout": 0.0, "reweight": "tc", "reweight_warm_up": 0, "saint_budget": (12, 3),
-       "parts": 3, "parts_per_batch": 2}  # fmt: skip
-NCN = {"variant": "ncn", "hidden_dim": 8, "batch_size": 16, "epochs": 3, "reweight": "tc", "reweight_warm_up": 0, "feature_dropout": 0.0,
-       "hidden_dropout": 0.0, "predictor_dropout": 0.0}  # fmt: skip
+GNN = {
+    "hidden_dim": 8,
+    "batch_size": 16,
+    "epochs": 3,
+    "dropout": 0.0,
+    "reweight": "tc",
+    "reweight_warm_up": 0,
+    "saint_budget": (12, 3),
+    "parts": 3,
+    "parts_per_batch": 2,
+}
+NCN = {
+    "variant": "ncn",
+    "hidden_dim": 8,
+    "batch_size": 16,
+    "epochs": 3,
+    "reweight": "tc",
+    "reweight_warm_up": 0,
+    "feature_dropout": 0.0,
+    "hidden_dropout": 0.0,
+    "predictor_dropout": 0.0,
+}
 
 
 @pytest.fixture
@@ -38,7 +56,11 @@ def raised(weights, scores, present, alpha, normalize):
 
 def by_degrees(present, kind):
     received, sent = present.sum(1, keepdims=True), present.sum(0, keepdims=True)
-    weight = {"gcn": 1 / np.sqrt(np.maximum(received * sent, 1)), "sage": 1 / np.maximum(received, 1), "sum": np.ones_like(present)}
+    weight = {
+        "gcn": 1 / np.sqrt(np.maximum(received * sent, 1)),
+        "sage": 1 / np.maximum(received, 1),
+        "sum": np.ones_like(present),
+    }
     return np.where(present, weight[kind], 0.0)
 
 
@@ -56,11 +78,16 @@ def test_factors_are_their_definition(kind, normalize):
     receiver, sender = (torch.from_numpy(part) for part in np.nonzero(present))
     scores = torch.from_numpy(rng.random(len(receiver)))
     edges = reweight.Edges(receiver, sender, 12, 12)
-    found = reweight.degree_weights(edges, kind).double() * reweight.factors(edges, scores.float(), kind, 1.7, normalize).double()
+    found = (
+        reweight.degree_weights(edges, kind).double()
+        * reweight.factors(edges, scores.float(), kind, 1.7, normalize).double()
+    )
     expected = raised(by_degrees(present, kind), dense(receiver, sender, scores, 12), present, 1.7, normalize)
     np.testing.assert_allclose(dense(receiver, sender, found, 12), expected, rtol=1e-5, atol=1e-7)
     h = torch.from_numpy(rng.normal(size=(12, 3))).float()
-    np.testing.assert_allclose(reweight.neighbour_means(edges, h, kind), by_degrees(present, kind) @ h.numpy(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        reweight.neighbour_means(edges, h, kind), by_degrees(present, kind) @ h.numpy(), rtol=1e-4, atol=1e-6
+    )
 
 
 def trained(method, dataset, **options):
@@ -83,14 +110,22 @@ def edge_matrices(learner):
 @pytest.mark.parametrize("conv", ["gcn", "sage"])
 @pytest.mark.parametrize("normalize", ["receiver", "sender"])
 def test_a_layer_uses_the_raised_weights(dataset, conv, normalize):
-    learner = trained(GNNLinks, dataset, **GNN, conv=conv, num_layers=1, reweight_normalize=normalize, reweight_alpha=2.0)
+    learner = trained(
+        GNNLinks, dataset, **GNN, conv=conv, num_layers=1, reweight_normalize=normalize, reweight_alpha=2.0
+    )
     present, scores = edge_matrices(learner)
     weights, x = raised(by_degrees(present, conv), scores, present, 2.0, normalize), learner.features.double().numpy()
-    layer = {name: value.detach().double().numpy() for name, value in learner.model["encoder"].layers[0].named_parameters()}
+    layer = {
+        name: value.detach().double().numpy() for name, value in learner.model["encoder"].layers[0].named_parameters()
+    }
     if conv == "gcn":
         expected = weights @ x @ layer["weight"] + layer["bias"]
     else:
-        expected = weights @ x @ layer["fc_neigh.weight"].T + x @ layer["fc_self.weight"].T + layer.get("fc_self.bias", layer.get("bias"))
+        expected = (
+            weights @ x @ layer["fc_neigh.weight"].T
+            + x @ layer["fc_self.weight"].T
+            + layer.get("fc_self.bias", layer.get("bias"))
+        )
     with torch.no_grad():
         np.testing.assert_allclose(learner._encode(learner.graph), expected, rtol=1e-4, atol=1e-5)
 
@@ -147,7 +182,9 @@ def test_targets_have_no_part_in_the_weights_of_a_step(dataset, sampler):
     assert not np.intersect1d(seen, targets).size
     if not isinstance(batch.graph, list):  # the ids are those of the same edges in the training graph
         local = torch.stack(batch.graph.edges(order="eid"))
-        torch.testing.assert_close(batch.nodes[local], torch.stack(learner.graph.find_edges(batch.graph.edata[dgl.EID])))
+        torch.testing.assert_close(
+            batch.nodes[local], torch.stack(learner.graph.find_edges(batch.graph.edata[dgl.EID]))
+        )
     before = learner.loss(batch)
     learner.edge_scores = learner.edge_scores.clone()
     learner.edge_scores[targets] = 1 - learner.edge_scores[targets]
@@ -196,17 +233,26 @@ def test_scores_are_part_of_the_model(dataset, method, options):
 @pytest.mark.parametrize("method, options", [(GNNLinks, GNN), (NCNC, NCN)], ids=["gcn-link", "ncn"])
 def test_no_strength_is_no_change(dataset, method, options):
     pairs = torch.tensor([[0, 1], [2, 9], [4, 5]])
-    plain, none = (trained(method, dataset, **{**options, **more}) for more in ({"reweight": "none"}, {"reweight_alpha": 0.0}))
+    plain, none = (
+        trained(method, dataset, **{**options, **more}) for more in ({"reweight": "none"}, {"reweight_alpha": 0.0})
+    )
     torch.testing.assert_close(none.score_pairs(pairs), plain.score_pairs(pairs))
 
 
-@pytest.mark.parametrize("method, options, message", [
-    (GNNLinks, {**GNN, "conv": "gat"}, "--reweight tc: found --conv gat"),
-    (GNNLinks, {**GNN, "val_edges_at_test": True}, "--reweight tc and --val-edges-at-test exclude each other"),
-    (NCNC, {**NCN, "lr": 0.0}, "--reweight tc: found --lr 0"),
-    (NCNC, {**NCN, "reweight_warm_up": 3}, "--reweight-warm-up is 3, expected less than --epochs 3: no edge would ever be re-weighted"),
-    (GNNLinks, {**GNN, "reweight_warm_up": 9}, "--reweight-warm-up is 9, expected less than --epochs 3"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "method, options, message",
+    [
+        (GNNLinks, {**GNN, "conv": "gat"}, "--reweight tc: found --conv gat"),
+        (GNNLinks, {**GNN, "val_edges_at_test": True}, "--reweight tc and --val-edges-at-test exclude each other"),
+        (NCNC, {**NCN, "lr": 0.0}, "--reweight tc: found --lr 0"),
+        (
+            NCNC,
+            {**NCN, "reweight_warm_up": 3},
+            "--reweight-warm-up is 3, expected less than --epochs 3: no edge would ever be re-weighted",
+        ),
+        (GNNLinks, {**GNN, "reweight_warm_up": 9}, "--reweight-warm-up is 9, expected less than --epochs 3"),
+    ],
+)
 def test_what_cannot_be_reweighted(dataset, method, options, message):
     with pytest.raises(UsageError, match=message):
         method(**options).prepare(dataset, seed=0, device="cpu")

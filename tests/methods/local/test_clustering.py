@@ -72,7 +72,9 @@ def program_with_sinks(edges, sinks, seed: int, mass: float):
 
 def test_the_two_programs_of_the_tests_agree():
     dense = random_matrix(15, 0.2, np.random.default_rng(1), weighted=False)
-    np.testing.assert_allclose(quadratic_program(dense, 2, 20.0), program_with_sinks(dense, dense.sum(1), 2, 20.0), atol=1e-9)
+    np.testing.assert_allclose(
+        quadratic_program(dense, 2, 20.0), program_with_sinks(dense, dense.sum(1), 2, 20.0), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("p", [2.0, 3.0, 4.0])
@@ -82,7 +84,9 @@ def test_p_norm_flow_meets_the_conditions_of_its_optimum(p):
     graph, power, mass = graph_of(dense), 1 / (p - 1), 25.0
     work = local_work.workspace(20)
     tolerance = 1e-6 if p < 4 else 1e-4
-    count, _, _, status = local_flow.flow_push(graph.arrays, work, np.array([5]), np.array([mass]), False, tolerance, 200_000, power)
+    count, _, _, status = local_flow.flow_push(
+        graph.arrays, work, np.array([5]), np.array([mass]), False, tolerance, 200_000, power
+    )
     x, masses = work[0].copy(), work[1].copy()
     local_work.clear(work, count)
     assert status == local_flow.CONVERGED and masses.sum() == pytest.approx(mass)
@@ -164,7 +168,11 @@ def test_two_cliques_with_a_bridge_are_told_apart(word):
     dense[5, 6] = dense[6, 5] = 1
     graph = graph_of(dense)
     best = min(
-        (graph.conductance(np.array(nodes)) for size in range(1, 12) for nodes in itertools.combinations(range(12), size)),
+        (
+            graph.conductance(np.array(nodes))
+            for size in range(1, 12)
+            for nodes in itertools.combinations(range(12), size)
+        ),
         default=None,
     )
     found = LocalClustering(diffusion=word, volume=31, mass=1.5).cluster(graph, np.array([1]))
@@ -173,7 +181,10 @@ def test_two_cliques_with_a_bridge_are_told_apart(word):
 
 def test_of_several_masses_the_best_cut_is_kept():
     graph = graph_of(random_matrix(60, 0.06, np.random.default_rng(8)))
-    single = [LocalClustering(volume=40, mass=mass, rounding="support").cluster(graph, np.array([7])) for mass in (1.2, 2.0, 3.0)]
+    single = [
+        LocalClustering(volume=40, mass=mass, rounding="support").cluster(graph, np.array([7]))
+        for mass in (1.2, 2.0, 3.0)
+    ]
     several = LocalClustering(volume=40, mass=(1.2, 2.0, 3.0), rounding="support").cluster(graph, np.array([7]))
     assert several.labelled_conductance == min(one.labelled_conductance for one in single)
     assert all(one.volume <= 40 * one.mass + 1e-9 for one in single), "the support has at most the source's volume"
@@ -185,7 +196,9 @@ def test_labels_that_weaken_nothing_change_nothing():
     labels = rng.integers(0, 2, 30)
     for word in WORDS:
         plain = LocalClustering(diffusion=word, volume=20).cluster(graph, np.array([3]))
-        same = LocalClustering(diffusion=word, volume=20, weighted=True, epsilon=1.0).cluster(graph.labelled(labels, 1.0), np.array([3]))
+        same = LocalClustering(diffusion=word, volume=20, weighted=True, epsilon=1.0).cluster(
+            graph.labelled(labels, 1.0), np.array([3])
+        )
         assert plain.nodes.tolist() == same.nodes.tolist()
         np.testing.assert_allclose(plain.values, same.values, rtol=1e-12)
 
@@ -193,7 +206,9 @@ def test_labels_that_weaken_nothing_change_nothing():
 def test_epsilon_0_keeps_the_flow_among_equal_labels():
     labels = np.array([1] * 10 + [0] * 10)
     dense = random_matrix(20, 0.3, np.random.default_rng(10))
-    found = LocalClustering(volume=10, weighted=True, epsilon=0.0, rounding="support").cluster(graph_of(dense, labels, 0.0), np.array([0]))
+    found = LocalClustering(volume=10, weighted=True, epsilon=0.0, rounding="support").cluster(
+        graph_of(dense, labels, 0.0), np.array([0])
+    )
     assert set(found.nodes.tolist()) <= set(range(10))
 
 
@@ -244,7 +259,9 @@ def test_graphs_are_read_as_undirected_and_weights_must_be_positive():
 def test_flipped_labels_are_right_as_often_as_asked():
     truth = np.arange(20_000) < 8_000
     labels = noisy_labels.flipped(truth, 0.9, 0.7, np.random.default_rng(0))
-    assert labels[truth].mean() == pytest.approx(0.9, abs=0.02) and labels[~truth].mean() == pytest.approx(0.3, abs=0.02)
+    assert labels[truth].mean() == pytest.approx(0.9, abs=0.02) and labels[~truth].mean() == pytest.approx(
+        0.3, abs=0.02
+    )
 
 
 def test_classified_labels_keep_what_is_known():
@@ -252,7 +269,9 @@ def test_classified_labels_keep_what_is_known():
     truth = np.arange(200) < 80
     features = scipy.sparse.csr_array(rng.standard_normal((200, 5)) + 2.0 * truth[:, None])
     positives, negatives = noisy_labels.sampled(truth, 4, 10, rng)
-    assert 4 in positives and truth[positives].all() and not truth[negatives].any() and len(set(positives.tolist())) == 10
+    assert (
+        4 in positives and truth[positives].all() and not truth[negatives].any() and len(set(positives.tolist())) == 10
+    )
     wrong = noisy_labels.classified(features, negatives, positives)
     assert wrong[negatives].all() and not wrong[positives].any()
     right = noisy_labels.classified(features, positives, negatives)
@@ -321,14 +340,18 @@ def rings(cliques):
 
 @pytest.mark.parametrize("diffusion", ["flow", "ppr", "heat", "pnorm"])
 def test_what_is_reached_does_not_grow_with_the_graph(diffusion):
-    found = [LocalClustering(diffusion=diffusion, volume=200).cluster(rings(size), np.array([55])) for size in (60, 240)]
+    found = [
+        LocalClustering(diffusion=diffusion, volume=200).cluster(rings(size), np.array([55])) for size in (60, 240)
+    ]
     assert found[0].touched == found[1].touched < 600 and sorted(found[0].nodes) == sorted(found[1].nodes)
 
 
 def test_heat_stays_near_the_volume_where_there_is_no_cluster():
     """A random graph of degree 8: the heat's work is bounded by 2 N (t + 1) / eps, and with its own eps it is a few volumes."""
     drawn = networkx.random_regular_graph(8, 20_000, seed=1)
-    graph = LocalGraph.of_matrix(networkx.to_scipy_sparse_array(drawn, nodelist=range(20_000), weight=None), weighted=False)
+    graph = LocalGraph.of_matrix(
+        networkx.to_scipy_sparse_array(drawn, nodelist=range(20_000), weight=None), weighted=False
+    )
     volume, temperature = 2000, 5.0
     found = LocalClustering(diffusion="heat", volume=volume).cluster(graph, np.array([0]))
     eps = 2.0 / volume

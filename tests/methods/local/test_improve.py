@@ -44,7 +44,9 @@ def quotient(dense, chosen, members, price: float) -> float:
 def test_improved_sets_are_the_best_of_all(seed, method):
     dense, members = random_case(seed)
     volume = dense[members].sum()
-    price = {"mqi": np.inf, "flow-improve": volume / (dense.sum() - volume)}.get(method, volume / (dense.sum() - volume) + 0.3)
+    price = {"mqi": np.inf, "flow-improve": volume / (dense.sum() - volume)}.get(
+        method, volume / (dense.sum() - volume) + 0.3
+    )
     sets = (np.array(one) for size in range(1, 10) for one in itertools.combinations(range(9), size))
     best = min(quotient(dense, one, members, price) for one in sets if method != "mqi" or np.isin(one, members).all())
     found = methods.improve(LocalGraph.of_matrix(scipy.sparse.csr_array(dense)), members, method, delta=0.3)
@@ -112,7 +114,9 @@ def test_profile_is_the_least_of_all_sweeps():
     found = profiles.profile(graph, config, seeds, scales)
     best: dict[int, float] = {}
     for seed, scale in itertools.product(seeds.tolist(), scales):
-        nodes = LocalClustering(diffusion="ppr", volume=scale, rounding="support").cluster(graph, np.array([seed])).nodes
+        nodes = (
+            LocalClustering(diffusion="ppr", volume=scale, rounding="support").cluster(graph, np.array([seed])).nodes
+        )
         for size in range(1, len(nodes) + 1):
             inside = np.isin(np.arange(40), nodes[:size])
             volume = dense[inside].sum()

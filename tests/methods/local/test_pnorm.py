@@ -42,9 +42,17 @@ def cheapest(graph, gain, p):
     incidence = np.zeros((graph.num_nodes, len(u)))
     incidence[u, np.arange(len(u))], incidence[v, np.arange(len(u))] = 1, -1
     limits = scipy.optimize.LinearConstraint(incidence, gain / scale, np.inf)
-    start = np.linalg.lstsq(incidence, np.where(gain > 0, gain, -gain[gain > 0].sum() / (len(gain) - 1)) / scale, rcond=None)[0]
-    found = scipy.optimize.minimize(lambda f: (np.abs(f) ** p).sum() / p, start, jac=lambda f: np.abs(f) ** (p - 1) * np.sign(f),
-                                    constraints=[limits], method="SLSQP", options={"maxiter": 2000, "ftol": 1e-15})  # fmt: skip
+    start = np.linalg.lstsq(
+        incidence, np.where(gain > 0, gain, -gain[gain > 0].sum() / (len(gain) - 1)) / scale, rcond=None
+    )[0]
+    found = scipy.optimize.minimize(
+        lambda f: (np.abs(f) ** p).sum() / p,
+        start,
+        jac=lambda f: np.abs(f) ** (p - 1) * np.sign(f),
+        constraints=[limits],
+        method="SLSQP",
+        options={"maxiter": 2000, "ftol": 1e-15},
+    )
     short = max(0.0, float((gain / scale - incidence @ found.x).max()))
     return found.fun * scale**p, short
 
@@ -52,7 +60,9 @@ def cheapest(graph, gain, p):
 def solved(graph, seed, p, share=0.3):
     """(result, x on all nodes, source - sink)."""
     volume = share * graph.volume
-    found = LocalClustering(diffusion="pnorm", p=p, volume=volume, mass=1.0, rounding="support", tol=1e-3).cluster(graph, np.array([seed]))
+    found = LocalClustering(diffusion="pnorm", p=p, volume=volume, mass=1.0, rounding="support", tol=1e-3).cluster(
+        graph, np.array([seed])
+    )
     x, gain = np.zeros(graph.num_nodes), -np.asarray(graph.degrees)
     x[found.nodes] = found.values
     gain[seed] += volume
@@ -83,7 +93,9 @@ def test_x_is_as_good_as_a_general_solver_finds(number, p):
     _, x, gain = solved(graph, seed, p)
     cost, short = cheapest(graph, gain, p)
     bound = dual(graph, x, gain, p)
-    assert short < 1e-6 and bound <= cost * (1 + 1e-6) and bound == pytest.approx(cost, rel=2e-3)  # SciPy stops 4e-4 short
+    assert (
+        short < 1e-6 and bound <= cost * (1 + 1e-6) and bound == pytest.approx(cost, rel=2e-3)
+    )  # SciPy stops 4e-4 short
 
 
 def test_labels_and_weights_enter():
@@ -91,7 +103,9 @@ def test_labels_and_weights_enter():
     graph, seed = small(3)
     labels = (np.arange(NODES) // 20 == seed // 20).astype(np.int8)
     options = {"diffusion": "pnorm", "p": 8.0, "mass": 1.0, "rounding": "support", "weighted": True, "epsilon": 0.0}
-    found = LocalClustering(volume=0.4 * graph.volume / 2, **options).cluster(graph.labelled(labels, 0.0), np.array([seed]))
+    found = LocalClustering(volume=0.4 * graph.volume / 2, **options).cluster(
+        graph.labelled(labels, 0.0), np.array([seed])
+    )
     assert found.status == "converged" and set(found.nodes.tolist()) <= set(np.flatnonzero(labels).tolist())
 
 
@@ -100,5 +114,7 @@ def test_what_is_unfinished_says_so(monkeypatch):
 
     graph, seed = small(0)
     monkeypatch.setattr(pnorm, "LARGEST", 0)
-    found = LocalClustering(diffusion="pnorm", p=8.0, volume=0.3 * graph.volume, mass=1.0, passes=3).cluster(graph, np.array([seed]))
+    found = LocalClustering(diffusion="pnorm", p=8.0, volume=0.3 * graph.volume, mass=1.0, passes=3).cluster(
+        graph, np.array([seed])
+    )
     assert found.status == "stopped" and found.residual > 1e-3

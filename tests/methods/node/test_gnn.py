@@ -24,7 +24,10 @@ def random_graph(n, count, seed, *, features=5, edge_features=3):
     rng = np.random.default_rng(seed)
     low, high = np.triu_indices(n - 1, 1)
     chosen = rng.choice(len(low), size=min(count, len(low)), replace=False)
-    src, dst = torch.from_numpy(np.concatenate([low[chosen], high[chosen]])), torch.from_numpy(np.concatenate([high[chosen], low[chosen]]))
+    src, dst = (
+        torch.from_numpy(np.concatenate([low[chosen], high[chosen]])),
+        torch.from_numpy(np.concatenate([high[chosen], low[chosen]])),
+    )
     graph = dgl.graph((src, dst), num_nodes=n)
     if features:
         graph.ndata["feat"] = torch.from_numpy(rng.normal(size=(n, features)).astype(np.float32))
@@ -44,7 +47,9 @@ def graph_data(graphs, classes=2):
     numbers = np.arange(len(graphs))
     labels = torch.arange(len(graphs)) % classes
     split = GraphSplit(numbers, numbers, numbers)
-    return GraphDataset("graphs", graphs=graphs, graph_labels=labels, task="graph", split=split, split_name="own", metric="accuracy")
+    return GraphDataset(
+        "graphs", graphs=graphs, graph_labels=labels, task="graph", split=split, split_name="own", metric="accuracy"
+    )
 
 
 def learner_of(word, dataset, **options):
@@ -123,7 +128,10 @@ def reference(word, learner, graph, x, e):
             h = conv.mlp(h + a @ h)
         elif word == "gine":
             bonds = model.edge_inputs[number].layer(e)
-            total = [sum((torch.relu(h[j] + bonds[k]) for j, k in incoming(graph, i)), torch.zeros(h.shape[1])) for i in range(len(h))]
+            total = [
+                sum((torch.relu(h[j] + bonds[k]) for j, k in incoming(graph, i)), torch.zeros(h.shape[1]))
+                for i in range(len(h))
+            ]
             h = conv.mlp(h + torch.stack(total))
         elif word == "gatedgcn":
             h, edges = gated_layer(conv, graph, h, edges)
@@ -228,7 +236,9 @@ CORNERS = {
 @pytest.mark.parametrize("word", WORDS)
 def test_corner_cases_train_and_predict(word, corner):
     for dataset in (node_data(CORNERS[corner](), classes=2), graph_data([CORNERS[corner]() for _ in range(3)])):
-        learner = registry.method(word)(registry.resolve_config(word, overrides={**SMALL, "norm": "batch", "batch_size": 2}, preset=None))
+        learner = registry.method(word)(
+            registry.resolve_config(word, overrides={**SMALL, "norm": "batch", "batch_size": 2}, preset=None)
+        )
         found = fit(learner, dataset, seed=0)
         assert torch.isfinite(learner.logits()).all() and np.isfinite(found.best["accuracy"]["valid"])
         assert found.epochs == 2

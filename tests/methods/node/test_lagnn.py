@@ -21,16 +21,31 @@ from graphkit.nn.cvae import save_generator
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 
-SMALL = {"hidden_dim": 4, "generator_hidden": 8, "latent_dim": 2, "generator_batch": 16, "generator_steps": 6, "u_samples": 2,
-         "u_epochs": 2, "u_updates": 1, "select_warmup": 2, "samples": 2, "epochs": 3, "num_layers": 2, "grand_order": 2,
-         "heads": 2}  # fmt: skip
+SMALL = {
+    "hidden_dim": 4,
+    "generator_hidden": 8,
+    "latent_dim": 2,
+    "generator_batch": 16,
+    "generator_steps": 6,
+    "u_samples": 2,
+    "u_epochs": 2,
+    "u_updates": 1,
+    "select_warmup": 2,
+    "samples": 2,
+    "epochs": 3,
+    "num_layers": 2,
+    "grand_order": 2,
+    "heads": 2,
+}
 BACKBONES = ("gcn", "gat", "sage", "gcnii", "grand")
 
 
 def labelled(n=30, count=60, classes=3, width=8, seed=0, metric="accuracy", labels=None, signed=False, features=True):
     rng = np.random.default_rng(seed)
     pairs = rng.integers(n - 1, size=(count, 2))  # the last node is isolated
-    graph = dgl.to_bidirected(dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=n))
+    graph = dgl.to_bidirected(
+        dgl.graph(tuple(torch.from_numpy(pairs[pairs[:, 0] != pairs[:, 1]].T.copy())), num_nodes=n)
+    )
     x = torch.from_numpy((rng.random((n, width)) < 0.4).astype(np.float32))
     if features:
         graph.ndata["feat"] = 2 * x - 1 if signed else x
@@ -91,7 +106,9 @@ def test_no_gradient_goes_through_the_target():
 def test_loss_is_the_sum_of_its_parts(control):
     """Without dropout: cross-entropy of the training nodes, and the distance of all nodes' predictions from the sharpened mean."""
     dataset = labelled()
-    learner = ready(dataset, control=control, row_normalize=True, dropout=0.0, input_dropout=0.0, lam=0.7, temp=0.4, samples=3)
+    learner = ready(
+        dataset, control=control, row_normalize=True, dropout=0.0, input_dropout=0.0, lam=0.7, temp=0.4, samples=3
+    )
     x, a, model = normalized(dataset.features), dense(dataset.graph), learner.model
     seen = []
     of = learner.views.of
@@ -100,7 +117,9 @@ def test_loss_is_the_sum_of_its_parts(control):
     assert len(seen) == 3
     logits = []
     for (view,) in seen:
-        h = torch.cat([a @ part @ conv.linear.weight.T + conv.bias for conv, part in zip(model.first, (view, x))], 1).clamp(min=0)
+        h = torch.cat(
+            [a @ part @ conv.linear.weight.T + conv.bias for conv, part in zip(model.first, (view, x))], 1
+        ).clamp(min=0)
         logits.append(a @ h @ model.last.linear.weight.T + model.last.bias)
     rows = torch.from_numpy(dataset.split.train)
     nll = sum(-part.log_softmax(1)[rows, dataset.labels[rows]].mean() for part in logits) / 3
@@ -120,7 +139,10 @@ def test_without_views_it_is_a_gcn_whose_loss_is_the_cross_entropy():
     dataset = labelled()
     learner = prepared(dataset, views=0, samples=1, lam=0.0, dropout=0.0, input_dropout=0.0)
     a, model, x = dense(dataset.graph), learner.model, dataset.features
-    logits = a @ (a @ x @ model.first[0].linear.weight.T + model.first[0].bias).clamp(min=0) @ model.last.linear.weight.T + model.last.bias
+    logits = (
+        a @ (a @ x @ model.first[0].linear.weight.T + model.first[0].bias).clamp(min=0) @ model.last.linear.weight.T
+        + model.last.bias
+    )
     rows = torch.from_numpy(dataset.split.train)
     expected = torch.nn.functional.cross_entropy(logits[rows], dataset.labels[rows])
     torch.testing.assert_close(learner.loss(learner.full_batch("train")), expected)
@@ -232,7 +254,9 @@ def test_random_views_come_from_a_generator_that_nothing_trained():
     fit(learner, dataset, seed=0)
     found = LAGNN(**{**SMALL, "control": "random"})
     fit(found, dataset, seed=0)
-    assert all(torch.equal(value, learner.decoder.state_dict()[key]) for key, value in found.decoder.state_dict().items())
+    assert all(
+        torch.equal(value, learner.decoder.state_dict()[key]) for key, value in found.decoder.state_dict().items()
+    )
     assert learner.decoder.about == prepared(dataset).decoder.about
     assert learner.stage is None and len(learner.optimizers) == 1 and set(before) == set(learner.decoder.state_dict())
     assert learner.parameter_count() == sum(p.numel() for p in learner.model.parameters())
@@ -267,7 +291,14 @@ def test_generator_is_trained_first_and_then_left_alone(backbone, select):
 def test_resumed_run_equals_an_unbroken_one(tmp_path, backbone, select, stop_after):
     """Stopped while the generator trains, between the stages, or in the second one."""
     dataset = labelled(n=60, count=200)
-    options = {**SMALL, "backbone": backbone, "select": select, "epochs": 5, "keep": "loss", "label_input": 0.3 * (backbone == "gat")}
+    options = {
+        **SMALL,
+        "backbone": backbone,
+        "select": select,
+        "epochs": 5,
+        "keep": "loss",
+        "label_input": 0.3 * (backbone == "gat"),
+    }
     whole = fit(LAGNN(**options), dataset, seed=3)
     stop, count = StopRequest(), 0
 
@@ -311,7 +342,9 @@ def test_patience_waits_for_a_lower_loss_or_a_higher_accuracy(either, expected):
     losses, accuracies = [3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 2.9, 3.0, 3.1], [0.1, 0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.9, 0.9]
 
     def scripted():
-        learner = LAGNN(**{**SMALL, "select": "none", "keep": "loss", "epochs": 9, "patience": 2, "patience_by_either": either})
+        learner = LAGNN(
+            **{**SMALL, "select": "none", "keep": "loss", "epochs": 9, "patience": 2, "patience_by_either": either}
+        )
         learner._valid_loss = lambda: losses[learner.evaluations - 1]
         learner.evaluations = 0
         return learner
@@ -327,8 +360,14 @@ def test_patience_waits_for_a_lower_loss_or_a_higher_accuracy(either, expected):
         learner.predict = counted
         evaluate = loop.metrics.evaluate
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(loop.metrics, "evaluate", lambda data, found, split: {**evaluate(data, found, split), "accuracy":
-                                                                                accuracies[learner.evaluations - 1]})  # fmt: skip
+            patch.setattr(
+                loop.metrics,
+                "evaluate",
+                lambda data, found, split: {
+                    **evaluate(data, found, split),
+                    "accuracy": accuracies[learner.evaluations - 1],
+                },
+            )
             return loop.fit(learner, dataset, seed=0, **options)
 
     found = run(scripted())
@@ -361,7 +400,9 @@ def test_draw_stays_with_the_weights_and_changes_with_the_epoch():
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_run_is_read_back_and_labels_another_graph(tmp_path, backbone, monkeypatch):
     dataset = labelled(n=40, count=90)
-    config = registry.resolve_config("lagnn", None, {**SMALL, "backbone": backbone, "select": "heldout", "select_warmup": 0})
+    config = registry.resolve_config(
+        "lagnn", None, {**SMALL, "backbone": backbone, "select": "heldout", "select_warmup": 0}
+    )
     result = runs.execute("lagnn", dataset, config, seeds=[0, 1], out=tmp_path / "run", save_predictions=True)
     monkeypatch.setattr(runs.Run, "_dataset", lambda self, seed: dataset)
     learner, _ = runs.load_run(tmp_path / "run").restore(1)
@@ -381,13 +422,26 @@ def test_run_is_read_back_and_labels_another_graph(tmp_path, backbone, monkeypat
 @pytest.mark.parametrize("mode", ["concat", "average", "input"])
 def test_second_stage_runs_in_pieces(sampler, mode):
     dataset = labelled(n=120, count=400)
-    options = {**SMALL, "select": "none", "sampler": sampler, "mode": mode, "batch_size": 16, "fanout": 3, "parts": 4,
-               "parts_per_batch": 2, "saint_budget": (10, 2), "views": 2, "label_input": 0.3}  # fmt: skip
+    options = {
+        **SMALL,
+        "select": "none",
+        "sampler": sampler,
+        "mode": mode,
+        "batch_size": 16,
+        "fanout": 3,
+        "parts": 4,
+        "parts_per_batch": 2,
+        "saint_budget": (10, 2),
+        "views": 2,
+        "label_input": 0.3,
+    }
     found = fit(LAGNN(**options), dataset, seed=0)
     assert math.isfinite(found.best["accuracy"]["test"])
 
 
-@pytest.mark.parametrize("options", [{"backbone": "sage"}, {"backbone": "gcn"}, {"backbone": "gat", "symmetric_norm": True}])
+@pytest.mark.parametrize(
+    "options", [{"backbone": "sage"}, {"backbone": "gcn"}, {"backbone": "gat", "symmetric_norm": True}]
+)
 def test_pieces_have_views_of_their_own_nodes(options):
     """With all neighbours in the blocks and a generator without noise, a piece says what the whole graph says."""
     dataset = labelled(n=40, count=90)
@@ -445,7 +499,9 @@ def test_features_of_other_kinds():
 
 def test_generator_is_used_again(tmp_path):
     dataset = labelled()
-    config = GeneratorConfig(**{key: SMALL[key] for key in SMALL if key in GeneratorConfig.__dataclass_fields__}, select="heldout")
+    config = GeneratorConfig(
+        **{key: SMALL[key] for key in SMALL if key in GeneratorConfig.__dataclass_fields__}, select="heldout"
+    )
     stage = make_stage(config, dataset, seed=0)
     stage.run(0)
     path = tmp_path / "g.safetensors"
@@ -466,15 +522,18 @@ def test_generator_is_used_again(tmp_path):
         fit(LAGNN(**{**SMALL, "generator": str(path), "latent_dim": 3}), dataset, seed=0)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"backbone": "grand", "views": 2}, "takes one generated view"),
-    ({"backbone": "grand", "mode": "input"}, "takes one generated view"),
-    ({"backbone": "grand", "label_input": 0.5}, "--label-input is 0.5"),
-    ({"backbone": "gcnii", "sampler": "neighbor"}, "needs whole subgraphs"),
-    ({"num_layers": 1}, "--num-layers is 1"),
-    ({"generator": "x", "control": "self"}, "--generator and --control self"),
-    ({"generator": "x", "views": 0}, "--generator and --views 0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"backbone": "grand", "views": 2}, "takes one generated view"),
+        ({"backbone": "grand", "mode": "input"}, "takes one generated view"),
+        ({"backbone": "grand", "label_input": 0.5}, "--label-input is 0.5"),
+        ({"backbone": "gcnii", "sampler": "neighbor"}, "needs whole subgraphs"),
+        ({"num_layers": 1}, "--num-layers is 1"),
+        ({"generator": "x", "control": "self"}, "--generator and --control self"),
+        ({"generator": "x", "views": 0}, "--generator and --views 0"),
+    ],
+)
 def test_options_that_do_not_go_together(options, message):
     with pytest.raises(UsageError, match=message):
         LAGNN(**options)
@@ -486,16 +545,33 @@ def test_published_options_of_single_runs():
     assert not registry.resolve_config("lagat", "cora").residual
     for name in ("cora", "citeseer", "pubmed"):
         grand, gcnii = (registry.resolve_config(word, name) for word in ("lagrand", "lagcnii"))
-        assert grand.patience_by_either and grand.patience == 200 and grand.keep == "loss" and not gcnii.patience_by_either
+        assert (
+            grand.patience_by_either and grand.patience == 200 and grand.keep == "loss" and not gcnii.patience_by_either
+        )
     products = registry.resolve_config("lasage", "ogbn-products")
     assert (products.epochs, products.lr) == (20, 0.003)
 
 
 def test_words_have_the_published_options():
-    found = {name: registry.resolve_config(name, "cora") for name in ("lagnn", "lagcn", "lagat", "lasage", "lagcnii", "lagrand")}
+    found = {
+        name: registry.resolve_config(name, "cora")
+        for name in ("lagnn", "lagcn", "lagat", "lasage", "lagcnii", "lagrand")
+    }
     assert [c.backbone for c in found.values()] == ["gcn", "gcn", "gat", "sage", "gcnii", "grand"]
     assert found["lagnn"] == found["lagcn"] and found["lagnn"].keep == "loss" and found["lagnn"].row_normalize
-    assert all((c.generator_epochs, c.generator_batch, c.latent_dim, c.generator_lr, c.select_warmup, c.u_samples, c.u_updates) ==
-               (10, 64, 10, 0.01, 200, 100, 20) and c.samples == 4 and c.views == 1 for c in found.values())  # fmt: skip
+    assert all(
+        (c.generator_epochs, c.generator_batch, c.latent_dim, c.generator_lr, c.select_warmup, c.u_samples, c.u_updates)
+        == (10, 64, 10, 0.01, 200, 100, 20)
+        and c.samples == 4
+        and c.views == 1
+        for c in found.values()
+    )
     pubmed = registry.resolve_config("lagrand", "pubmed")
-    assert (pubmed.lr, pubmed.lam, pubmed.temp, pubmed.grand_order, pubmed.norm, pubmed.views) == (0.2, 1.2, 0.2, 5, "batch", 1)
+    assert (pubmed.lr, pubmed.lam, pubmed.temp, pubmed.grand_order, pubmed.norm, pubmed.views) == (
+        0.2,
+        1.2,
+        0.2,
+        5,
+        "batch",
+        1,
+    )

@@ -14,11 +14,25 @@ from graphkit.datasets.base import GraphDataset, NodeSplit
 from graphkit.errors import DataError, UsageError
 from graphkit.methods.node import lagnn_generator, lagnn_tuning
 from graphkit.methods.node.lagnn_checks import conditional
-from graphkit.methods.node.lagnn_generator import GeneratorConfig, NeighbourGenerator, make_model, normalized, raw_features
+from graphkit.methods.node.lagnn_generator import (
+    GeneratorConfig,
+    NeighbourGenerator,
+    make_model,
+    normalized,
+    raw_features,
+)
 from graphkit.methods.node.lagnn_tuning import make_stage, validation_score
 from graphkit.sampling.neighbour_pairs import NeighbourPairs
 
-SMALL = {"generator_hidden": 8, "latent_dim": 2, "generator_batch": 16, "u_samples": 3, "u_epochs": 3, "u_updates": 2, "select_warmup": 2}
+SMALL = {
+    "generator_hidden": 8,
+    "latent_dim": 2,
+    "generator_batch": 16,
+    "u_samples": 3,
+    "u_epochs": 3,
+    "u_updates": 2,
+    "select_warmup": 2,
+}
 
 
 def labelled(n=40, count=90, classes=2, width=6, seed=0, labels=None, low=0.0):
@@ -72,7 +86,11 @@ def test_held_out_edges_are_out_in_both_directions():
     graph = labelled(n=200, count=900).graph
     pairs = NeighbourPairs(graph, held_out=0.3, seed=4)
     held = set(zip(*(part.tolist() for part in pairs.held_pairs())))
-    kept = {(int(c), int(x)) for batch in pairs.batches(64, pairs.steps(64), np.random.default_rng(0)) for c, x in zip(*batch)}
+    kept = {
+        (int(c), int(x))
+        for batch in pairs.batches(64, pairs.steps(64), np.random.default_rng(0))
+        for c, x in zip(*batch)
+    }
     assert held | kept == set(zip(*(ends.tolist() for ends in graph.edges()))) and not held & kept
     assert all((x, c) in held for c, x in held)
     assert abs(len(held) / graph.num_edges() - 0.3) < 4 * (0.3 * 0.7 / (graph.num_edges() / 2)) ** 0.5
@@ -143,7 +161,9 @@ def test_a_better_step_teaches_the_judge_its_features():
 def test_no_label_reaches_a_generator_that_is_selected_without_a_judge():
     dataset, other = labelled(), labelled(labels=torch.zeros(40, dtype=torch.long))
     for select in ("none", "heldout"):
-        assert same(*(trained(part, generator_steps=10, select=select)[0].model.state_dict() for part in (dataset, other)))
+        assert same(
+            *(trained(part, generator_steps=10, select=select)[0].model.state_dict() for part in (dataset, other))
+        )
     unlabelled = dataset.renamed(split=None)
     assert trained(unlabelled, generator_steps=4, select="none")[0].kept_step == 4
     with pytest.raises(UsageError, match="--select u-score needs"):
@@ -164,7 +184,9 @@ def test_u_score_sees_the_training_nodes_alone():
 def test_loss_fits_the_features():
     binary, wide = labelled().features, labelled(low=-3.0).features
     config = GeneratorConfig()
-    assert make_model(config, binary).about["output"] == "sigmoid" and make_model(config, binary).reconstruction == "bce"
+    assert (
+        make_model(config, binary).about["output"] == "sigmoid" and make_model(config, binary).reconstruction == "bce"
+    )
     assert make_model(config, wide).about["output"] == "none" and make_model(config, wide).reconstruction == "squared"
     forced = GeneratorConfig(reconstruction="squared", output_activation="tanh", generator_norm=True)
     assert make_model(forced, binary).about["output"] == "tanh"
@@ -217,7 +239,10 @@ def test_score_of_a_generator_is_accuracy_on_its_features_alone():
     dataset = labelled(n=80, count=240, width=12)
     stage = make_stage(GeneratorConfig(**SMALL, select="none"), dataset, seed=0)
     scores = []
-    for drawn in (lambda noise, nodes: stage.features[torch.from_numpy(nodes)], lambda noise, nodes: torch.ones(len(nodes), 12)):
+    for drawn in (
+        lambda noise, nodes: stage.features[torch.from_numpy(nodes)],
+        lambda noise, nodes: torch.ones(len(nodes), 12),
+    ):
         stage.draw = drawn
         torch.manual_seed(0)
         scores.append(validation_score(stage, dataset, runs=2, seed=0, epochs=60))
@@ -237,14 +262,18 @@ def test_score_is_that_of_the_stored_draw_with_halves_of_its_own_per_run(monkeyp
     best = max(kept, key=lambda found: found[0])
     assert stage.kept_noise is best[2]
     monkeypatch.setattr(uscore.DropoutJudge, "fit", lambda self, x, epochs: drawn.append((x, epochs)))
-    right = np.random.default_rng(5).random((3, len(dataset.split.valid))) < 0.5  # which validation nodes each run's GCN gets right
+    right = (
+        np.random.default_rng(5).random((3, len(dataset.split.valid))) < 0.5
+    )  # which validation nodes each run's GCN gets right
     truth = dataset.labels[torch.from_numpy(dataset.split.valid)]
     calls = iter(range(10_000))
     train = len(dataset.split.train)
 
     def classes(self, x):
         run = next(calls) // lagnn_tuning.EPOCHS
-        return torch.cat([torch.zeros(train, dtype=torch.long), torch.where(torch.from_numpy(right[run]), truth, 1 - truth)])
+        return torch.cat(
+            [torch.zeros(train, dtype=torch.long), torch.where(torch.from_numpy(right[run]), truth, 1 - truth)]
+        )
 
     monkeypatch.setattr(uscore.DropoutJudge, "classes", classes)
     found = validation_score(stage, dataset, runs=3, seed=7)
@@ -275,7 +304,12 @@ def test_search_keeps_the_options_of_the_best_score(monkeypatch):
     monkeypatch.setattr(lagnn_tuning, "validation_score", lambda stage, *_, **__: next(scores))
     config = GeneratorConfig(**SMALL, generator_steps=3)
     stage, score = lagnn_tuning.search(
-        config, labelled(), trials=3, runs=1, seed=0, report=lambda number, options, found: tried.append((options, found))
+        config,
+        labelled(),
+        trials=3,
+        runs=1,
+        seed=0,
+        report=lambda number, options, found: tried.append((options, found)),
     )
     assert score == 0.9 and [found for _, found in tried] == [0.4, 0.9, 0.7]
     assert {key: getattr(stage.config, key) for key in lagnn_tuning.SPACE} == tried[1][0]

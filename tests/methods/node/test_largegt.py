@@ -23,7 +23,16 @@ from graphkit.sampling.position_vectors import position_vectors
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 
-SMALL = {"k": 5, "hidden_dim": 8, "heads": 2, "global_dim": 4, "centroids": 6, "batch_size": 8, "eval_batch_size": 7, "epochs": 2}
+SMALL = {
+    "k": 5,
+    "hidden_dim": 8,
+    "heads": 2,
+    "global_dim": 4,
+    "centroids": 6,
+    "batch_size": 8,
+    "eval_batch_size": 7,
+    "epochs": 2,
+}
 MODES = ("local", "global", "full")
 
 
@@ -234,12 +243,15 @@ def test_folder_of_lists_is_used_and_checked(tmp_path):
         prepared(dataset, lists=str(tmp_path / "l"))
 
 
-@pytest.mark.parametrize("options, text", [
-    ({"sampler": "neighbor"}, "--sampler is 'neighbor'"),
-    ({"reassign_all": True, "freeze_assignments": True}, "--reassign-all and --freeze-assignments"),
-    ({"lists": "x", "shuffle_lists": True}, "--lists and --shuffle-lists"),
-    ({"mode": "fully"}, "--mode is 'fully'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"sampler": "neighbor"}, "--sampler is 'neighbor'"),
+        ({"reassign_all": True, "freeze_assignments": True}, "--reassign-all and --freeze-assignments"),
+        ({"lists": "x", "shuffle_lists": True}, "--lists and --shuffle-lists"),
+        ({"mode": "fully"}, "--mode is 'fully'"),
+    ],
+)
 def test_options_that_do_not_fit_are_refused(options, text):
     with pytest.raises(UsageError, match=text):
         LargeGT(**options)
@@ -257,7 +269,9 @@ def test_features_that_do_not_fit_into_float16_are_refused():
     dataset.graph.ndata["feat"][0, 0] = 1e6
     with pytest.raises(UsageError, match="float16 holds numbers up to 65504, found features up to 1e"):
         prepared(dataset, mode="local", hop_dtype="float16")
-    assert prepared(random_graph(), mode="local", hop_dtype="float16").batch_of(np.arange(3)).tokens.dtype == torch.float32
+    assert (
+        prepared(random_graph(), mode="local", hop_dtype="float16").batch_of(np.arange(3)).tokens.dtype == torch.float32
+    )
 
 
 def test_global_branch_is_judged_as_it_has_learned():
@@ -266,7 +280,9 @@ def test_global_branch_is_judged_as_it_has_learned():
     Features are noise, so that the codebook alone tells the five blocks (chance: 0.2); half of the judged nodes have one or two edges.
     """
     dataset = sparse_sbm_whole()
-    learner = LargeGT(mode="global", hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=2)
+    learner = LargeGT(
+        mode="global", hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=2
+    )
     gaps = []
 
     def compare(event):
@@ -286,7 +302,10 @@ def sparse_sbm_whole():
 
 def accuracy_by_batch_statistics(learner):
     """Of the validation nodes, the head's normalisations as in training and all else as in evaluation; leaves the model as it was."""
-    model, nodes = copy.deepcopy(learner.model).eval(), np.random.default_rng(0).permutation(np.asarray(learner.dataset.split.valid))
+    model, nodes = (
+        copy.deepcopy(learner.model).eval(),
+        np.random.default_rng(0).permutation(np.asarray(learner.dataset.split.valid)),
+    )
     for module in model.head:
         module.train(isinstance(module, torch.nn.BatchNorm1d))
     with torch.no_grad():
@@ -302,7 +321,9 @@ def test_faults_turn_the_verdict_on_the_global_branch(monkeypatch):
     dataset.split, dataset.task, dataset.metric = loaded.given["low"], "node", "accuracy"
 
     def test_accuracy(mode):
-        learner = LargeGT(mode=mode, k=5, hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=8)
+        learner = LargeGT(
+            mode=mode, k=5, hidden_dim=32, global_dim=16, centroids=128, batch_size=128, epochs=8, eval_every=8
+        )
         return fit(learner, dataset, seed=0).best["accuracy"]["test"]
 
     local = test_accuracy("local")
@@ -375,9 +396,17 @@ def test_position_vectors(kind, cache):
     else:  # the method of that name with these options
         options = {
             "fastrp": {"weights": (0, 0, 1, 1, 1, 1)},
-            "node2vec": {"p": 1.0, "q": 1.0, "num_walks": 10, "walk_length": 40, "window": 20, "hierarchical": False,
-                         "negative_samples": 1, "learning_rate": 0.01},
-        }  # fmt: skip
+            "node2vec": {
+                "p": 1.0,
+                "q": 1.0,
+                "num_walks": 10,
+                "walk_length": 40,
+                "window": 20,
+                "hierarchical": False,
+                "negative_samples": 1,
+                "learning_rate": 0.01,
+            },
+        }
         method = registry.method(kind)(registry.resolve_config(kind, None, {"dim": 4, **options[kind]}, preset=None))
         np.testing.assert_allclose(found, method.embed(dataset, seed=0), atol=1e-5)
     wide = position_vectors(labelled([(0, 1), (1, 2)], 3), kind, 6, 0)  # more dimensions than nodes

@@ -133,7 +133,10 @@ def test_measures_of_one_hop(dataset):
         assert columns["clustering"][i] == pytest.approx(clustering[i], abs=1e-12)
         assert columns["degree_train"][i] == graph.degree(i)
         ego = networkx.ego_graph(graph, i)
-        assert columns["density"][i] == pytest.approx(networkx.density(ego), abs=1e-12, nan_ok=True) or graph.degree(i) == 0
+        assert (
+            columns["density"][i] == pytest.approx(networkx.density(ego), abs=1e-12, nan_ok=True)
+            or graph.degree(i) == 0
+        )
         if graph.degree(i) > 1:
             assert columns["tc_train"][i] == pytest.approx(clustering[i], abs=1e-12)
     for part in PARTS:
@@ -165,7 +168,9 @@ def test_the_estimate_is_right_on_average(hops):
     draws = [Topo(hops=hops, beta=beta, dim=dim).measure(dataset, seed=seed) for seed in range(40)]
     for part in PARTS:
         near = neighbours(getattr(dataset.split, part).pos.tolist(), 20)
-        expected = np.array([np.mean([vectors[i] @ vectors[j] for j in near[i]]) if near[i] else np.nan for i in range(20)])
+        expected = np.array(
+            [np.mean([vectors[i] @ vectors[j] for j in near[i]]) if near[i] else np.nan for i in range(20)]
+        )
         found = np.stack([columns[f"atc_{part}"] for columns in draws])
         defined = np.isfinite(draws[0][f"tc_{part}"])
         np.testing.assert_array_equal(np.isfinite(found), np.tile(defined, (40, 1)))
@@ -185,7 +190,10 @@ def test_the_estimate_follows_ids_and_not_places():
 def test_too_many_pairs_are_refused_before_they_are_made():
     graph = networkx.star_graph(50)
     dataset = link_dataset(list(graph.edges), [], [(1, 2)], 51)
-    with pytest.raises(UsageError, match=r"--hops 2: walks of 2 steps may have 2,550 pairs of ends, expected at most --max-entries 1,000"):
+    with pytest.raises(
+        UsageError,
+        match=r"--hops 2: walks of 2 steps may have 2,550 pairs of ends, expected at most --max-entries 1,000",
+    ):
         Topo(hops=2, max_entries=1000).measure(dataset)
     assert "tc_train" not in Topo(hops=2, exact=False, max_entries=1000).measure(dataset)
 

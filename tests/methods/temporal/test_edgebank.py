@@ -28,7 +28,9 @@ def reference(dataset, part, batch_size, window=None):
         oldest = -np.inf if window is None else events.time[batch[0]] - window
         for place, k in enumerate(batch, begin):
             for out, end in zip(scores, (events.dst[k], negatives[place])):
-                out.append(float(memory.get((events.src[k], end), -np.inf) >= oldest and (events.src[k], end) in memory))
+                out.append(
+                    float(memory.get((events.src[k], end), -np.inf) >= oldest and (events.src[k], end) in memory)
+                )
     return scores
 
 
@@ -90,7 +92,9 @@ def test_the_window_moves_with_the_stream():
     # One pair at a time, each again and again for a while: only the last pair's events are the last 15 %.
     src, times = np.repeat(np.arange(10), 30), np.arange(300.0)
     events = in_order(src, src + 10, times)
-    dataset = finish_events(GraphDataset("turns", static_graph(events, 20), events=events), "chrono-0.6/0.2/0.2", None, 0)
+    dataset = finish_events(
+        GraphDataset("turns", static_graph(events, 20), events=events), "chrono-0.6/0.2/0.2", None, 0
+    )
     found = scores_of(dataset, "test", batch_size=1, memory="window")[0]
     assert found == [float(k % 30 != 0) for k in dataset.split.test.tolist()]
 
@@ -106,8 +110,11 @@ def test_later_events_leave_no_trace():
     assert again[0][:30] == found[0][:30] and again[0] != found[0]
 
 
-@pytest.mark.parametrize("options", [{}, {"memory": "window", "time_window": 15.0}, {"memory": "window"}],
-                         ids=["unlimited", "fixed", "window"])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"memory": "window", "time_window": 15.0}, {"memory": "window"}],
+    ids=["unlimited", "fixed", "window"],
+)
 def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(options):
     dataset = stream(4)
     learner, events = registry.method("edgebank")(batch_size=1, **options), dataset.events

@@ -76,10 +76,18 @@ def test_the_claims_hold_without_a_fault():
     assert verdict("smoke-repeats") and verdict("wikipedia") and verdict("historical-negatives")
 
 
-@pytest.mark.parametrize("claim, fault", [
-    ("smoke-repeats", without_direction), ("smoke-repeats", ends_with_training), ("wikipedia", ends_with_training),
-    ("historical-negatives", any_pair), ("historical-negatives", fixed_place), ("historical-negatives", all_negatives_judged),
-], ids=lambda value: value if isinstance(value, str) else value.__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "claim, fault",
+    [
+        ("smoke-repeats", without_direction),
+        ("smoke-repeats", ends_with_training),
+        ("wikipedia", ends_with_training),
+        ("historical-negatives", any_pair),
+        ("historical-negatives", fixed_place),
+        ("historical-negatives", all_negatives_judged),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
 def test_a_planted_fault_turns_the_verdict(monkeypatch, claim, fault):
     fault(monkeypatch)
     assert not verdict(claim)

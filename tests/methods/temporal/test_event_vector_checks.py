@@ -27,12 +27,16 @@ def longer_ages(patch):
 
 def of_another_node(patch):
     right = MessageLog.put
-    patch.setattr(MessageLog, "put", lambda self, nodes, other, *rest: right(self, nodes, torch.roll(other, 1, 0), *rest))
+    patch.setattr(
+        MessageLog, "put", lambda self, nodes, other, *rest: right(self, nodes, torch.roll(other, 1, 0), *rest)
+    )
 
 
 def sides_swapped(patch):
     right = MessageLog.put
-    patch.setattr(MessageLog, "put", lambda self, nodes, other, event, gap, side: right(self, nodes, other, event, gap, 1 - side))
+    patch.setattr(
+        MessageLog, "put", lambda self, nodes, other, event, gap, side: right(self, nodes, other, event, gap, 1 - side)
+    )
 
 
 def seen_at_present(patch):
@@ -40,10 +44,18 @@ def seen_at_present(patch):
     patch.setattr(past_neighbours, "neighbourhoods", lambda *words, back, draw=0: right(*words, back=False, draw=draw))
 
 
-@pytest.mark.parametrize("name, fault", [
-    ("tgn", longer_ages), ("tgn", of_another_node), ("tgat", longer_ages), ("tgat", seen_at_present), ("jodie", of_another_node),
-    ("jodie", sides_swapped),
-], ids=lambda value: value if isinstance(value, str) else value.__name__)  # fmt: skip
+@pytest.mark.parametrize(
+    "name, fault",
+    [
+        ("tgn", longer_ages),
+        ("tgn", of_another_node),
+        ("tgat", longer_ages),
+        ("tgat", seen_at_present),
+        ("jodie", of_another_node),
+        ("jodie", sides_swapped),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
 def test_a_planted_fault_turns_the_verdict(monkeypatch, name, fault):
     fault(monkeypatch)
     assert not verdict(name)

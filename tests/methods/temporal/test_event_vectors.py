@@ -20,7 +20,10 @@ SMALL = {"batch_size": BATCH, "eval_batch_size": BATCH, "time_dim": 4}
 MEMORY, ATTENTION = {**SMALL, "memory_dim": 6}, {"hidden_dim": 6, "neighbours": 3}
 VECTORS = {
     "tgn": ("tgn", {**MEMORY, **ATTENTION}),
-    "tgn-mean-mlp-sum": ("tgn", {**MEMORY, **ATTENTION, "aggregator": "mean", "message": "mlp", "message_dim": 5, "embedding": "sum"}),
+    "tgn-mean-mlp-sum": (
+        "tgn",
+        {**MEMORY, **ATTENTION, "aggregator": "mean", "message": "mlp", "message_dim": 5, "embedding": "sum"},
+    ),
     "tgn-uniform-2": ("tgn", {**MEMORY, **ATTENTION, "num_layers": 2, "neighbour_choice": "uniform", "updater": "rnn"}),
     "tgn-no-memory": ("tgn", {**MEMORY, **ATTENTION, "node_memory": False}),
     "tgn-identity": ("tgn", {**MEMORY, "embedding": "identity"}),
@@ -31,7 +34,12 @@ VECTORS = {
     "jodie": ("jodie", MEMORY),
 }
 NAT = {"cache": (6, 5), "self_dim": 8, "slot_dim": 3, "pos_dim": 4, "batch_size": BATCH, "eval_batch_size": BATCH}
-EVERY = {**VECTORS, "nat": ("nat", NAT), "nat-age": ("nat", {**NAT, "time_input": "age"}), "edgebank": ("edgebank", {"batch_size": BATCH})}
+EVERY = {
+    **VECTORS,
+    "nat": ("nat", NAT),
+    "nat-age": ("nat", {**NAT, "time_input": "age"}),
+    "edgebank": ("edgebank", {"batch_size": BATCH}),
+}
 
 
 def method(case, **options):
@@ -116,7 +124,9 @@ def test_nodes_that_are_added_are_as_if_they_had_been_there_without_events(case,
     for time in range(1000, 1040):
         src, dst = rng.integers(25, size=2).tolist()
         feat = rng.normal(size=2).tolist() if rich else None
-        assert grown.score_event(src, dst, time, feat) == pytest.approx(known.score_event(src, dst, time, feat), rel=1e-5, abs=1e-6)
+        assert grown.score_event(src, dst, time, feat) == pytest.approx(
+            known.score_event(src, dst, time, feat), rel=1e-5, abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("case", VECTORS)
@@ -125,7 +135,9 @@ def test_the_past_does_leave_a_trace(case):
     found, events, begin = learner_on(stream, case).predict("test"), stream.events, stream.split.test[0]
     src = events.src.copy()
     src[begin - 40 : begin] = np.random.default_rng(1).permutation(src[begin - 40 : begin])
-    other = learner_on(finish_events(stream.renamed(events=in_order(src, events.dst, events.time)), None, None, 0), case).predict("test")
+    other = learner_on(
+        finish_events(stream.renamed(events=in_order(src, events.dst, events.time)), None, None, 0), case
+    ).predict("test")
     assert not torch.allclose(found["y_pred_pos"][:BATCH], other["y_pred_pos"][:BATCH], atol=1e-4)
 
 
@@ -174,7 +186,11 @@ def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(case, rich, wit
     cut.start_stream("valid")
     events, found = stream.events, []
     for k in stream.split.test.tolist():
-        found.append(cut.score_event(events.src[k], events.dst[k], events.time[k], None if events.feat is None else events.feat[k]))
+        found.append(
+            cut.score_event(
+                events.src[k], events.dst[k], events.time[k], None if events.feat is None else events.feat[k]
+            )
+        )
     torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -193,7 +209,9 @@ def test_streams_go_on_beyond_the_data(case, of_events):
     found = [learner.score_event(events.src[k], events.dst[k], events.time[k]) for k in range(cut, 150)]
     longer._replay(np.arange(cut))
     numbers = np.arange(cut, 150)
-    torch.testing.assert_close(torch.tensor(found), longer._judge(numbers, events.dst[numbers])["y_pred_pos"], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        torch.tensor(found), longer._judge(numbers, events.dst[numbers])["y_pred_pos"], rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("case", VECTORS)
@@ -210,7 +228,9 @@ def test_training_sees_no_masked_node_and_the_test_all_of_their_past(case):
     found = learner.predict("test")["y_pred_pos"]
     learner.empty_memory()
     learner._judge(np.arange(split.before), events.dst[: split.before])
-    torch.testing.assert_close(found, learner._judge(split.test, events.dst[split.test])["y_pred_pos"], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        found, learner._judge(split.test, events.dst[split.test])["y_pred_pos"], rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("case", VECTORS)

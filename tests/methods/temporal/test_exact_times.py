@@ -12,7 +12,14 @@ OPTIONS = {
     "nat": {"cache": (6, 5), "self_dim": 8},
     "nat age": {"cache": (6, 5), "self_dim": 8, "time_input": "age"},
     "tgn": {"memory_dim": 8, "hidden_dim": 8, "time_dim": 6, "neighbours": 4},
-    "tgn mean within": {"memory_dim": 8, "hidden_dim": 8, "time_dim": 6, "neighbours": 4, "aggregator": "mean", "within_batch": True},
+    "tgn mean within": {
+        "memory_dim": 8,
+        "hidden_dim": 8,
+        "time_dim": 6,
+        "neighbours": 4,
+        "aggregator": "mean",
+        "within_batch": True,
+    },
     "tgat": {"hidden_dim": 8, "time_dim": 6, "neighbours": 3},
     "jodie": {"memory_dim": 8, "time_dim": 6},
     "edgebank": {"memory": "window", "time_window": 9.0},
@@ -32,7 +39,9 @@ def stream_of(times, **more):
 def trained(name, stream, live):
     """A learner after a pass over the training events."""
     batches = {"batch_size": 16, **({} if name.startswith("edgebank") else {"eval_batch_size": 1 if live else 16})}
-    learner = registry.method(name.split()[0])(**OPTIONS[name], **({**batches, "batch_size": 1} if live and "bank" in name else batches))
+    learner = registry.method(name.split()[0])(
+        **OPTIONS[name], **({**batches, "batch_size": 1} if live and "bank" in name else batches)
+    )
     torch.manual_seed(0)
     learner.prepare(stream, seed=0, device="cpu")
     if learner.model is not None:
@@ -61,7 +70,9 @@ def learned(name, stream, live=False):
 def test_times_far_from_zero_are_as_exact_as_near_ones(name, live):
     near, far = (learned(name, stream_of(TIMES + shift), live) for shift in (0, FAR))
     assert torch.equal(near, far)
-    assert name.startswith("edgebank") or not torch.equal(near, learned(name, stream_of(TIMES * 7), live))  # times do count
+    assert name.startswith("edgebank") or not torch.equal(
+        near, learned(name, stream_of(TIMES * 7), live)
+    )  # times do count
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -85,5 +96,8 @@ def test_a_fraction_may_follow_whole_times(name):
     expected = learned(name, real, live=True)
     learner = trained(name, whole, live=True)
     learner.start_stream("valid")
-    found = [learner.score_event(SRC[k], DST[k], float(times[k]) if k >= 220 else int(TIMES[k])) for k in whole.split.test.tolist()]
+    found = [
+        learner.score_event(SRC[k], DST[k], float(times[k]) if k >= 220 else int(TIMES[k]))
+        for k in whole.split.test.tolist()
+    ]
     torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-5, atol=1e-6)

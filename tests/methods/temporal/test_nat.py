@@ -71,7 +71,9 @@ def test_the_polynomial_permutes_the_slots_of_a_power_of_two(seed, size):
 def test_the_multiplier_is_the_published_codes_made_odd():
     # Python's generator draws 49 of 0..100 after seed 0, and 7 after seed 2.
     assert [multiplier(seed) for seed in (0, 2)] == [49, 7]
-    assert all(multiplier(seed) == (Random(seed).randint(0, 100) | 1) % 100 and multiplier(seed) % 2 for seed in range(300))
+    assert all(
+        multiplier(seed) == (Random(seed).randint(0, 100) | 1) % 100 and multiplier(seed) % 2 for seed in range(300)
+    )
 
 
 def test_equal_keys_of_a_row_are_one_group():
@@ -94,13 +96,17 @@ class Plain:
         self.learner, self.model, n = learner, learner.model, learner.dataset.num_nodes
         self.own, self.last = torch.zeros(n, learner.config.self_dim), {}
         config = learner.config
-        self.tables = Dictionaries(learner.sizes, config.alpha, learner.seed, config.cache_hash, config.hop2_event == "own")
+        self.tables = Dictionaries(
+            learner.sizes, config.alpha, learner.seed, config.cache_hash, config.hop2_event == "own"
+        )
         self.values = {}
 
     def renewed(self, update, other, event, held, now):
         store = self.learner.store
         parts = [self.own[other]] + ([] if store.feat is None else [store.feat[event]])
-        time = store.time[event] if self.learner.config.time_input == "absolute" else store.time[now] - store.time[event]
+        time = (
+            store.time[event] if self.learner.config.time_input == "absolute" else store.time[now] - store.time[event]
+        )
         return update(torch.cat(parts)[None], time[None], held[None])[0]
 
     def own_vector(self, u, now):
@@ -114,8 +120,9 @@ class Plain:
         """{(hop, slot): (key, vector)} of a node."""
         return {(0, 0): (u, torch.zeros(self.learner.config.slot_dim))} | {
             (hop, slot): (key, self.renewed(self.model.renew_slots, key, event, self.values[hop, u, slot], now))
-            for hop, table in enumerate(self.tables.tables) for slot, (key, event) in table.get(u, {}).items()
-        }  # fmt: skip
+            for hop, table in enumerate(self.tables.tables)
+            for slot, (key, event) in table.get(u, {}).items()
+        }
 
     def score(self, u, v, now):
         neighbours = {}
@@ -124,8 +131,10 @@ class Plain:
                 code, total, features = neighbours.get(key, (0, 0, 0))
                 feat = 0 if self.learner.node_feat is None else self.learner.node_feat[key]
                 neighbours[key] = (code + (1 << (hop + 3 * side)), total + vector, features + feat)
-        vectors = [torch.cat([*([] if self.learner.node_feat is None else [f]), t, self.model.code.weight[c]])
-                   for c, t, f in neighbours.values()]  # fmt: skip
+        vectors = [
+            torch.cat([*([] if self.learner.node_feat is None else [f]), t, self.model.code.weight[c]])
+            for c, t, f in neighbours.values()
+        ]
         heads, width = self.model.heads, self.model.width
         pooled = torch.zeros(width)
         if vectors:
@@ -140,7 +149,9 @@ class Plain:
     def take_in(self, events):
         stream = self.learner.dataset.events
         src, dst = stream.src[events], stream.dst[events]
-        own = {(k, u): self.own_vector(u, k) for k, *pair in zip(events.tolist(), src.tolist(), dst.tolist()) for u in pair}
+        own = {
+            (k, u): self.own_vector(u, k) for k, *pair in zip(events.tolist(), src.tolist(), dst.tolist()) for u in pair
+        }
         slots = {(k, u): self.slots(u, k) for k, u in own}
         self.tables.take_in(src, dst, events)
         self.own = self.own.clone()
@@ -160,15 +171,28 @@ class Plain:
             return held[1] if held is not None and held[0] == key else torch.zeros(size)
         # Ends u, v are written in turn, u first, each with what the other end has next to it; the last of equal keys stays.
         givers = [giver for own, giver in (ends, ends[::-1]) if own == node]
-        near = [vector for giver in givers for (h, _), (k, vector) in sorted(slots[event, giver].items(), key=lambda item: item[0])
-                if h == 1 and k == key]  # fmt: skip
+        near = [
+            vector
+            for giver in givers
+            for (h, _), (k, vector) in sorted(slots[event, giver].items(), key=lambda item: item[0])
+            if h == 1 and k == key
+        ]
         return near[-1]
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"pool": "attention", "heads": 3}, {"alpha": 0.3, "time_input": "age", "time_dim": 3}, {"hops": 1}, {"rich": True, "alpha": 1.0},
-    {"rich": True, "hop2_event": "own"}, {"pool_dim": 3, "pool": "attention"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pool": "attention", "heads": 3},
+        {"alpha": 0.3, "time_input": "age", "time_dim": 3},
+        {"hops": 1},
+        {"rich": True, "alpha": 1.0},
+        {"rich": True, "hop2_event": "own"},
+        {"pool_dim": 3, "pool": "attention"},
+    ],
+    ids=str,
+)
 def test_scores_and_vectors_are_those_of_the_plain_model(options):
     options = dict(options)
     stream = random_stream(12, 90, 3)
@@ -181,7 +205,9 @@ def test_scores_and_vectors_are_those_of_the_plain_model(options):
             numbers = np.arange(start, start + 15)
             negatives = rng.integers(0, 12, 15)
             src, dst = stream.events.src[numbers], stream.events.dst[numbers]
-            expected = [torch.stack([plain.score(u, v, k) for u, v, k in zip(src, ends, numbers)]) for ends in (dst, negatives)]
+            expected = [
+                torch.stack([plain.score(u, v, k) for u, v, k in zip(src, ends, numbers)]) for ends in (dst, negatives)
+            ]
             for found, wanted in zip(learner.score_batch(numbers, negatives), expected):
                 torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
             plain.take_in(numbers)
@@ -202,7 +228,9 @@ def test_later_events_leave_no_trace():
     found = learner_on(stream).predict("test")["y_pred_pos"]
     rng, events = np.random.default_rng(0), stream.events
     order = np.r_[np.arange(numbers[middle]), rng.permutation(np.arange(numbers[middle], len(events)))]
-    mixed = finish_events(stream.renamed(events=in_order(events.src[order], events.dst[order], events.time)), None, None, 0)
+    mixed = finish_events(
+        stream.renamed(events=in_order(events.src[order], events.dst[order], events.time)), None, None, 0
+    )
     other = learner_on(mixed).predict("test")["y_pred_pos"]
     batches = middle // SMALL["eval_batch_size"] * SMALL["eval_batch_size"]
     assert batches > 0 and torch.equal(found[:batches], other[:batches]) and not torch.equal(found, other)
@@ -219,7 +247,9 @@ def test_the_test_does_not_change_what_is_saved_and_can_be_repeated():
     other = learner_on(stream, seed=0)
     other.load_state_dict(before)
     assert torch.equal(other.predict("test")["y_pred_neg"], first["y_pred_neg"])
-    assert torch.equal(other.predict("valid")["y_pred_pos"], learner.predict("valid")["y_pred_pos"])  # from the start again
+    assert torch.equal(
+        other.predict("valid")["y_pred_pos"], learner.predict("valid")["y_pred_pos"]
+    )  # from the start again
 
 
 @pytest.mark.parametrize("rich", [False, True])
@@ -231,7 +261,11 @@ def test_events_that_come_one_by_one_are_judged_as_in_a_data_set(rich):
     cut.start_stream("valid")
     events, found = stream.events, []
     for k in stream.split.test.tolist():
-        found.append(cut.score_event(events.src[k], events.dst[k], events.time[k], None if events.feat is None else events.feat[k]))
+        found.append(
+            cut.score_event(
+                events.src[k], events.dst[k], events.time[k], None if events.feat is None else events.feat[k]
+            )
+        )
     torch.testing.assert_close(torch.tensor(found), expected, rtol=1e-5, atol=1e-6)
     whole.start_stream("test")
     keys = [name for name in whole.memory if name.startswith(("key", "slot"))]
@@ -248,7 +282,10 @@ def test_masked_nodes_are_met_with_all_of_their_past():
         for start in range(0, split.before, 16):
             numbers = np.arange(start, min(start + 16, split.before))
             other.score_batch(numbers, events.dst[numbers])
-        wanted = [other.score_batch(part, events.dst[part])[0] for part in np.split(split.test, np.arange(16, len(split.test), 16))]
+        wanted = [
+            other.score_batch(part, events.dst[part])[0]
+            for part in np.split(split.test, np.arange(16, len(split.test), 16))
+        ]
     assert torch.equal(found, torch.cat(wanted))
 
 
@@ -260,7 +297,10 @@ def test_training_sees_no_masked_node():
         learner.loss(batch)
     masked = stream.split.masked
     assert len(masked) and (learner.memory["key0"][masked] == -1).all()
-    assert not np.isin(learner.memory["key1"].numpy(), masked).any() and not np.isin(learner.memory["key2"].numpy(), masked).any()
+    assert (
+        not np.isin(learner.memory["key1"].numpy(), masked).any()
+        and not np.isin(learner.memory["key2"].numpy(), masked).any()
+    )
 
 
 @pytest.mark.parametrize("steps", [3, 14, 20])
@@ -306,7 +346,10 @@ def test_a_plain_recurrence_is_learned():
     stream = random_stream(40, 900, 0)
     stream = finish_events(stream.renamed(events=events), None, None, 0)
     options = {**SMALL, "cache": (16, 8), "batch_size": 45}
-    found = {pool: fit(NAT(**{**options, "pool": pool}, epochs=6, lr=0.02), stream, seed=0).best["auc"]["test"] for pool in ("sum", "none")}
+    found = {
+        pool: fit(NAT(**{**options, "pool": pool}, epochs=6, lr=0.02), stream, seed=0).best["auc"]["test"]
+        for pool in ("sum", "none")
+    }
     assert found["sum"] > 0.85 and found["sum"] > found["none"] + 0.1  # a source has two destinations of twenty
 
 

@@ -18,11 +18,18 @@ def learner_on(stream, seed=0, **options):
     return learner
 
 
-@pytest.mark.parametrize("options", [
-    {"neighbour_choice": "recent"}, {"neighbour_choice": "recent", "num_layers": 3}, {"neighbour_choice": "recent", "rich": True},
-    {"num_layers": 1, "neighbours": 200}, {"neighbour_choice": "recent", "within_batch": True},
-    {"neighbours": 30, "rich": True, "heads": 3},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"neighbour_choice": "recent"},
+        {"neighbour_choice": "recent", "num_layers": 3},
+        {"neighbour_choice": "recent", "rich": True},
+        {"num_layers": 1, "neighbours": 200},
+        {"neighbour_choice": "recent", "within_batch": True},
+        {"neighbours": 30, "rich": True, "heads": 3},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("seed", range(2))
 def test_scores_are_those_of_the_plain_model(options, seed, with_features):
     options = dict(options)
@@ -42,4 +49,6 @@ def test_without_features_times_alone_tell_nodes_apart(of_events):
         learner.score_batch(np.arange(6), dst[:6])
         logits, _ = learner.score_batch(np.array([6, 7]), np.array([2, 2]))
         same = learner.score_batch(np.array([8, 9]), np.array([4, 4]))[1]
-    assert float(same[0]) == pytest.approx(float(same[1]), abs=1e-6) and float(logits[0]) != pytest.approx(float(logits[1]), abs=1e-6)
+    assert float(same[0]) == pytest.approx(float(same[1]), abs=1e-6) and float(logits[0]) != pytest.approx(
+        float(logits[1]), abs=1e-6
+    )

@@ -21,14 +21,28 @@ def learner_on(stream, seed=0, **options):
     return learner
 
 
-@pytest.mark.parametrize("options", [
-    {}, {"aggregator": "mean"}, {"message": "mlp"}, {"aggregator": "mean", "message": "mlp", "updater": "rnn"}, {"embedding": "sum"},
-    {"embedding": "time"}, {"embedding": "identity"}, {"num_layers": 2}, {"num_layers": 2, "embedding": "sum", "heads": 3},
-    {"neighbour_choice": "uniform", "neighbours": 200}, {"node_memory": False}, {"within_batch": True},
-    {"within_batch": True, "num_layers": 2, "neighbours": 2},
-    {"rich": True}, {"rich": True, "aggregator": "mean",
-    "num_layers": 2}, {"rich": True, "node_memory": False},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"aggregator": "mean"},
+        {"message": "mlp"},
+        {"aggregator": "mean", "message": "mlp", "updater": "rnn"},
+        {"embedding": "sum"},
+        {"embedding": "time"},
+        {"embedding": "identity"},
+        {"num_layers": 2},
+        {"num_layers": 2, "embedding": "sum", "heads": 3},
+        {"neighbour_choice": "uniform", "neighbours": 200},
+        {"node_memory": False},
+        {"within_batch": True},
+        {"within_batch": True, "num_layers": 2, "neighbours": 2},
+        {"rich": True},
+        {"rich": True, "aggregator": "mean", "num_layers": 2},
+        {"rich": True, "node_memory": False},
+    ],
+    ids=str,
+)
 def test_scores_and_memories_are_those_of_the_plain_model(options, with_features):
     options = dict(options)
     stream = random_stream(9, 90, 3)
@@ -43,7 +57,9 @@ def test_batches_of_any_size_follow_the_rules(seed, size):
     assert compare(learner_on(random_stream(6, 60, seed), seed, aggregator="mean"), size, seed) < 2e-5
 
 
-@pytest.mark.parametrize("options", [{}, {"aggregator": "mean", "message": "mlp"}, {"embedding": "time", "updater": "rnn"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"aggregator": "mean", "message": "mlp"}, {"embedding": "time", "updater": "rnn"}], ids=str
+)
 def test_gradients_reach_the_weights_that_made_the_memory(options):
     """The loss of a batch, with its memories made of the last messages, differentiated numerically in the plain model."""
     stream, rng = random_stream(8, 40, 1), np.random.default_rng(0)
@@ -58,8 +74,10 @@ def test_gradients_reach_the_weights_that_made_the_memory(options):
     numbers, negatives = np.arange(30, 40), rng.integers(0, 8, 10)
 
     def loss():
-        scores = [[plain.score(int(u), int(v), int(k)) for u, v, k in zip(stream.events.src[numbers], ends, numbers)]
-                  for ends in (stream.events.dst[numbers], negatives)]  # fmt: skip
+        scores = [
+            [plain.score(int(u), int(v), int(k)) for u, v, k in zip(stream.events.src[numbers], ends, numbers)]
+            for ends in (stream.events.dst[numbers], negatives)
+        ]
         return np.logaddexp(0, -np.array(scores[0])).mean() + np.logaddexp(0, np.array(scores[1])).mean()
 
     value = learner.loss((numbers, negatives))
@@ -103,7 +121,9 @@ def test_only_the_nodes_of_a_batch_change_what_is_held():
 
 def test_the_last_of_simultaneous_messages_counts(of_events):
     """Node 0 meets 1 and 2 at one time in one batch: the message of the event that comes later in the data stays."""
-    stream = of_events(np.array([0, 0, *range(3, 9)]), np.array([1, 2, *range(9, 15)]), np.array([5.0, 5.0, *range(6, 12)]), 15)
+    stream = of_events(
+        np.array([0, 0, *range(3, 9)]), np.array([1, 2, *range(9, 15)]), np.array([5.0, 5.0, *range(6, 12)]), 15
+    )
     learner = learner_on(stream)
     learner.score_batch(np.array([0, 1]), np.array([1, 2]))
     rows, _ = learner.held.log.rows_of(torch.tensor([0]))

@@ -34,7 +34,9 @@ def test_walks_go_back_in_time_and_are_counted_by_end_and_position():
         for walk in (0, WALKS - 1, WALKS, 2 * WALKS - 1):
             for position in range(STEPS + 1):
                 node = both[walk // WALKS][walk % WALKS, position]
-                expected = [[0 if node < 0 else int((end[:, k] == node).sum()) for k in range(STEPS + 1)] for end in both]
+                expected = [
+                    [0 if node < 0 else int((end[:, k] == node).sum()) for k in range(STEPS + 1)] for end in both
+                ]
                 assert counts[pair, walk, position].tolist() == expected
 
 
@@ -44,7 +46,11 @@ def test_steps_are_drawn_evenly_and_with_replacement():
     sampler, events = WalkSampler(stream), stream.events
     rounds, node, moment = 200, 3, 30
     walks = sampler.walks(np.full(rounds, node), np.full(rounds, moment))
-    other = [d if s == node else s for s, d in zip(events.src[:moment].tolist(), events.dst[:moment].tolist()) if node in (s, d)]
+    other = [
+        d if s == node else s
+        for s, d in zip(events.src[:moment].tolist(), events.dst[:moment].tolist())
+        if node in (s, d)
+    ]
     assert 2 < len(other) < WALKS and (walks[:, :, 1] >= 0).all()
     found = np.bincount(walks[:, :, 1].ravel(), minlength=6) / (rounds * WALKS)
     expected = np.bincount(other, minlength=6) / len(other)
