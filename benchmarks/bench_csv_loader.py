@@ -122,8 +122,8 @@ def main() -> None:
     print("|---|---:|---:|---|---:|---:|---:|---:|")
     for row in results:
         print(
-            f"| {row['ids']} | {row['edges']:,} | {row['file_mb']} | {row['loader']} | {row['best']:.2f} | {row['median']:.2f} "
-            f"| {row['peak_mb']:.0f} | {row['times_pandas']:.1f} |"
+            f"| {row['ids']} | {row['edges']:,} | {row['file_mb']} | {row['loader']} | {row['best']:.2f} |"
+            f" {row['median']:.2f} | {row['peak_mb']:.0f} | {row['times_pandas']:.1f} |"
         )
 
 

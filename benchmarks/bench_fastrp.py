@@ -58,7 +58,8 @@ def main() -> None:
         return
     print(f"{options.threads} threads, best of {options.repeats} (median) in seconds.\n")
     print(
-        "| graph | nodes | edges | d | method | seconds | processor s | time over graphkit's (processor) | peak MB | notes |"
+        "| graph | nodes | edges | d | method | seconds | processor s | time over graphkit's (processor) | peak MB |"
+        " notes |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -111,7 +112,8 @@ def compare(spec: str, path: Path, dim: int, options) -> None:
         )
         median = statistics.median(found["seconds"])
         print(
-            f"{row} {best:.2f} ({median:.2f}) | {found['processor']:.2f} | {ratio} | {found['peak_mb']:.0f} | {found['notes']} |",
+            f"{row} {best:.2f} ({median:.2f}) | {found['processor']:.2f} | {ratio} | {found['peak_mb']:.0f} |"
+            f" {found['notes']} |",
             flush=True,
         )
 

@@ -1,14 +1,17 @@
-"""An epoch of GIN and of GraphGPS over molecules in graphkit and the same model in PyTorch Geometric, as a ratio from one run.
+"""An epoch of GIN and of GraphGPS over molecules in graphkit and the same model in PyTorch Geometric, as a ratio from
+one run.
 
-Both train on the same graphs in batches of the same size, each in processes of its own, alternating. gin: the network of OGB's example
-(bond vectors in the messages, BatchNorm, mean over nodes). graphgps: the layers of the paper with GINE beside full attention, without
-encodings. The peer is plain torch and torch_geometric (GINEConv, GPSConv, DataLoader); collecting the batches is part of the epoch on
-both sides. An epoch before the timed ones warms up and is reported apart.
+Both train on the same graphs in batches of the same size, each in processes of its own, alternating. gin: the network
+of OGB's example (bond vectors in the messages, BatchNorm, mean over nodes). graphgps: the layers of the paper with GINE
+beside full attention, without encodings. The peer is plain torch and torch_geometric (GINEConv, GPSConv, DataLoader);
+collecting the batches is part of the epoch on both sides. An epoch before the timed ones warms up and is reported
+apart.
 
     python benchmarks/bench_graph_epoch.py --peer-python .venv-pyg/bin/python --graphs 2048 --epochs 3 --threads 2
 
-where .venv-pyg is a virtual environment with torch and torch_geometric. ``--dataset ogbg-molhiv`` takes the real molecules, where
-their files and RDKit are; the default draws trees with rings of their size (25.5 atoms and 27.5 bonds on average), which time the same.
+where .venv-pyg is a virtual environment with torch and torch_geometric. ``--dataset ogbg-molhiv`` takes the real
+molecules, where their files and RDKit are; the default draws trees with rings of their size (25.5 atoms and 27.5 bonds
+on average), which time the same.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""LargeGT's offline sampler against lists drawn from SciPy's A @ A, and the memory of its training against the number of nodes.
+"""LargeGT's offline sampler against lists drawn from SciPy's A @ A, and the memory of its training against the number
+of nodes.
 
     python benchmarks/bench_largegt_sampler.py [--full] [--k 50] [--hub-caps 0,64] [--threads 2]
 
-Every contender runs in a process of its own. graphkit's row is what ``graphkit sample largegt`` says of itself after a warm-up on a
-tiny graph that fills the cache of compiled code: seconds from the DGL graph to the written lists, peak resident memory of
-the process with its libraries and the graph. ``scipy`` forms A @ A and draws each row's list by NumPy; it is left out where
-the product could take more memory than the limit. ``--full`` takes the graph of the published target, 2^20 nodes and 10^7
-edges, and trains on more nodes.
+Every contender runs in a process of its own. graphkit's row is what ``graphkit sample largegt`` says of itself after a
+warm-up on a tiny graph that fills the cache of compiled code: seconds from the DGL graph to the written lists, peak
+resident memory of the process with its libraries and the graph. ``scipy`` forms A @ A and draws each row's list by
+NumPy; it is left out where the product could take more memory than the limit. ``--full`` takes the graph of the
+published target, 2^20 nodes and 10^7 edges, and trains on more nodes.
 
 The second table trains the local branch for a few steps on memory-mapped lists and features of random numbers: what a
 process holds in memory of its own (RssAnon) beyond what it held before the first batch.
@@ -141,7 +142,8 @@ def scipy_lists(spec: str, k: int) -> dict:
 def training(scales, options) -> None:
     """Print the table of the training's memory."""
     print(
-        "\nTraining, local, 3 steps of 256 nodes, F = 64, hidden 64, 2 heads.\n\n| nodes | MB of features on disk | MB in memory |"
+        "\nTraining, local, 3 steps of 256 nodes, F = 64, hidden 64, 2 heads.\n\n| nodes | MB of features on disk | MB"
+        " in memory |"
     )
     print("|---|---|---|", flush=True)
     for scale in scales:

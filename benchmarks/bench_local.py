@@ -1,10 +1,12 @@
-"""Local clusters by PageRank push against networkit's PageRankNibble and LocalGraphClustering's ACL, and how local they are.
+"""Local clusters by PageRank push against networkit's PageRankNibble and LocalGraphClustering's ACL, and how local they
+are.
 
     python benchmarks/bench_local.py --networkit ENV/bin/python --lgc ENV/bin/python
 
-First table: seconds a seed, push and sweep included, the same seeds, alpha and eps for all, sides in turn in processes of their own, one
-thread. Second: one query on R-MAT graphs of growing size at the same target volume; touched nodes and time should stand still. Third: a
-thousand seeds on one graph. The first query of each process, which compiles, is left out. Data sets are read from GRAPHKIT_DATA.
+First table: seconds a seed, push and sweep included, the same seeds, alpha and eps for all, sides in turn in processes
+of their own, one thread. Second: one query on R-MAT graphs of growing size at the same target volume; touched nodes and
+time should stand still. Third: a thousand seeds on one graph. The first query of each process, which compiles, is left
+out. Data sets are read from GRAPHKIT_DATA.
 """
 
 from __future__ import annotations
@@ -165,7 +167,10 @@ def locality(options) -> None:
                 started = time.perf_counter()
                 touched.append(method.cluster(graph, np.array([seed])).touched)
                 spent.append(time.perf_counter() - started)
-            row = f"{int(graph.volume / 2):,} | {word} | {statistics.median(touched):.0f} | {1000 * statistics.median(spent):.3f}"
+            row = (
+                f"{int(graph.volume / 2):,} | {word} | {statistics.median(touched):.0f} |"
+                f" {1000 * statistics.median(spent):.3f}"
+            )
             print(f"| {row} |", flush=True)
 
 
@@ -189,7 +194,8 @@ def thousand(name: str, threads: int) -> None:
         started = time.perf_counter()
         in_threads(lambda k, method=method: method.cluster(graph, seeds[k : k + 1]), 1000)
         print(
-            f"1,000 seeds on {name}, {word}, a tenth of the volume, {threads} threads: {time.perf_counter() - started:.1f} s",
+            f"1,000 seeds on {name}, {word}, a tenth of the volume, {threads} threads:"
+            f" {time.perf_counter() - started:.1f} s",
             flush=True,
         )
 

@@ -1,9 +1,9 @@
 """NCN's training step in graphkit and the same model in PyTorch Geometric, as a ratio from one run.
 
-Both train the model of the paper preset on the same graph with the same batches, each in processes of its own, alternating; peak
-memory and the first step, which compiles, are reported apart. The peer is plain torch and torch_geometric, without the
-compiled extensions: adjacency as a coalesced sparse tensor rebuilt for each batch, common neighbours as the elementwise
-product of sparse rows, features dense.
+Both train the model of the paper preset on the same graph with the same batches, each in processes of its own,
+alternating; peak memory and the first step, which compiles, are reported apart. The peer is plain torch and
+torch_geometric, without the compiled extensions: adjacency as a coalesced sparse tensor rebuilt for each batch, common
+neighbours as the elementwise product of sparse rows, features dense.
 
     python benchmarks/bench_ncn_step.py --dataset cora --peer-python .venv-pyg/bin/python --steps 20 --threads 2
 

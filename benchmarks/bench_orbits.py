@@ -1,15 +1,18 @@
 """Orbit counting against ORCA (nodes) and gradco 0.1.8 (all 28 matrices), as ratios in one run.
 
-    python benchmarks/bench_orbits.py --orca PYTHON --gradco PYTHON [--graphs "ppi-yeast biogrid blogcatalog"] [--threads 1,2]
+    python benchmarks/bench_orbits.py --orca PYTHON --gradco PYTHON [--graphs "ppi-yeast biogrid blogcatalog"]
+    [--threads 1,2]
 
-ORCA is the C++ code by its authors in PyPI's orbit-count, gradco that of the paper's authors (it needs numpy<2); each runs in an
-environment of its own, whose Python is named here. Sides take turns in processes of their own on the same edges, ``--rounds`` times;
-the table gives the best wall time, the least processor time of all threads, and the most resident memory.
+ORCA is the C++ code by its authors in PyPI's orbit-count, gradco that of the paper's authors (it needs numpy<2); each
+runs in an environment of its own, whose Python is named here. Sides take turns in processes of their own on the same
+edges, ``--rounds`` times; the table gives the best wall time, the least processor time of all threads, and the most
+resident memory.
 
-- nodes: orbits 0 to 14 of every node, from the edges as an array; ORCA's figures must be equal (its wrapper returns 32 bits, so they
-  are compared modulo 2^32). graphkit after a warm-up on a small graph, whose time (compilation, or reading its cache) is apart.
-- matrices: the totals and entries of all 28 matrices one by one, on Amazon Photo by default; gradco needs about 52 n^2 bytes. Its time
-  is that of ``count()`` and of reading the 28 matrices.
+- nodes: orbits 0 to 14 of every node, from the edges as an array; ORCA's figures must be equal (its wrapper returns 32
+  bits, so they are compared modulo 2^32). graphkit after a warm-up on a small graph, whose time (compilation, or
+  reading its cache) is apart.
+- matrices: the totals and entries of all 28 matrices one by one, on Amazon Photo by default; gradco needs about 52 n^2
+  bytes. Its time is that of ``count()`` and of reading the 28 matrices.
 - files: ``graphkit count orbit-adjacency`` with all 28 matrices as npz files, the whole command with its start.
 """
 
@@ -49,7 +52,8 @@ def main() -> None:
         print(json.dumps(WORKERS[options.worker[0]](Path(options.worker[1]))))
         return
     print(
-        "| graph | nodes | edges | what | side | threads | seconds | processor s | peak MB | time over graphkit's (processor) | notes |"
+        "| graph | nodes | edges | what | side | threads | seconds | processor s | peak MB | time over graphkit's"
+        " (processor) | notes |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -228,7 +232,9 @@ def nodes_orca(path: Path) -> dict:
 
 
 def matrices_graphkit(path: Path) -> dict:
-    """Totals and entries of all 28 matrices by graphkit: those beyond neighbours from one pass, as ``count orbit-adjacency`` has them."""
+    """Totals and entries of all 28 matrices by graphkit: those beyond neighbours from one pass, as ``count
+    orbit-adjacency`` has them.
+    """
     from graphkit.kernels import orbit_rows
     from graphkit.kernels.orbit_keys import FURTHER
 

@@ -2,11 +2,11 @@
 
     python benchmarks/bench_scan.py [--threads 2] [--lengths 1024,4096,16384,100000] [--rounds 3]
 
-Forward and backward of one sequence with 64 channels and 16 states, as a block of width 64 has them, and of many short ones as
-the token stage has them: the kernel, the chunked form in torch, the loop over unbound steps, and the naive loop that indexes (up
-to ``--naive`` steps: its time is quadratic). Every measurement is a process of its own, forms in turn; best of the rounds.
-Memory is what forward and backward add to the process at its peak, the inputs not counted. A form that would need more than
-``--limit-gb`` is left out and the table says so.
+Forward and backward of one sequence with 64 channels and 16 states, as a block of width 64 has them, and of many short
+ones as the token stage has them: the kernel, the chunked form in torch, the loop over unbound steps, and the naive loop
+that indexes (up to ``--naive`` steps: its time is quadratic). Every measurement is a process of its own, forms in turn;
+best of the rounds. Memory is what forward and backward add to the process at its peak, the inputs not counted. A form
+that would need more than ``--limit-gb`` is left out and the table says so.
 
 Walks: 4 walks of 3 steps from every node of an rmat graph, by the kernel and by ``dgl.sampling.random_walk``.
 """
@@ -161,14 +161,15 @@ def main() -> None:
                 max(found["growth"] for found in rounds[form]),
             )
             print(
-                f"| {batch} x {length:,} | {form} | {forth:.3f} | {back:.3f} | {(forth + back) / base:.1f} | {growth:.0f} |",
+                f"| {batch} x {length:,} | {form} | {forth:.3f} | {back:.3f} | {(forth + back) / base:.1f} |"
+                f" {growth:.0f} |",
                 flush=True,
             )
     found = run(options, "walks", options.graph)
     mine, peer, tokens = (found[key] / 1e6 for key in ("graphkit", "dgl", "tokens"))
     print(
-        f"\nWalks on {options.graph}, {found['nodes']:,} nodes, {found['edges']:,} edges: {mine:.1f} million steps/s, DGL's {peer:.1f}, "
-        f"ratio {mine / peer:.2f}; their subgraphs: {tokens:.2f} million tokens/s"
+        f"\nWalks on {options.graph}, {found['nodes']:,} nodes, {found['edges']:,} edges: {mine:.1f} million steps/s,"
+        f" DGL's {peer:.1f}, ratio {mine / peer:.2f}; their subgraphs: {tokens:.2f} million tokens/s"
     )
 
 

@@ -1,14 +1,16 @@
-"""Events per second of the learners of events, training and judging, in one run; and whether an event's cost grows with the past.
+"""Events per second of the learners of events, training and judging, in one run; and whether an event's cost grows with
+the past.
 
     python benchmarks/bench_temporal.py --dataset collegemsg --events 6000 --threads 1
 
-First table: an epoch of training over the stream's first events and the judging of those after, each method after a warm-up on the same
-stream that compiles its kernels. Second: streams of one generator at several lengths; the cost of the last ``--window`` events, by
-training and by judging, once all before them have been taken in. A ratio of 1 says that an event costs the same however long the past
-is; what tgat draws from a longer past overlaps less, up to k^2 links a node, while its last events (tgat recent) overlap as before.
-Third: NAT with tables of several sizes. Fourth: which share of the training each stage
-takes. All methods take events in in batches of one size; edgebank has nothing to train. Seconds are
-of the processor, so that a neighbour on the machine counts little; ``--clock wall`` takes the clock's.
+First table: an epoch of training over the stream's first events and the judging of those after, each method after a
+warm-up on the same stream that compiles its kernels. Second: streams of one generator at several lengths; the cost of
+the last ``--window`` events, by training and by judging, once all before them have been taken in. A ratio of 1 says
+that an event costs the same however long the past is; what tgat draws from a longer past overlaps less, up to k^2 links
+a node, while its last events (tgat recent) overlap as before. Third: NAT with tables of several sizes. Fourth: which
+share of the training each stage takes. All methods take events in in batches of one size; edgebank has nothing to
+train. Seconds are of the processor, so that a neighbour on the machine counts little; ``--clock wall`` takes the
+clock's.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def load(name: str, count: int | None):
 
 
 def learner_on(name: str, dataset, batch: int, **options):
-    """A prepared learner with its default options, and batches of one size; ``METHOD recent`` takes the last events as neighbours."""
+    """A prepared learner with its default options, and batches of one size; ``METHOD recent`` takes the last events as
+    neighbours.
+    """
     import torch
 
     from graphkit import registry

@@ -1,4 +1,6 @@
-"""What the comparisons with a model of another library share: a process for each side, sides in turn, one table of ratios."""
+"""What the comparisons with a model of another library share: a process for each side, sides in turn, one table of
+ratios.
+"""
 
 from __future__ import annotations
 
@@ -88,5 +90,6 @@ def compare(
             f"{runs[0]['parameters']:,} parameters"
         )
     print(
-        f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median {median['peer'] / median['graphkit']:.2f}"
+        f"ratio peer / graphkit: best {best['peer'] / best['graphkit']:.2f}, median"
+        f" {median['peer'] / median['graphkit']:.2f}"
     )

@@ -67,8 +67,9 @@ def command():
     metavar="NAME@K",
     default="recall@10",
     show_default=True,
-    help="What of the run is held against the measures: "
-    "recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr.",
+    help=(
+        "What of the run is held against the measures: recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr."
+    ),
 )
 @click.option("--nodes", type=click.IntRange(min=1), help="Rank for this many random nodes only.  [default: all]")
 @click.option("--repeats", is_flag=True, help="Rank known links too, for graphs where links come again.")
@@ -96,8 +97,9 @@ def command():
 def topo(**values):
     """Topological concentration of every node and, for a RUN of a link learner, how it goes with the run's ranking.
 
-    Without RUN: degree, clustering, common neighbours, TC, its estimate ATC and the shift TDS of the nodes of --dataset or
-    --edges. With RUN, on its data and split, every node with a link in --part also ranks all other nodes by the run's model.
+    Without RUN: degree, clustering, common neighbours, TC, its estimate ATC and the shift TDS of the nodes of --dataset
+    or --edges. With RUN, on its data and split, every node with a link in --part also ranks all other nodes by the
+    run's model.
 
     \b
     Examples:
@@ -219,7 +221,8 @@ def _show(found: dict[str, Any], rows, values: dict[str, Any]) -> None:
     click.echo(table(means, ("measure", "nodes", "mean", "low", "high")), err=to_stderr)
     if found["correlations"]:
         click.echo(
-            f"\n{found['outcome']} of {values['run']}, {found['part']}: {found['ranked']:,} nodes, mean {found['outcome_mean']:.4f}",
+            f"\n{found['outcome']} of {values['run']}, {found['part']}: {found['ranked']:,} nodes, mean"
+            f" {found['outcome_mean']:.4f}",
             err=to_stderr,
         )
         body = [

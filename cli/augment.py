@@ -80,8 +80,8 @@ def command():
 def lagnn(**values):
     """LA-GNN's generator of neighbours' features, to use with graphkit train lagnn --generator FILE.
 
-    --tune draws options at random, the given ones first, and scores each by the validation accuracy of GCNs that see generated
-    features alone: one half of the validation nodes picks their epoch, the other scores.
+    --tune draws options at random, the given ones first, and scores each by the validation accuracy of GCNs that see
+    generated features alone: one half of the validation nodes picks their epoch, the other scores.
 
     \b
     Examples:

@@ -78,8 +78,8 @@ def command():
 def local(**values):
     """The cluster around --seeds: ids on stdout, one a line by falling value, and what it is like on stderr.
 
-    The method needs to know how large a cluster to look for: --volume, or the --target it is meant to find. A weighted-...
-    method reads noisy labels from --noisy, --positives and --negatives, --samples, or --accuracy.
+    The method needs to know how large a cluster to look for: --volume, or the --target it is meant to find. A
+    weighted-... method reads noisy labels from --noisy, --positives and --negatives, --samples, or --accuracy.
 
     \b
     Examples:
@@ -162,7 +162,10 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
                     )
             cluster = method.cluster(graph, seeds, volume=question.volume)
             if cluster.status == "stopped":
-                text = "seed %s: stopped after %d passes, where a node keeps %.3g more than its sink takes, --tol %g; --passes 0 goes on"
+                text = (
+                    "seed %s: stopped after %d passes, where a node keeps %.3g more than its sink takes, --tol %g;"
+                    " --passes 0 goes on"
+                )
                 first = question.ids_of(seeds[:1])[0]
                 question.log.warning(text, first, question.config.passes, cluster.residual, question.config.tol)
             found[at] = (question.summary(seeds, cluster, 1000 * (time.perf_counter() - started)), cluster)
@@ -230,8 +233,9 @@ def _trials(question: Question, drawn, methods) -> dict[str, list]:
 def evaluate(**values):
     """What methods find of true clusters from single seeds: F1, precision, recall, conductance and time, averaged.
 
-    The true clusters are the classes of the data, or the one of --target. The volume of each is known to the methods, as in the
-    published protocol. Noisy labels come from --samples (25 unless another source is named), --accuracy or --noisy.
+    The true clusters are the classes of the data, or the one of --target. The volume of each is known to the methods,
+    as in the published protocol. Noisy labels come from --samples (25 unless another source is named), --accuracy or
+    --noisy.
 
     \b
     Examples:
@@ -275,7 +279,8 @@ def _words(text: str) -> list[str]:
     for word in words:
         if word not in known:
             raise UsageError(
-                f"--methods {text}: unknown method {word!r}{did_you_mean(word, known) or f'; expected {chr(44).join(known)}'}"
+                f"--methods {text}: unknown method"
+                f" {word!r}{did_you_mean(word, known) or f'; expected {chr(44).join(known)}'}"
             )
     if not words:
         raise UsageError(f"--methods: found none, expected some of {', '.join(known)}")
@@ -319,8 +324,9 @@ def _method(word: str, given: dict[str, Any]):
 def noise(**values):
     """Flow with and without noisy labels, and the labels alone, on the random model, over how right the labels are.
 
-    MODEL is target-cluster:n=..,k=..,p=..,q=..,outside=... The column regime marks where a mean-field argument expects the
-    labels to help: a0 > 1 - a1 + (1 - a1) / rho, rho = q (n - k) / (p (k - 1)) the edges that leave the cluster for each inside.
+    MODEL is target-cluster:n=..,k=..,p=..,q=..,outside=... The column regime marks where a mean-field argument expects
+    the labels to help: a0 > 1 - a1 + (1 - a1) / rho, rho = q (n - k) / (p (k - 1)) the edges that leave the cluster for
+    each inside.
 
     \b
     Examples:

@@ -64,7 +64,9 @@ def method_options(function):
 
 @dataclass
 class Question:
-    """What was asked: the graph, the method with its options, seeds, the true set where it is known, and the source of labels."""
+    """What was asked: the graph, the method with its options, seeds, the true set where it is known, and the source of
+    labels.
+    """
 
     dataset: Any
     graph: Any
@@ -107,7 +109,9 @@ class Question:
         return [(f"label={number}", labels == number) for number in np.unique(labels[labels >= 0]).tolist()]
 
     def summary(self, seeds, cluster, ms: float) -> dict[str, Any]:
-        """What a cluster is like, as printed; ms: of the diffusion, the cut and its measures, labels given and kernels loaded."""
+        """What a cluster is like, as printed; ms: of the diffusion, the cut and its measures, labels given and kernels
+        loaded.
+        """
         from graphkit.methods.local.trials import agreement
 
         row = {
@@ -139,7 +143,8 @@ def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
     word, known = values.pop("method"), registry.names("clusterer")
     if word not in known:
         raise UsageError(
-            f"--method: unknown clusterer {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}"
+            "--method: unknown clusterer"
+            f" {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}"
         )
     own = given(registry.method(word).Config, values)
     config = registry.resolve_config(word, overrides=own)
@@ -148,7 +153,9 @@ def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
 
 
 def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
-    """(data set, its graph) of a command's DATASET, --dataset or --edges; raises :class:`DataError` for a graph without edges."""
+    """(data set, its graph) of a command's DATASET, --dataset or --edges; raises :class:`DataError` for a graph without
+    edges.
+    """
     from graphkit.machine import choose_device, set_threads
     from graphkit.methods.local.graph import LocalGraph
 
@@ -180,7 +187,9 @@ def write_ids(path: str, columns: dict[str, Any]) -> None:
 
 
 def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
-    """Turn a command's values into a :class:`Question`; raises :class:`UsageError` and :class:`DataError` for what does not fit."""
+    """Turn a command's values into a :class:`Question`; raises :class:`UsageError` and :class:`DataError` for what does
+    not fit.
+    """
     from graphkit.datasets import targets
     from graphkit.datasets.id_lists import read_ids
 

@@ -37,7 +37,8 @@ SCALES = 8
 @machine_options
 @output_options
 def improve(**values):
-    """A better cut near a set: ids in, ids out, one a line, and what changed on stderr. Needs the extra `flow` (igraph).
+    """A better cut near a set: ids in, ids out, one a line, and what changed on stderr. Needs the extra `flow`
+    (igraph).
 
     \b
     Examples:
@@ -100,7 +101,8 @@ def _measure(graph, nodes) -> dict[str, float]:
 @machine_options
 @output_options
 def ncp(**values):
-    """The network community profile: the least conductance found for every size, by sweeps from many seeds at several scales.
+    """The network community profile: the least conductance found for every size, by sweeps from many seeds at several
+    scales.
 
     \b
     Examples:
@@ -169,8 +171,8 @@ def ncp(**values):
 def classes(**values):
     """Classes of all nodes from a few known ones: a diffusion a class, and each node to the one that reaches it most.
 
-    All classes get the same --volume, by default the graph's over the number of classes. Where the data have labels, the nodes
-    that were not known are compared with them; one that no diffusion reaches counts as wrong.
+    All classes get the same --volume, by default the graph's over the number of classes. Where the data have labels,
+    the nodes that were not known are compared with them; one that no diffusion reaches counts as wrong.
 
     \b
     Examples:

@@ -92,8 +92,10 @@ def edge_orbits(**values):
     metavar="all|Gi|H:A-B,..",
     default="all",
     show_default=True,
-    help="Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes; G0 to G8: "
-    "those of a graphlet.",
+    help=(
+        "Matrices by hops and orbits of row and column, e.g. 1:4-5; all: the 20 of which 8 more are transposes; G0 to"
+        " G8: those of a graphlet."
+    ),
 )
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices."
@@ -102,11 +104,12 @@ def edge_orbits(**values):
     "-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json."
 )
 def orbit_adjacency(**values):
-    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a file.
+    """How many graphlets two nodes share, on orbits A and B and H hops apart: a sparse matrix for each H:A-B, in a
+    file.
 
-    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv, csv and parquet hold ids. Matrices are written by pieces of rows
-    (3:4-4 can be nearly dense), transposes of two hops as a whole. A matrix above --max-memory is left out, and the exit code is 2;
-    summary.json lists what was written and what was refused.
+    npz and mtx hold row and column numbers, whose ids are in ids.tsv; tsv, csv and parquet hold ids. Matrices are
+    written by pieces of rows (3:4-4 can be nearly dense), transposes of two hops as a whole. A matrix above
+    --max-memory is left out, and the exit code is 2; summary.json lists what was written and what was refused.
 
     \b
     Examples:
@@ -119,7 +122,8 @@ def orbit_adjacency(**values):
 @command.command("check")
 @_shared
 def check(**values):
-    """Hold the counts of a graph against the identities that tie them: sums, totals, symmetry and walks; exit code 4 if one fails.
+    """Hold the counts of a graph against the identities that tie them: sums, totals, symmetry and walks; exit code 4 if
+    one fails.
 
     \b
     Examples:

@@ -19,8 +19,10 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
     "pe",
     metavar="NAME[:K],...",
     required=True,
-    help="Encodings with columns: lappe, lappe-sym, lappe-mean, "
-    "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too.",
+    help=(
+        "Encodings with columns: lappe, lappe-sym, lappe-mean, "
+        "rwse, rwcols, rwrows, hkdiag, elstatic; peg, signnet-* too."
+    ),
 )
 @data_options
 @click.option(
@@ -38,10 +40,10 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
 def command(**values):
     """Compute encodings of the nodes of a graph, or of all graphs of a data set; nothing is learned.
 
-    A .npz holds an array per encoding, (nodes, K) float32, and id; for many graphs also graph, the number of each node's graph.
-    Other tables have a column for each of its K.
-    Eigenvectors (lappe, peg, signnet) come with NAME_eigenvalue. What took long is kept in the user's cache, where training
-    finds it too.
+    A .npz holds an array per encoding, (nodes, K) float32, and id; for many graphs also graph, the number of each
+    node's graph. Other tables have a column for each of its K.
+    Eigenvectors (lappe, peg, signnet) come with NAME_eigenvalue. What took long is kept in the user's cache, where
+    training finds it too.
 
     \b
     Examples:
@@ -86,5 +88,8 @@ def _encode(values: dict[str, Any]) -> None:
         echo_json(about)
     elif not click.get_current_context().find_root().obj.get("quiet"):
         graphs = f"{about['graphs']:,} graphs, " if "graph" in found else ""
-        text = f"{about['pe']} of {dataset.name}: {graphs}{about['nodes']:,} nodes, {seconds:.2f} s, peak {about['peak_rss_mb']:.0f} MB"
+        text = (
+            f"{about['pe']} of {dataset.name}: {graphs}{about['nodes']:,} nodes, {seconds:.2f} s, peak"
+            f" {about['peak_rss_mb']:.0f} MB"
+        )
         click.echo(text, err=True)

@@ -80,13 +80,15 @@ def command():
 @table_option
 @output_options
 def embedding(files, output, as_json, threads, **values):
-    """Score node vectors: FILE is npy (rows in node order), npz, Parquet, tsv, csv or word2vec text (reordered by their ids).
+    """Score node vectors: FILE is npy (rows in node order), npz, Parquet, tsv, csv or word2vec text (reordered by their
+    ids).
 
-    Protocol node: one-vs-rest logistic regression, as many labels per test node as it has, micro- and macro-F1, over all
-    labels; with --folds stratified cross-validation, and where nodes have several labels AUROC, AUPRC and log2(AUPRC / share of
-    positives) too. Of several FILEs each split takes the one of best macro-F1 on a fifth of its training nodes.
-    link: ROC-AUC of hidden edges; the vectors must come from the graph without them, which graphkit evaluate hide writes for the
-    same --hide and --seed. clustering: k-means against the classes.
+    Protocol node: one-vs-rest logistic regression, as many labels per test node as it has, micro- and macro-F1, over
+    all labels; with --folds stratified cross-validation, and where nodes have several labels AUROC, AUPRC and
+    log2(AUPRC / share of positives) too. Of several FILEs each split takes the one of best macro-F1 on a fifth of its
+    training nodes.
+    link: ROC-AUC of hidden edges; the vectors must come from the graph without them, which graphkit evaluate hide
+    writes for the same --hide and --seed. clustering: k-means against the classes.
 
     \b
     Examples:
@@ -129,7 +131,8 @@ def _node(files: list[str], values: dict[str, Any]):
     settings = {key: values[key] for key in ("shuffles", "C", "seed")}
     if len(files) > 1 and not folds and len(ratios) > 1:
         raise UsageError(
-            f"--train-ratio {values['train_ratio']}: found {len(ratios)} shares, expected one, or --folds, with several files"
+            f"--train-ratio {values['train_ratio']}: found {len(ratios)} shares, expected one, or --folds, with several"
+            " files"
         )
     dataset = _with_labels(values)
     vectors, labels = {file: _vectors(file, dataset) for file in files}, dataset.labels.numpy()
@@ -296,7 +299,9 @@ def predictions(file, part, task, protocol, seed, output, as_json, **values):
 
 
 def _task(dataset: str, arrays: dict[str, Any]) -> str:
-    """Links or events by the names of the arrays and what the catalogue has first; many graphs or one by the catalogue."""
+    """Links or events by the names of the arrays and what the catalogue has first; many graphs or one by the
+    catalogue.
+    """
     from graphkit.datasets import catalogue
 
     entry = catalogue.entries().get(dataset)

@@ -116,7 +116,8 @@ def main(args: list[str] | None = None) -> None:
     except Stopped as stop:
         code = _fail(f"stopped by {stop}; nothing was saved", 143)
     except click.exceptions.NoArgsIsHelpError as problem:
-        # On stderr and with the code of wrong usage: a script that forgot the verb must not take the help for its result.
+        # On stderr and with the code of wrong usage: a script that forgot the verb must not take the help for its
+        # result.
         click.echo(problem.ctx.get_help(), err=True)
         code = problem.exit_code
     except click.ClickException as problem:
@@ -147,7 +148,9 @@ def _internal(problem: Exception, front: list[str]) -> int:
 
 
 def _help_for_bare_words(arguments: list[str], code: int) -> None:
-    """Print a command's help where it was called by its words alone and lacks an argument or option; the error follows it."""
+    """Print a command's help where it was called by its words alone and lacks an argument or option; the error follows
+    it.
+    """
     words = [word for word in arguments if word not in COMMON]
     if code != UsageError.exit_code or not words:
         return
@@ -182,7 +185,9 @@ def _disk_full(problem: OSError) -> int:
 
 
 def _reader_went_away() -> int:
-    """Exit code where the reader of our stdout is done (| head): stop quietly, and keep Python from complaining at exit."""
+    """Exit code where the reader of our stdout is done (| head): stop quietly, and keep Python from complaining at
+    exit.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 

@@ -120,8 +120,10 @@ _edge_options = compose(
         "--id-column",
         metavar="NAME|NUMBER",
         multiple=True,
-        help="Column with the ids in files about nodes; repeat it for several files; none: rows go by order.  "
-        "[default: detect]",
+        help=(
+            "Column with the ids in files about nodes; repeat it for several files; none: rows go by order.  "
+            "[default: detect]"
+        ),
     ),
 )
 
@@ -158,7 +160,10 @@ data_options = compose(
     click.option(
         "--splits",
         metavar="FILE",
-        help="Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time, part).",
+        help=(
+            "Split of your own graph: nodes (id, part), links (src, dst, part) or events ([event,] src, dst, time,"
+            " part)."
+        ),
     ),
 )
 
@@ -206,7 +211,9 @@ def split_task(values: dict[str, Any], task: str | None) -> str | None:
 
 
 def take_argument(values: dict[str, Any]) -> None:
-    """Let the argument DATASET, where there is one, stand for --dataset; raises :class:`UsageError` where both are there."""
+    """Let the argument DATASET, where there is one, stand for --dataset; raises :class:`UsageError` where both are
+    there.
+    """
     from graphkit.errors import UsageError
 
     argument = values.pop("data", None)
@@ -237,7 +244,9 @@ def load_dataset(
 
 
 def reading(name: str, options: dict[str, Any]):
-    """The ReadOptions of a command; raises :class:`UsageError` where some were given for data that are read in one way only."""
+    """The ReadOptions of a command; raises :class:`UsageError` where some were given for data that are read in one way
+    only.
+    """
     from graphkit import datasets
     from graphkit.datasets.files import ReadOptions
     from graphkit.errors import UsageError
@@ -301,7 +310,9 @@ def table(rows: Iterable[Sequence[Any]], header: Sequence[str]) -> str:
 
 
 def write_rows(path: str | None, rows: Iterable[Sequence[Any]], header: Sequence[str]) -> None:
-    """Write the rows that a command prints as a table to the file that ``-o`` names, every figure in full; None writes nothing."""
+    """Write the rows that a command prints as a table to the file that ``-o`` names, every figure in full; None writes
+    nothing.
+    """
     if path is not None:
         tables.write(path, tables.of_rows(header, list(rows)))
 

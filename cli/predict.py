@@ -1,4 +1,6 @@
-"""graphkit predict RUN: labels of nodes or graphs, scores of pairs or events, or likely missing links, from a trained model."""
+"""graphkit predict RUN: labels of nodes or graphs, scores of pairs or events, or likely missing links, from a trained
+model.
+"""
 
 from __future__ import annotations
 
@@ -68,10 +70,12 @@ def command(
 ):
     """Label nodes or graphs, score pairs of nodes, or propose missing links, with the model of a run folder.
 
-    A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with the same
-    features: the probability of each class, or the value. A run of links takes --pairs or --top-k; links that the data hold, held-out
-    ones too, are not proposed, and candidates for the whole graph are the pairs at distance two. A run of events takes --events, in
-    order of time: each is scored with all that came before it, and its line is written at once. Ids come back as you gave them.
+    A run of labels predicts for every node, or graph, of the data it was trained on, or of --dataset or --graph with
+    the same
+    features: the probability of each class, or the value. A run of links takes --pairs or --top-k; links that the data
+    hold, held-out ones too, are not proposed, and candidates for the whole graph are the pairs at distance two. A run
+    of events takes --events, in order of time: each is scored with all that came before it, and its line is written at
+    once. Ids come back as you gave them.
 
     \b
     Examples:
@@ -86,7 +90,8 @@ def command(
     if explain is not None and explain == output:
         target = "stdout" if output == "-" else output
         raise UsageError(
-            f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another file"
+            f"--explain {explain} and {'--json' if as_json else f'-o {output}'}: two tables for {target}; name another"
+            " file"
         )
     for option, path in (("-o", output), ("--explain", explain)):
         if path is not None:
@@ -235,7 +240,9 @@ def _asked(options: dict[str, Any], dataset) -> list[int | None]:
 
 
 def _write(found: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]], vectors: tuple | None = None) -> None:
-    """Write (path, header, rows) each, "-" for stdout, and (path, vectors, ids): the files first, all of them or none."""
+    """Write (path, header, rows) each, "-" for stdout, and (path, vectors, ids): the files first, all of them or
+    none.
+    """
     from graphkit import embeddings
 
     columns = [(path, tables.of_rows(header, rows)) for path, header, rows in found]

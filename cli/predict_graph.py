@@ -22,8 +22,9 @@ log = logging.getLogger("graphkit")
 def load_like(run: Run, trained: GraphDataset, values: dict[str, Any]) -> GraphDataset:
     """Load the graph that --dataset or --graph names as the run's own was read; takes the options out of ``values``.
 
-    Options of the command line win, and a line says so. Raises :class:`DataError` for a graph of another kind than the model knows:
-    directed where it learned from undirected edges, or the other way round, where the method looks at directions; weights alike.
+    Options of the command line win, and a line says so. Raises :class:`DataError` for a graph of another kind than the
+    model knows: directed where it learned from undirected edges, or the other way round, where the method looks at
+    directions; weights alike.
     """
     from graphkit import datasets
 
@@ -92,7 +93,9 @@ def _shown(options: dict[str, Any]) -> str:
 
 
 def _check_kind(run: Run, trained: GraphDataset, dataset: GraphDataset, asked: bool) -> None:
-    """Raise where the graph is of a kind that the model has not learned from; ``asked``: directions are as an option says."""
+    """Raise where the graph is of a kind that the model has not learned from; ``asked``: directions are as an option
+    says.
+    """
     from graphkit import registry
 
     if trained.graph is None or dataset.graph is None:
@@ -106,5 +109,6 @@ def _check_kind(run: Run, trained: GraphDataset, dataset: GraphDataset, asked: b
         here, there = getattr(dataset, kind), getattr(trained, kind)
         if takes.get(kind) and here != there and not (kind == "directed" and asked):
             raise DataError(
-                f"{dataset.name}: is {kinds[here][kind]}, expected a graph that is {kinds[there][kind]}, as that of {run.path}"
+                f"{dataset.name}: is {kinds[here][kind]}, expected a graph that is {kinds[there][kind]}, as that of"
+                f" {run.path}"
             )

@@ -34,8 +34,8 @@ from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
 def command(method, claim, smoke, everything, fresh, stored, results, write_docs, threads, output, as_json):
     """Run the claims of a method's sheet and print them beside the paper's figures.
 
-    Runs are kept by configuration, data and version; a killed one is continued. A claim over its time budget is marked, not
-    failed. Exit code 4 when a claim does not hold, 3 when data are missing for all of them.
+    Runs are kept by configuration, data and version; a killed one is continued. A claim over its time budget is marked,
+    not failed. Exit code 4 when a claim does not hold, 3 when data are missing for all of them.
 
     \b
     Examples:

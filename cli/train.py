@@ -176,7 +176,8 @@ def _folds(dataset, save_predictions: bool) -> list[int]:
 
     if not dataset.folds:
         raise UsageError(
-            f"--folds: the split {dataset.split_name!r} of {dataset.name} is not one of several; expected one such as 10fold"
+            f"--folds: the split {dataset.split_name!r} of {dataset.name} is not one of several; expected one such as"
+            " 10fold"
         )
     if save_predictions and folds.by_mean_curve(dataset):
         raise UsageError(

@@ -40,16 +40,16 @@ def load(
 ) -> GraphDataset:
     """Load a data set.
 
-    name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file, of a folder or file
-        of a published form (:mod:`graphkit.datasets.forms`), of an OGB folder, or ``-`` for standard input.
-    task: ``node``, ``link`` or ``graph``, or ``labels`` for whichever of node and graph the data hold; None gives the whole
-        graph without a split.
+    name: of the catalogue (``cora``), of a generator (``sbm:n=1000,k=5``), the path of a graph file, of a folder or
+        file of a published form (:mod:`graphkit.datasets.forms`), of an OGB folder, or ``-`` for standard input.
+    task: ``node``, ``link`` or ``graph``, or ``labels`` for whichever of node and graph the data hold; None gives the
+        whole graph without a split.
     split: name of the split; None takes the data set's own (:mod:`graphkit.datasets.splits` lists the names).
     seed: of the splits that are drawn; ``dataset.for_seed`` draws another.
     read: how to read the user's own files; its ``read_limit`` is for data sets of any kind.
     many: whether a file of one graph is a set of one, where its format can hold many.
-    strict: whether to refuse what would be read otherwise than it stands (:mod:`graphkit.reading`), instead of a line on stderr; the
-        lines stand in ``dataset.reading``.
+    strict: whether to refuse what would be read otherwise than it stands (:mod:`graphkit.reading`), instead of a line
+        on stderr; the lines stand in ``dataset.reading``.
     Raises :class:`graphkit.errors.DataError` for an unknown name, absent files or malformed ones.
     """
     with reading.ledger(strict) as notes:
@@ -91,7 +91,9 @@ def _is_ogb_folder(name: str) -> bool:
 
 
 def _loaded(name: str, read: ReadOptions | None = None, many: bool = False) -> Loaded | None:
-    """What the name's loader gives, or the loader of the form that a path has; None for the path of any other graph of a user's."""
+    """What the name's loader gives, or the loader of the form that a path has; None for the path of any other graph of
+    a user's.
+    """
     from graphkit.datasets import catalogue, synthetic
 
     if name in catalogue.entries():

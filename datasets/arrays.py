@@ -49,7 +49,9 @@ class Header:
 
 
 def read_header(data: bytes | bytearray | memoryview) -> Header:
-    """The header of an npy file; raises ValueError where it is damaged, or is of another type than numbers, text and objects."""
+    """The header of an npy file; raises ValueError where it is damaged, or is of another type than numbers, text and
+    objects.
+    """
     if bytes(data[:6]) != NPY or len(data) < 12:
         raise ValueError("is not in npy format, expected it to begin with \\x93NUMPY")
     width = 2 if data[6] == 1 else 4
@@ -78,7 +80,9 @@ def read_header(data: bytes | bytearray | memoryview) -> Header:
 
 
 def from_header(data: bytes | bytearray | memoryview, header: Header) -> numpy.ndarray:
-    """The array behind a header, a view of ``data`` in the machine's byte order; raises ValueError for too few bytes."""
+    """The array behind a header, a view of ``data`` in the machine's byte order; raises ValueError for too few
+    bytes.
+    """
     needed = header.dtype.itemsize
     for side in header.shape:
         needed *= side
@@ -102,7 +106,8 @@ def read_npy(blob: Blob, data: bytes | bytearray, name: str = "the array") -> nu
 
 
 def unzip(archive: zipfile.ZipFile, item: zipfile.ZipInfo, place: object, limit: int | None = None) -> bytearray:
-    """The content of a member of a zip archive, counted against the budget before it is unfolded; raises :class:`DataError`.
+    """The content of a member of a zip archive, counted against the budget before it is unfolded; raises
+    :class:`DataError`.
 
     limit: size of the archive, where the member's packed size may lie.
     """
@@ -164,8 +169,8 @@ class Npz:
 def read_matrix(blob: Blob) -> tuple[numpy.ndarray, numpy.ndarray | None]:
     """((rows, columns) numbers, (rows,) ids or None) from npy, or from npz.
 
-    A npz holds one array, ``features`` or ``labels``, or a SciPy sparse matrix; or ``vectors`` with their ``ids``, as graphkit writes
-    them. Beside a NAME.npy that graphkit wrote the ids lie in NAME.ids.tsv.
+    A npz holds one array, ``features`` or ``labels``, or a SciPy sparse matrix; or ``vectors`` with their ``ids``, as
+    graphkit writes them. Beside a NAME.npy that graphkit wrote the ids lie in NAME.ids.tsv.
     """
     ids = None
     if blob.data.startswith(NPY):

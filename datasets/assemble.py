@@ -41,7 +41,9 @@ class EdgeTable:
 
 @dataclass
 class Nodes:
-    """What is known about the nodes: feat (n, F) float32 and its columns' names, label (n,) int64 or float64, or (n, L) float32."""
+    """What is known about the nodes: feat (n, F) float32 and its columns' names, label (n,) int64 or float64, or (n, L)
+    float32.
+    """
 
     feat: numpy.ndarray | None = None
     label: numpy.ndarray | None = None

@@ -1,12 +1,12 @@
 """What a user knows about the nodes: features, labels and splits, from files beside the graph.
 
-Features: ``.npy``, ``.npz`` (one 2-d array, or ``features``, or a SciPy sparse matrix, or vectors with ids as ``graphkit embed``
-writes them), ``.mat`` (``features``, or one matrix), csv or tsv, Parquet.
+Features: ``.npy``, ``.npz`` (one 2-d array, or ``features``, or a SciPy sparse matrix, or vectors with ids as
+``graphkit embed`` writes them), ``.mat`` (``features``, or one matrix), csv or tsv, Parquet.
 Labels: the same, one value a node, or several columns of 0 and 1, or several rows a node (multi-label), see
 :mod:`graphkit.datasets.labels`; in ``.mat`` the variable ``group``, ``labels`` or ``y``, or one matrix.
-Rows go by the ids that a column holds, see :mod:`graphkit.datasets.node_ids`; without one by order: row k belongs to the k-th node,
-and to the node with id k where ids are integers below the number of rows (the rows of ids without an edge are isolated nodes).
-An id that is in no edge becomes an isolated node, whichever of the files names it.
+Rows go by the ids that a column holds, see :mod:`graphkit.datasets.node_ids`; without one by order: row k belongs to
+the k-th node, and to the node with id k where ids are integers below the number of rows (the rows of ids without an
+edge are isolated nodes). An id that is in no edge becomes an isolated node, whichever of the files names it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ KNOWN = ID_NAMES | LABEL_NAMES
 class Source:
     """A file about nodes while the others are read.
 
-    ids: (rows,) as the graph has them; None until the rows that go by order are matched. columns: those that hold values.
+    ids: (rows,) as the graph has them; None until the rows that go by order are matched. columns: those that hold
+        values.
     """
 
     rows: NodeRows
@@ -98,7 +99,8 @@ def read_nodes(table: EdgeTable, options: ReadOptions, task: str | None = None) 
     for what, given in (("features", nodes.feat), ("labels", nodes.label)):
         if given is not None and len(given) != table.num_nodes:
             raise DataError(
-                f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other files"
+                f"{table.name}: holds {what} of {len(given)} nodes, but there are {table.num_nodes} with the other"
+                " files"
             )
     return nodes, split
 
@@ -135,7 +137,8 @@ def _check_named(options: ReadOptions, files: list[NodeRows]) -> None:
             named = [name for rows in files for name in rows.names or []]
             expected = ", ".join(map(repr, named[:8])) or "a number from 0"
             raise DataError(
-                f"--id-column {word}: no such column in {', '.join(rows.blob.name for rows in files)}; expected {expected}"
+                f"--id-column {word}: no such column in {', '.join(rows.blob.name for rows in files)}; expected"
+                f" {expected}"
             )
 
 

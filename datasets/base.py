@@ -76,9 +76,11 @@ class LinkSplit:
 class Events:
     """Interactions in time order; equal times keep the order of the file.
 
-    src, dst: (E,) int64 nodes. time: (E,) int64 if all are whole numbers or dates, else float64; differences are to be taken before any
-        conversion, as float64 has 53 bits. weight: (E,) float64, or None. label: (E,) int64 state of the source, or None.
-    feat: (E, F) float32, or None. written: (E,) bytes, the times as their file writes them, or None where numbers are written alike.
+    src, dst: (E,) int64 nodes. time: (E,) int64 if all are whole numbers or dates, else float64; differences are to be
+        taken before any conversion, as float64 has 53 bits. weight: (E,) float64, or None. label: (E,) int64 state of
+        the source, or None.
+    feat: (E, F) float32, or None. written: (E,) bytes, the times as their file writes them, or None where numbers are
+        written alike.
     ticks: how many units of ``time`` are a second, of dates; 1 of numbers. dates: whether the times are dates.
     bipartite: whether sources and destinations share no node.
     """
@@ -116,11 +118,13 @@ class Events:
 class EventSplit:
     """Numbers of the events of each part, int64 ascending, and wrong destinations for each that is judged.
 
-    before: number of events before the test period. A store of the past is rebuilt from all of them before the inductive test.
-    valid_neg, test_neg: int64 destinations in place of the true ones: (P,) one random one an event, or (P, K) given ones, at least
-        one an event and -1 at the end of a row where an event has fewer than K.
+    before: number of events before the test period. A store of the past is rebuilt from all of them before the
+        inductive test.
+    valid_neg, test_neg: int64 destinations in place of the true ones: (P,) one random one an event, or (P, K) given
+        ones, at least one an event and -1 at the end of a row where an event has fewer than K.
     masked: nodes that training must not see, ascending; empty where the split is transductive.
-    valid_src, test_src: int64 sources of the wrong destinations, shaped alike, where pairs are drawn; None: the event's own.
+    valid_src, test_src: int64 sources of the wrong destinations, shaped alike, where pairs are drawn; None: the event's
+        own.
     """
 
     train: numpy.ndarray
@@ -157,16 +161,18 @@ class GraphDataset:
 
     graph: homogeneous DGLGraph. An undirected graph holds both directions of every edge; for ``task="link"`` it holds
         the training edges only. ``ndata["feat"]`` (n, F) float32, ``ndata["label"]`` (n,) int64 with -1 for unlabelled,
-        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float64 where edges are
-        weighted (float32 in the catalogue), ``edata["feat"]``.
+        (n, L) float32 for multi-label, or (n,) float64 with NaN for numbers to learn, ``edata["weight"]`` (m,) float64
+        where edges are weighted (float32 in the catalogue), ``edata["feat"]``.
     graphs: the list of graphs of a graph-level data set (then ``graph`` is None) and ``graph_labels`` (G,) or (G, T).
-    events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at the graph.
+    events: the interactions in time order of a temporal data set, or None; ``task="events"`` looks at them and not at
+        the graph.
     node_ids: (n,) the ids the user gave, in node order; None where they are 0..n-1.
     feature_names: names of the columns of features that a user's file gives, or None.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
     reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.reading`).
-    stored_checksum: of the stored graph that the graph and its data come from, in place of reading them; None elsewhere.
+    stored_checksum: of the stored graph that the graph and its data come from, in place of reading them; None
+        elsewhere.
     folds: number of splits in the family that this one is of, one for each seed below it; 0 where it is of none.
     """
 

@@ -1,9 +1,9 @@
 """How much memory reading may take: one budget for all files of a data set.
 
-Whatever is read is counted as it unfolds: the bytes of a file or pipe, the content of gzip and zip, the decoded columns of Parquet, an
-array that a sparse matrix or a list of places is spread out into, and what a generator is about to make. What would pass the budget is
-refused in one line, before its memory is taken. The graph itself and the working memory of the parsers come on top: two to four times
-the bytes of a text file.
+Whatever is read is counted as it unfolds: the bytes of a file or pipe, the content of gzip and zip, the decoded columns
+of Parquet, an array that a sparse matrix or a list of places is spread out into, and what a generator is about to make.
+What would pass the budget is refused in one line, before its memory is taken. The graph itself and the working memory
+of the parsers come on top: two to four times the bytes of a text file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Budget:
         return max(self.limit - self.used, 0)
 
     def take(self, count: int, place: object, what: str = "content") -> None:
-        """Count bytes that are about to be taken; raises :class:`DataError` that names the place where there are not as many left."""
+        """Count bytes that are about to be taken; raises :class:`DataError` that names the place where there are not as
+        many left.
+        """
         if count > self.left:
             raise DataError(f"{place}: {what} of {shown(count)} exceeds the {self.describe()}")
         self.used += count
@@ -47,7 +49,9 @@ class Budget:
 
 
 def set_limit(limit: str | int | None) -> None:
-    """Limit all that this process reads from now on, as ``"4GB"`` or in bytes; None is the default share of the memory available."""
+    """Limit all that this process reads from now on, as ``"4GB"`` or in bytes; None is the default share of the memory
+    available.
+    """
     _limit.set(_bytes(limit))
 
 
@@ -64,7 +68,9 @@ def current() -> Budget:
 
 @contextlib.contextmanager
 def scope(limit_given: str | int | None = None) -> Iterator[Budget]:
-    """One budget for all that is read within the block; within another block that one goes on, unless a limit is given."""
+    """One budget for all that is read within the block; within another block that one goes on, unless a limit is
+    given.
+    """
     if limit_given is None and (outer := _current.get()) is not None:
         yield outer
         return

@@ -86,7 +86,9 @@ def plain_ids(ids: numpy.ndarray) -> numpy.ndarray | None:
 
 
 def distinct(values: numpy.ndarray) -> numpy.ndarray:
-    """The distinct values in ascending order; np.unique of NumPy 2.3 hashes instead, many times slower on edge codes."""
+    """The distinct values in ascending order; np.unique of NumPy 2.3 hashes instead, many times slower on edge
+    codes.
+    """
     values = np.sort(values)
     keep = np.ones(len(values), dtype=bool)
     keep[1:] = values[1:] != values[:-1]
@@ -115,8 +117,8 @@ def simple_edges(src, dst, *, directed: bool = False, loops: bool = False, weigh
 def graph_of(src, dst, num_nodes: int, *, directed: bool = False, loops: bool = False, weight=None, simple=False):
     """Make a DGLGraph: loops and duplicates dropped, both directions where undirected, int64 ids.
 
-    simple: the edges are already free of duplicates and hold each undirected edge once. weight: kept as float64 where it is, else as
-    float32.
+    simple: the edges are already free of duplicates and hold each undirected edge once. weight: kept as float64 where
+    it is, else as float32.
     """
     if not simple:
         src, dst, weight = simple_edges(src, dst, directed=directed, loops=loops, weight=weight)

@@ -1,8 +1,9 @@
 """Files about nodes that are no tables: communities (``.cmty``), gene sets (``.gmt``) and JSON.
 
-``.cmty``: line k names the nodes of community k. ``.gmt``: a set a line, its name, a description, then its members, separated by tabs.
-JSON: ``{node: [numbers]}``, whole numbers of the features that a node has, or all its values where they are real numbers, or 0 and 1
-in lists of one length; ``{node: label}``; or a list of lists of values, in order of the nodes.
+``.cmty``: line k names the nodes of community k. ``.gmt``: a set a line, its name, a description, then its members,
+separated by tabs. JSON: ``{node: [numbers]}``, whole numbers of the features that a node has, or all its values where
+they are real numbers, or 0 and 1 in lists of one length; ``{node: label}``; or a list of lists of values, in order of
+the nodes.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def _multi_hot(blob: Blob, content: dict[str, list[Any]]) -> numpy.ndarray:
     width = int(columns.max(initial=-1)) + 1
     if columns.min(initial=0) < 0 or not 0 < width <= 100 * len(columns) + 1000:
         raise blob.error(
-            f"feature number {columns.min(initial=0) if columns.min(initial=0) < 0 else width - 1}, expected numbers from 0"
+            f"feature number {columns.min(initial=0) if columns.min(initial=0) < 0 else width - 1}, expected numbers"
+            " from 0"
         )
     if width * len(content) * 8 > memory_limit():
         raise blob.error(f"{len(content)} nodes with {width} features exceed the memory available")

@@ -55,8 +55,8 @@ class _Count:
 def read(handle: BinaryIO, name: str, what: str, text: bool = False) -> bytes:
     """The whole content of an open binary file, unpacked where it is gzip; raises :class:`DataError`.
 
-    what: the content that the message about an empty file expects. text: whether nothing but text is of use, so that a stream of zeros
-    is refused at its begin.
+    what: the content that the message about an empty file expects. text: whether nothing but text is of use, so that a
+    stream of zeros is refused at its begin.
     """
     first = handle.read(SAMPLE)
     if not first:
@@ -81,7 +81,8 @@ def read(handle: BinaryIO, name: str, what: str, text: bool = False) -> bytes:
 
 
 def guard(path: str | os.PathLike) -> None:
-    """Refuse a file that another package is about to read and that unfolds to more than the budget; raises :class:`DataError`.
+    """Refuse a file that another package is about to read and that unfolds to more than the budget; raises
+    :class:`DataError`.
 
     Gzip whose packed size cannot hold as much is not gone through.
     """
@@ -95,7 +96,9 @@ def guard(path: str | os.PathLike) -> None:
 
 
 def _refuse_early(handle: BinaryIO, name: str, packed: bool) -> None:
-    """Refuse what a regular file says of its own size: its length, and of gzip the length of the content modulo 2^32 at its end."""
+    """Refuse what a regular file says of its own size: its length, and of gzip the length of the content modulo 2^32 at
+    its end.
+    """
     try:
         status = os.fstat(handle.fileno())
     except (OSError, ValueError, AttributeError):  # no file behind the stream

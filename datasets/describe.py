@@ -187,7 +187,9 @@ def _many(dataset: GraphDataset) -> dict[str, Any]:
 
 
 def _features(graph: dgl.DGLGraph) -> dict[str, Any]:
-    """Columns of node features, and of edge features where there are any; whether node features are numbers of categories."""
+    """Columns of node features, and of edge features where there are any; whether node features are numbers of
+    categories.
+    """
     nodes, edges = graph.ndata.get("feat"), graph.edata.get("feat")
     out: dict[str, Any] = {"features": None if nodes is None else int(nodes.shape[1])}
     if edges is not None:

@@ -1,8 +1,8 @@
 """Homogeneous graphs from DGL's ``.bin`` (``dgl.save_graphs``, DGL 0.5 to 1.1), read field by field.
 
-DGL's own reader trusts the lengths in the file and can take the process down with it; this one checks each against what is
-left. The layout, all little-endian: 4096 bytes with magic, version, kind and number of graphs; the position of the first
-graph; named arrays (``labels`` of save_graphs); the graphs: metagraph, edges as COO, CSR or CSC, the number of
+DGL's own reader trusts the lengths in the file and can take the process down with it; this one checks each against what
+is left. The layout, all little-endian: 4096 bytes with magic, version, kind and number of graphs; the position of the
+first graph; named arrays (``labels`` of save_graphs); the graphs: metagraph, edges as COO, CSR or CSC, the number of
 nodes, node arrays, edge arrays, names of types. Strings and lists carry a u64 length in front.
 """
 
@@ -120,7 +120,9 @@ def opened(blob: Blob) -> tuple[Reader, int]:
 
 
 def read_one(reader: Reader) -> tuple:
-    """(sources, destinations, number of nodes, node arrays by name, edge arrays by name) of the graph at the reader's place."""
+    """(sources, destinations, number of nodes, node arrays by name, edge arrays by name) of the graph at the reader's
+    place.
+    """
     src, dst, n = _edges(reader)
     ndata, edata = _frames(reader)
     for what in ("names of node types", "names of edge types"):

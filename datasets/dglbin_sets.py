@@ -1,10 +1,10 @@
 """Many labelled graphs from one of DGL's ``.bin`` files: ``dgl.save_graphs(path, graphs, {"label": y})``.
 
-``y`` (G,), or (G, T), as ``label``, ``labels`` or ``y``. Integers in one column are classes, -1 where one is not known. Other numbers
-are a regression, or several labels a graph where all of them are 0 or 1; NaN, or -1 beside integers of 0 and 1, where one is not
-known. Arrays ``train_mask``, ``valid_mask``, ``test_mask`` (G,) of 0 and 1 are the split ``given``; without them it is drawn, and
-``10fold`` and ``gin-10fold`` stand beside where every class has ten graphs. Node and edge features are ``feat``, taken as numbers;
-edges are taken as they are.
+``y`` (G,), or (G, T), as ``label``, ``labels`` or ``y``. Integers in one column are classes, -1 where one is not known.
+Other numbers are a regression, or several labels a graph where all of them are 0 or 1; NaN, or -1 beside integers of 0
+and 1, where one is not known. Arrays ``train_mask``, ``valid_mask``, ``test_mask`` (G,) of 0 and 1 are the split
+``given``; without them it is drawn, and ``10fold`` and ``gin-10fold`` stand beside where every class has ten graphs.
+Node and edge features are ``feat``, taken as numbers; edges are taken as they are.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def _splits(blob: Blob, named: dict, labels: numpy.ndarray) -> dict:
         together = np.sum([mask.astype(np.int64) for mask in masks.values()], axis=0)
         if together.max() > 1:
             raise blob.error(
-                f"graph {int(together.argmax())} is in {together.max()} of train_mask, valid_mask and test_mask, expected one"
+                f"graph {int(together.argmax())} is in {together.max()} of train_mask, valid_mask and test_mask,"
+                " expected one"
             )
         known = known_rows(labels, "graph")
         return {GIVEN: GraphSplit(*(np.flatnonzero(mask.astype(bool) & known) for mask in masks.values()))}

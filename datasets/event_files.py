@@ -1,10 +1,10 @@
 """The user's own events: a row is an interaction with its source, destination and time, in any order of time.
 
-Text or Parquet, as for edges. The columns are those of ``--columns src,dst,time[,weight[,label[,feature...]]]``, by name or number
-from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``; else the first three that are
-no index. So the tables of TGAT, TGN and DyGLib (``,u,i,ts,label,idx``) are known by their header, and JODIE's files too, see
-:mod:`graphkit.datasets.jodie_files`. Repeated pairs and self-loops are events like any other. Times are numbers or dates, see
-:mod:`graphkit.datasets.event_times`.
+Text or Parquet, as for edges. The columns are those of ``--columns src,dst,time[,weight[,label[,feature...]]]``, by
+name or number from 0; else those that the header calls by the words for ends of an edge and for times, and ``weight``;
+else the first three that are no index. So the tables of TGAT, TGN and DyGLib (``,u,i,ts,label,idx``) are known by their
+header, and JODIE's files too, see :mod:`graphkit.datasets.jodie_files`. Repeated pairs and self-loops are events like
+any other. Times are numbers or dates, see :mod:`graphkit.datasets.event_times`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ KNOWN = frozenset((*EVENT_SOURCES, *EVENT_TARGETS, *TIMES, *WEIGHTS, *LABELS))
 def read_events(blob: Blob, options: ReadOptions, name: str) -> GraphDataset:
     """Read the interactions of a file as a data set with ``events``; its graph is that of the pairs that ever interact.
 
-    Raises :class:`DataError` that names the line of a missing, negative or non-numeric cell, :class:`UsageError` for options of graphs.
+    Raises :class:`DataError` that names the line of a missing, negative or non-numeric cell, :class:`UsageError` for
+    options of graphs.
     """
     from graphkit.datasets.base import GraphDataset
     from graphkit.datasets.files import one_line
@@ -171,7 +172,9 @@ def _choose(blob: Blob, words: list[str], weight: str | None, names: list[str] |
 
 
 def _guess(blob: Blob, names: list[str] | None, width: int) -> list[int | None]:
-    """Column numbers of source, destination, time, weight and label by the words of the header, else the first three that are no index."""
+    """Column numbers of source, destination, time, weight and label by the words of the header, else the first three
+    that are no index.
+    """
     lower = [name.strip().lower() for name in names or []]
     kinds = (EVENT_SOURCES, EVENT_TARGETS, TIMES, WEIGHTS, LABELS)
     pick = [next((lower.index(word) for word in known if word in lower), None) for known in kinds]
@@ -197,7 +200,9 @@ def _guess(blob: Blob, names: list[str] | None, width: int) -> list[int | None]:
 
 
 def names_time(blob: Blob, options: ReadOptions) -> bool:
-    """Whether ``--columns SRC,DST,TIME`` names a column of times: by the word for it, or by the date in its first row."""
+    """Whether ``--columns SRC,DST,TIME`` names a column of times: by the word for it, or by the date in its first
+    row.
+    """
     words = [word.strip() for word in (options.columns or "").split(",")]
     if len(words) < 3 or format_of(blob) not in ("edge list", "Parquet"):
         return False
@@ -216,7 +221,9 @@ def names_time(blob: Blob, options: ReadOptions) -> bool:
 
 
 def interactions(blob: Blob, names: list[str] | None) -> list[int] | None:
-    """Numbers of the ends' columns of a table of interactions that is read as a graph, and a note on it; None for any other table."""
+    """Numbers of the ends' columns of a table of interactions that is read as a graph, and a note on it; None for any
+    other table.
+    """
     lower = [name.strip().lower() for name in names or []]
     pick = [
         next((lower.index(word) for word in words if word in lower), None)
@@ -242,7 +249,9 @@ def _numeric(places: dict[str, Any]) -> dict[int, str]:
 
 
 def _columns(blob: Blob, places: dict[str, Any], numbers) -> dict[str, Any]:
-    """Times, weights, labels and features as arrays by name, those that are there; ``numbers`` reads columns, all at once."""
+    """Times, weights, labels and features as arrays by name, those that are there; ``numbers`` reads columns, all at
+    once.
+    """
     wanted = _numeric(places)
     values = dict(zip(wanted, numbers(wanted)))
     found = {what: values[number] for number, what in wanted.items() if what not in ("feature", "time")}

@@ -1,9 +1,10 @@
-"""Wrong destinations of the events that are judged: random ones, or pairs that met before or will meet (Poursafaei et al. 2022).
+"""Wrong destinations of the events that are judged: random ones, or pairs that met before or will meet (Poursafaei et
+al. 2022).
 
-Historical: pairs of training events. Inductive: pairs of the judged part that no training event has. A pair is never one of the events
-that are judged with it, which are :data:`STEP` at a time, TGN's batch. Where there are fewer than that the rest are random destinations
-of the events' own sources. One seed for each part, the same for every method and every seed of a run, so that differences are the
-methods'.
+Historical: pairs of training events. Inductive: pairs of the judged part that no training event has. A pair is never
+one of the events that are judged with it, which are :data:`STEP` at a time, TGN's batch. Where there are fewer than
+that the rest are random destinations of the events' own sources. One seed for each part, the same for every method and
+every seed of a run, so that differences are the methods'.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ def pairs(
 ):
     """Return (sources, destinations) of a negative pair for each of the ``judged`` events (P,).
 
-    train: numbers of the training events. pool: destinations for those that find no pair. unseen: pairs of the judged part that did not
-    train, else pairs that did. In each step of :data:`STEP` judged events the pairs are different ones, drawn evenly.
+    train: numbers of the training events. pool: destinations for those that find no pair. unseen: pairs of the judged
+    part that did not train, else pairs that did. In each step of :data:`STEP` judged events the pairs are different
+    ones, drawn evenly.
     """
     rng = np.random.default_rng(SEEDS[part])
     codes = events.src * num_nodes + events.dst

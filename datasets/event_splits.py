@@ -1,13 +1,13 @@
 """Splits of events that a user gives, with or without the wrong pairs that stand against each judged event.
 
-A row is ``[event,] src, dst, time, part``, as ``graphkit data split --task events [--negatives]`` writes it; the header names the columns.
-``event`` is the event's number in order of time; without it a row is matched by its ends and time, the first row of several alike to
-the first event.
+A row is ``[event,] src, dst, time, part``, as ``graphkit data split --task events [--negatives]`` writes it; the header
+names the columns. ``event`` is the event's number in order of time; without it a row is matched by its ends and time,
+the first row of several alike to the first event.
 
     ``train``, ``valid``, ``test``: the event's part; the parts follow each other in time.
     ``hidden``: an event before the test that neither trains nor validates, but is known when the test is judged.
-    ``valid_neg``, ``test_neg``: a pair against the event; several rows are several negatives. Without ``event`` its source and time say
-        which event it is.
+    ``valid_neg``, ``test_neg``: a pair against the event; several rows are several negatives. Without ``event`` its
+        source and time say which event it is.
 
 Negatives alone keep the default parts. Without any, they are drawn as for ``chrono``.
 """
@@ -41,8 +41,8 @@ NAMES = ("train", "valid", "test")
 def read(dataset: GraphDataset, blob: Blob, default: EventSplit) -> EventSplit:
     """Read the split of a data set of events; ``default``: the parts where the file has negatives alone.
 
-    Raises :class:`DataError` that names the line of a row that fits no event, of an event that is listed twice or in the wrong order, and
-    what is missing.
+    Raises :class:`DataError` that names the line of a row that fits no event, of an event that is listed twice or in
+    the wrong order, and what is missing.
     """
     if format_of(blob) != "edge list":
         raise blob.error(f"found {format_of(blob)}, expected a csv or tsv of events and their parts")

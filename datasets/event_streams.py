@@ -16,7 +16,8 @@ MOST_SORTED = (
 
 
 def repeats(n: int, events: int, k: int, p: float, seed: int) -> Loaded:
-    """Half of n nodes turn to the other half, at random times: with probability p to one of their own k favourites, else to anyone.
+    """Half of n nodes turn to the other half, at random times: with probability p to one of their own k favourites,
+    else to anyone.
 
     Raises :class:`DataError` where there are fewer than k nodes to turn to.
     """
@@ -37,7 +38,8 @@ def _favourites(sources: int, others: int, k: int, rng):
         step = max(ROWS // others, 1)
         parts = [min(step, sources - start) for start in range(0, sources, step)]
         return np.concatenate([np.argsort(rng.random((rows, others)), axis=1)[:, :k] for rows in parts])
-    # Floyd's sampling, a column at a time: a number that the row has already gives way to the largest one that is possible.
+    # Floyd's sampling, a column at a time: a number that the row has already gives way to the largest one that is
+    # possible.
     chosen = np.empty((sources, k), dtype=np.int64)
     for column, largest in enumerate(range(others - k, others)):
         drawn = rng.integers(largest + 1, size=sources)
@@ -47,11 +49,12 @@ def _favourites(sources: int, others: int, k: int, rng):
 
 
 def triads(n: int, rounds: int, p: float, seed: int) -> Loaded:
-    """In every round all n nodes meet in pairs: with probability p a node meets one that it never met and that a partner of its last two
-    rounds met in its own last two, where there is one free; else any free node.
+    """In every round all n nodes meet in pairs: with probability p a node meets one that it never met and that a
+    partner of its last two rounds met in its own last two, where there is one free; else any free node.
 
-    Every node meets once a round, so neither degree nor recency tells who meets whom, and no pair has a reason to come again. Times
-    grow by 1/n within a round, which begins at its number. Raises :class:`DataError` for fewer than two nodes.
+    Every node meets once a round, so neither degree nor recency tells who meets whom, and no pair has a reason to come
+    again. Times grow by 1/n within a round, which begins at its number. Raises :class:`DataError` for fewer than two
+    nodes.
     """
     if n < 2:
         raise DataError(f"triads: n is {n}, expected at least 2")

@@ -1,8 +1,8 @@
 """Times of events: whole numbers, real numbers or ISO 8601 dates, each kept as exactly as 64 bits can.
 
-Whole numbers are int64, other numbers float64. Dates are int64 since 1970 in UTC: in seconds or, if some have fractions of a second, in
-the coarsest of milli-, micro- and nanoseconds that loses none; ``ticks`` is how many of them are a second. What the file writes is kept
-beside a value that would come out in another form.
+Whole numbers are int64, other numbers float64. Dates are int64 since 1970 in UTC: in seconds or, if some have fractions
+of a second, in the coarsest of milli-, micro- and nanoseconds that loses none; ``ticks`` is how many of them are a
+second. What the file writes is kept beside a value that would come out in another form.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ RowError = Callable[[int, str], DataError]
 class Times:
     """Times of E events.
 
-    values: (E,) int64 or float64. ticks: how many units of ``values`` are a second, for dates; 1 elsewhere. written: (E,) bytes as in
-    the file, or None where the values are written so. dates: whether the file has dates.
+    values: (E,) int64 or float64. ticks: how many units of ``values`` are a second, for dates; 1 elsewhere. written:
+    (E,) bytes as in the file, or None where the values are written so. dates: whether the file has dates.
     """
 
     values: numpy.ndarray
@@ -55,8 +55,9 @@ class Times:
 def from_texts(column, source: str, title: str, error: RowError) -> Times:
     """Read a pyarrow column of strings.
 
-    source: the file, title: the column, as messages call them. error: makes the :class:`DataError` of a row, counted from 0. Raises it
-    for a cell that is neither number nor date, and for a whole number that does not fit in 64 bits, or in 53 beside real numbers.
+    source: the file, title: the column, as messages call them. error: makes the :class:`DataError` of a row, counted
+    from 0. Raises it for a cell that is neither number nor date, and for a whole number that does not fit in 64 bits,
+    or in 53 beside real numbers.
     """
     import pyarrow
     import pyarrow.compute as compute
@@ -76,7 +77,9 @@ def from_texts(column, source: str, title: str, error: RowError) -> Times:
 
 
 def from_parquet(column, source: str, name: str) -> Times:
-    """Read a column of a Parquet file: numbers, timestamps, dates or strings; raises :class:`DataError` as :func:`from_texts` does."""
+    """Read a column of a Parquet file: numbers, timestamps, dates or strings; raises :class:`DataError` as
+    :func:`from_texts` does.
+    """
     import pyarrow
     from pyarrow import types
 
@@ -153,8 +156,8 @@ def _reals(texts, whole, source: str, title: str, error: RowError) -> Times:
         row = int(large[0])
         raise error(
             row,
-            f"time {texts[row]!s} in {title} stands beside numbers with a fraction and has more digits than a 64-bit real "
-            f"number keeps; expected whole numbers alone, or below 2^53",
+            f"time {texts[row]!s} in {title} stands beside numbers with a fraction and has more digits than a 64-bit"
+            " real number keeps; expected whole numbers alone, or below 2^53",
         )
     long = np.flatnonzero(_match(texts, LONG))
     lost = sum(Decimal(texts[int(row)].as_py()) != Decimal(repr(float(values[row]))) for row in long)

@@ -25,7 +25,9 @@ def holds_events(path) -> bool:
 
 
 def write_events(dataset: GraphDataset, path) -> None:
-    """Write src, dst, time and, where there are some, weight, label and features; ``.gz`` may follow csv and tsv, ``-`` writes tsv."""
+    """Write src, dst, time and, where there are some, weight, label and features; ``.gz`` may follow csv and tsv, ``-``
+    writes tsv.
+    """
     columns = _columns(dataset)
     if str(path) == "-":
         sys.stdout.write(_text(columns, "\t"))

@@ -1,14 +1,18 @@
 """Interactions in time: sorted, numbered, and split by the clock (NAT, TGN and their followers).
 
 Names of splits:
-    ``chrono-a/b/c``: cut at the quantiles a and a + b of the times; an event at a cut belongs to the earlier part, so that equal
+    ``chrono-a/b/c``: cut at the quantiles a and a + b of the times; an event at a cut belongs to the earlier part, so
+    that equal
         times stay together. Every event is judged (transductive).
-    ``chrono-historical-a/b/c``, ``chrono-inductive-a/b/c``: the same parts; the negatives are pairs of the training events, or pairs of
+    ``chrono-historical-a/b/c``, ``chrono-inductive-a/b/c``: the same parts; the negatives are pairs of the training
+    events, or pairs of
         the judged part that did not train, see :mod:`graphkit.datasets.event_negatives`.
-    ``inductive-a/b/c``: the same cuts. A tenth of all nodes, drawn per seed among those active after the first cut, are masked: an event
-        with one of them neither trains nor validates, and the test judges only events with at least one of them. As NAT has it, a part's
-        negatives are drawn from the destinations of its own and all earlier parts.
-    ``inductive-judged-a/b/c``: the same parts; the test's negatives are drawn from the destinations of the judged events alone, as TGN
+    ``inductive-a/b/c``: the same cuts. A tenth of all nodes, drawn per seed among those active after the first cut, are
+    masked: an event
+        with one of them neither trains nor validates, and the test judges only events with at least one of them. As NAT
+        has it, a part's negatives are drawn from the destinations of its own and all earlier parts.
+    ``inductive-judged-a/b/c``: the same parts; the test's negatives are drawn from the destinations of the judged
+    events alone, as TGN
         draws them for new nodes.
     ``tgb``: the parts of ``chrono-0.7/0.15/0.15`` with the negatives that TGB gives, see :mod:`graphkit.datasets.tgb`.
 """
@@ -46,7 +50,8 @@ def timed_edges(
 ) -> Loaded:
     """Interactions ``u v time [label]``, one a line in any order.
 
-    The graph is undirected and simple, without loops; its ``edata["time"]`` is the time of the first interaction of each pair.
+    The graph is undirected and simple, without loops; its ``edata["time"]`` is the time of the first interaction of
+    each pair.
     """
     path = entry.path(file)
     rows = integer_table(path, 4 if labels else 3, delimiter=delimiter, skip=skip)
@@ -57,7 +62,9 @@ def timed_edges(
 
 
 def jodie(entry: Entry, *, file: str) -> Loaded:
-    """Interactions of users with items: rows ``user,item,time,label`` of whole numbers, or JODIE's own file, known by its header."""
+    """Interactions of users with items: rows ``user,item,time,label`` of whole numbers, or JODIE's own file, known by
+    its header.
+    """
     from graphkit.datasets import event_files, jodie_files
     from graphkit.datasets.files import ReadOptions, read_blob
 
@@ -91,7 +98,9 @@ def quantile(times: numpy.ndarray, share: float):
 
 
 def static_graph(events: Events, num_nodes: int):
-    """The undirected simple graph of the pairs that ever interact, with ``edata["time"]`` of the first time (int64 where whole)."""
+    """The undirected simple graph of the pairs that ever interact, with ``edata["time"]`` of the first time (int64
+    where whole).
+    """
     other = events.src != events.dst
     u, v = np.minimum(events.src, events.dst)[other], np.maximum(events.src, events.dst)[other]
     codes, first = np.unique(u * max(num_nodes, 1) + v, return_index=True)  # the earliest: events are in order
@@ -139,9 +148,10 @@ def split_events(
 ) -> EventSplit:
     """Cut the events of a data set by time; only the masked nodes of an inductive split depend on the seed.
 
-    negatives: ``seen``, drawn evenly from the distinct destinations of the part and of all parts before it, as TGN and NAT draw them;
-    ``judged``, for the test from those of its own events; ``historical`` or ``unseen`` pairs. Raises :class:`DataError` where a part is
-    left empty.
+    negatives: ``seen``, drawn evenly from the distinct destinations of the part and of all parts before it, as TGN and
+        NAT draw them;
+    ``judged``, for the test from those of its own events; ``historical`` or ``unseen`` pairs. Raises :class:`DataError`
+    where a part is left empty.
     """
     events = dataset.events
     if events is None:
@@ -159,7 +169,8 @@ def split_events(
     if min(map(len, parts)) == 0:
         found = ", ".join(f"{name} {len(part)}" for name, part in zip(("train", "valid", "test"), parts))
         raise DataError(
-            f"data set {dataset.name!r}: {len(events)} events are too few, or their times too alike, for the split ({found})"
+            f"data set {dataset.name!r}: {len(events)} events are too few, or their times too alike, for the split"
+            f" ({found})"
         )
     pools = [np.unique(events.dst[np.concatenate(parts[: place + 1])]) for place in (1, 2)]
     if negatives == "judged":
@@ -177,7 +188,9 @@ def split_events(
 
 
 def draw_masked(events: Events, first: int, num_nodes: int, seed: int) -> numpy.ndarray:
-    """Draw a tenth of all nodes among those of the events from number ``first`` on, or all of those where they are fewer."""
+    """Draw a tenth of all nodes among those of the events from number ``first`` on, or all of those where they are
+    fewer.
+    """
     late = np.unique(np.concatenate([events.src[first:], events.dst[first:]]))
     count = min(int(MASKED_SHARE * num_nodes), len(late))
     return np.sort(np.random.default_rng(seed).choice(late, count, replace=False))

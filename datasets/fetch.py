@@ -34,8 +34,8 @@ def sha256(path: Path) -> str:
 def fetch(name: str, progress: Progress | None = None, force: bool = False) -> list[Path]:
     """Download the files of a data set that no data folder has into the user's cache; return all their paths.
 
-    Files that are found are checked against their SHA-256 where it is known. Raises :class:`DataError` where a file cannot be had, with
-    its address and the place to put it, or where a checksum is wrong.
+    Files that are found are checked against their SHA-256 where it is known. Raises :class:`DataError` where a file
+    cannot be had, with its address and the place to put it, or where a checksum is wrong.
     """
     entry = catalogue.entry(name)
     if folders.benchmark(name):
@@ -123,7 +123,8 @@ def _fetch_benchmark(entry: Entry, progress: Progress | None, force: bool) -> Pa
 def _unpack(archive: Path, target: Path, wanted: str) -> Path:
     """Unpack a zip as the folder ``target``; its members may lie in one folder, whatever its name, or at the top.
 
-    wanted: a file or folder that must be there; raises :class:`DataError` where it is not, and where the zip is damaged.
+    wanted: a file or folder that must be there; raises :class:`DataError` where it is not, and where the zip is
+        damaged.
     """
     unpacked = target.with_name(f".{target.name}.part")
     shutil.rmtree(unpacked, ignore_errors=True)

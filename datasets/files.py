@@ -1,8 +1,8 @@
 """The user's own graph: one function reads every file format, from a path or from stdin.
 
 Edge lists (csv, tsv, txt, any of them gzipped), Parquet, Matrix Market, SciPy npz, MATLAB ``.mat``, GraphML and DGL
-``.bin``, which may hold many labelled graphs too (:mod:`graphkit.datasets.dglbin_sets`). Node ids are kept and come back
-in ``GraphDataset.node_ids``:
+``.bin``, which may hold many labelled graphs too (:mod:`graphkit.datasets.dglbin_sets`). Node ids are kept and come
+back in ``GraphDataset.node_ids``:
 
 - integer ids are sorted; ``node_ids`` is None where they are exactly 0..n-1;
 - ids of any other kind are strings, in the order of their first appearance, read row by row, source first. They come
@@ -77,15 +77,15 @@ class ReadOptions:
     features, labels, splits: paths of files about the nodes, see :mod:`graphkit.datasets.attach`.
     delimiter: one character, ``"\\t"`` or ``" "`` (runs of blanks); None detects it.
     weight: column of edge weights by name or number; the name of the edge attribute in GraphML.
-    id_column: columns with the ids of nodes, by name or number from 0, in features, labels and splits: of each file the first that it
-        has; ``"none"`` says that rows go by order. See :mod:`graphkit.datasets.node_ids`. id_column_elsewhere: whether a column that
-        none of them has may be one of a list of nodes.
-    unlabelled: labels that mean "no label", see :mod:`graphkit.datasets.labels`. label_kind: ``"classification"``, ``"multilabel"`` or
-        ``"regression"``; None reads it off the labels, never as a regression.
-    read_as: what the lines of a text are: ``"edges"``, ``"adjacency"`` (a node and its neighbours) or ``"user-items"``, see
-        :mod:`graphkit.datasets.line_lists`; None reads edges and refuses what may be one of the others.
-    read_limit: bytes that all files of the data set may take, unfolded, as a number or e.g. ``"4GB"``; None is the limit of the process,
-        see :mod:`graphkit.datasets.budget`. It changes nothing of what is read.
+    id_column: columns with the ids of nodes, by name or number from 0, in features, labels and splits: of each file the
+        first that it has; ``"none"`` says that rows go by order. See :mod:`graphkit.datasets.node_ids`.
+        id_column_elsewhere: whether a column that none of them has may be one of a list of nodes.
+    unlabelled: labels that mean "no label", see :mod:`graphkit.datasets.labels`. label_kind: ``"classification"``,
+        ``"multilabel"`` or ``"regression"``; None reads it off the labels, never as a regression.
+    read_as: what the lines of a text are: ``"edges"``, ``"adjacency"`` (a node and its neighbours) or ``"user-items"``,
+        see :mod:`graphkit.datasets.line_lists`; None reads edges and refuses what may be one of the others.
+    read_limit: bytes that all files of the data set may take, unfolded, as a number or e.g. ``"4GB"``; None is the
+        limit of the process, see :mod:`graphkit.datasets.budget`. It changes nothing of what is read.
     """
 
     columns: str | None = None
@@ -144,9 +144,9 @@ def read_graph(
     """Read a user's graph, or set of graphs, from a file, from stdin for ``"-"``, or from what :func:`read_blob` gave.
 
     Without ``task`` the whole graph comes back, with the node split where a splits file or the graph file has one. With
-    ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a time. Splits
-    come from ``options.splits``, else they are drawn by :mod:`graphkit.datasets.splits`. ``many``: a ``.bin`` of one graph is a set of
-    one, as for a model of graphs.
+    ``task="link"`` the graph holds the training edges only; with ``task="events"`` every row is an interaction with a
+    time. Splits come from ``options.splits``, else they are drawn by :mod:`graphkit.datasets.splits`. ``many``: a
+    ``.bin`` of one graph is a set of one, as for a model of graphs.
     Raises :class:`DataError` for whatever is wrong with a file and :class:`UsageError` for options that cannot be.
     """
     options = options or ReadOptions()
@@ -191,7 +191,9 @@ def _read_events(path, options: ReadOptions, split: str | None, seed: int) -> Gr
 
 
 def _timed_graph(blob: Blob, options: ReadOptions) -> GraphDataset | None:
-    """The graph of the pairs of events, with the events, where ``--columns SRC,DST,TIME`` names a time and nothing asks for a graph."""
+    """The graph of the pairs of events, with the events, where ``--columns SRC,DST,TIME`` names a time and nothing asks
+    for a graph.
+    """
     from graphkit.datasets import event_files
 
     asked = {item.name for item in fields(options) if getattr(options, item.name) != item.default}

@@ -1,8 +1,8 @@
 """Files and folders of published forms, by path: what the catalogue reads under a name, for a user's own copy.
 
-The form is seen from the content (members of an archive, the files of a folder, the first lines), and the catalogue's own loaders
-read it. A set of many graphs, or a graph that brings its labels and splits, comes back whole; the options for the files of one's own
-graph (``--labels``, ``--columns`` ...) are refused with it but for those that a form names.
+The form is seen from the content (members of an archive, the files of a folder, the first lines), and the catalogue's
+own loaders read it. A set of many graphs, or a graph that brings its labels and splits, comes back whole; the options
+for the files of one's own graph (``--labels``, ``--columns`` ...) are refused with it but for those that a form names.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Form:
 
 
 def find(path: str, read: ReadOptions | None = None) -> Form | None:
-    """The form of a file or folder, or None for what :mod:`graphkit.datasets.files` reads, an edge list for instance."""
+    """The form of a file or folder, or None for what :mod:`graphkit.datasets.files` reads, an edge list for
+    instance.
+    """
     place = Path(path)
     if path == "-" or not place.exists():
         return None
@@ -246,7 +248,9 @@ def _lines(path: Path) -> list[str]:
 
 
 def _is_gin(lines: list[str]) -> bool:
-    """Whether a text begins as GIN's: the number of graphs, then of each ``n label`` and n lines ``tag degree neighbours``."""
+    """Whether a text begins as GIN's: the number of graphs, then of each ``n label`` and n lines ``tag degree
+    neighbours``.
+    """
     numbers = [line.split() for line in lines[:GIN_LINES]]
     if (
         len(numbers) < 3

@@ -1,4 +1,6 @@
-"""What a generator's words will take, before anything is made: expected edges, nodes and features, in bytes at the peak."""
+"""What a generator's words will take, before anything is made: expected edges, nodes and features, in bytes at the
+peak.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def _erdos(v: Values) -> float:
 
 
 def _communities(graphs: float, k: float, p: float, q: float, beside: float, features: float) -> float:
-    """Graphs of k communities, with ``beside`` more nodes joined to all with q; the odds of all pairs of one graph are a table."""
+    """Graphs of k communities, with ``beside`` more nodes joined to all with q; the odds of all pairs of one graph are
+    a table.
+    """
     nodes = COMMUNITY * (k + beside)
     edges = (k + beside) * COMMUNITY_SQUARE / 2 * p + ((k + beside) * (k + beside - 1) / 2) * COMMUNITY**2 * q
     return _graph(graphs * nodes, graphs * edges, features) + 40 * nodes * nodes + 200 * graphs

@@ -1,8 +1,8 @@
 """Graphs in McKay's graph6, sparse6 and digraph6: a line of printable characters for each graph.
 
-A character less 63 holds six bits. ``N(n)`` comes first; graph6 has the upper triangle of the adjacency matrix column by column, digraph6
-(``&``) the whole matrix by rows, sparse6 (``:``) a list of edges. Source: B. D. McKay, "Description of graph6, sparse6 and digraph6
-encodings", 2015.
+A character less 63 holds six bits. ``N(n)`` comes first; graph6 has the upper triangle of the adjacency matrix column
+by column, digraph6 (``&``) the whole matrix by rows, sparse6 (``:``) a list of edges. Source: B. D. McKay, "Description
+of graph6, sparse6 and digraph6 encodings", 2015.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ ALONE = 1000  # nodes of a graph beyond this number need as many characters as e
 
 
 def load(path: str | Path, read: ReadOptions, many: bool = False) -> Loaded:
-    """Read all graphs of a file: one graph, or a set of them without labels where there are several or ``many`` asks for one.
+    """Read all graphs of a file: one graph, or a set of them without labels where there are several or ``many`` asks
+    for one.
 
     Raises :class:`DataError` that names the line of what is no graph.
     """

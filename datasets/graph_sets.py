@@ -1,9 +1,10 @@
 """Generated benchmarks of many small graphs, and the Minesweeper board.
 
-Node labels in many graphs (PATTERN, CLUSTER, RingTransfer) are one disconnected DGLGraph with task "node": nodes and edges
-stand graph by graph, ``ndata["_graph"]`` (n,) int64 holds the number of each node's graph, and ``batch_num_nodes`` and
-``batch_num_edges`` are those of the parts. The split names nodes, and all nodes of a graph are in one part of it, so that a
-learner can cut batches of whole graphs. The official splits come by name; a ``random-a/b/c`` split would divide graphs.
+Node labels in many graphs (PATTERN, CLUSTER, RingTransfer) are one disconnected DGLGraph with task "node": nodes and
+edges stand graph by graph, ``ndata["_graph"]`` (n,) int64 holds the number of each node's graph, and
+``batch_num_nodes`` and ``batch_num_edges`` are those of the parts. The split names nodes, and all nodes of a graph are
+in one part of it, so that a learner can cut batches of whole graphs. The official splits come by name; a
+``random-a/b/c`` split would divide graphs.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ COUNTED_MINES = 5  # five and more share a column
 def csl(copies: int, seed: int) -> Loaded:
     """Circulant graphs of 41 nodes on a ring with chords of one of ten lengths, each under random relabellings.
 
-    Every graph is 4-regular and has no features, so that the 1-WL test sees ten equal classes. Split ``folds``: five stratified
-    folds; test is the fold of the seed, validation the next one (Murphy et al., 2019; Dwivedi et al., 2020).
+    Every graph is 4-regular and has no features, so that the 1-WL test sees ten equal classes. Split ``folds``: five
+    stratified folds; test is the fold of the seed, validation the next one (Murphy et al., 2019; Dwivedi et al., 2020).
     """
     rng = np.random.default_rng(seed)
     nodes = np.arange(CSL_NODES)
@@ -59,8 +60,8 @@ def pattern(train, valid, test, instances, p, q, p_pattern, q_pattern, seed) -> 
     """PATTERN: which nodes of a graph are the hidden pattern (Dwivedi et al., 2020).
 
     A graph is a block model of five communities of 5 to 34 nodes, each node with one of three symbols, and one of
-    ``instances`` patterns: 5 to 34 nodes linked with ``p_pattern``, their symbols fixed, joined to every other node with
-    ``q_pattern``. Features: the symbol one-hot. Label: 1 in the pattern.
+    ``instances`` patterns: 5 to 34 nodes linked with ``p_pattern``, their symbols fixed, joined to every other node
+    with ``q_pattern``. Features: the symbol one-hot. Label: 1 in the pattern.
     """
     rng = np.random.default_rng(seed)
     patterns = []
@@ -87,8 +88,8 @@ def pattern(train, valid, test, instances, p, q, p_pattern, q_pattern, seed) -> 
 def cluster(train, valid, test, k, p, q, seed) -> Loaded:
     """CLUSTER: the community of every node, where one node of each community tells its own (Dwivedi et al., 2020).
 
-    A graph is a block model of ``k`` communities of 5 to 34 nodes (the 5 to 35 of the paper's text leave out the 35: its data have
-    117 nodes on average). Features: one-hot of the community that a node tells,
+    A graph is a block model of ``k`` communities of 5 to 34 nodes (the 5 to 35 of the paper's text leave out the 35:
+    its data have 117 nodes on average). Features: one-hot of the community that a node tells,
     column 0 for the nodes that tell none.
     """
     rng = np.random.default_rng(seed)
@@ -110,8 +111,8 @@ def cluster(train, valid, test, k, p, q, seed) -> Loaded:
 def ring_transfer(train, valid, test, radius, classes, graph_level, seed) -> Loaded:
     """RingTransfer: carry a word half way round a ring (Bodnar et al., 2021).
 
-    A ring of ``2 radius`` nodes. One node holds a one-hot class, the node opposite it is flagged (last column); all else is
-    zero. The class is read at the flagged node alone (task "node", the others have label -1), or of the graph
+    A ring of ``2 radius`` nodes. One node holds a one-hot class, the node opposite it is flagged (last column); all
+    else is zero. The class is read at the flagged node alone (task "node", the others have label -1), or of the graph
     (``graph_level=1``), where pooling sees the class without carrying it.
     """
     rng = np.random.default_rng(seed)
@@ -140,9 +141,9 @@ def ring_transfer(train, valid, test, radius, classes, graph_level, seed) -> Loa
 def minesweeper(rows, cols, mines, unknown, seed) -> Loaded:
     """A board like the data set ``minesweeper`` (Platonov et al., 2023), whose columns it has.
 
-    Each cell is linked to its eight neighbours. Features: column 0 for the share ``unknown`` of cells that tell nothing, else
-    one-hot 0, 1, 2, 3, 4, five or more mines among the neighbours. Label: is there a mine. No split is given: the default
-    draws halves and quarters per seed.
+    Each cell is linked to its eight neighbours. Features: column 0 for the share ``unknown`` of cells that tell
+    nothing, else one-hot 0, 1, 2, 3, 4, five or more mines among the neighbours. Label: is there a mine. No split is
+    given: the default draws halves and quarters per seed.
     """
     rng = np.random.default_rng(
         [seed, 1]

@@ -1,4 +1,6 @@
-"""Nodes by the ids that a user writes: a list of them, a file or a pipe with one a line, and the rows of a text file as they come."""
+"""Nodes by the ids that a user writes: a list of them, a file or a pipe with one a line, and the rows of a text file as
+they come.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def numbers_of(dataset: GraphDataset) -> Mapping[str, int]:
 
 
 def nodes_of(ids: Sequence[str], dataset: GraphDataset, option: str) -> numpy.ndarray:
-    """Return the (k,) int64 numbers of ids, each node once; raises :class:`DataError` for one that is not in the graph."""
+    """Return the (k,) int64 numbers of ids, each node once; raises :class:`DataError` for one that is not in the
+    graph.
+    """
     number = numbers_of(dataset)
     found = [find_node(number, word, f"{option} {word}") for word in ids]
     return np.array(list(dict.fromkeys(found)), dtype=np.int64)
@@ -38,9 +42,9 @@ def nodes_of(ids: Sequence[str], dataset: GraphDataset, option: str) -> numpy.nd
 def read_ids(path: str, dataset: GraphDataset, option: str, id_column: Sequence[str] = ()) -> numpy.ndarray:
     """Read the (k,) int64 numbers of the nodes in a text file, ``-`` for stdin, each once and in its order.
 
-    The ids are in the column that ``id_column`` names, or that the header calls id, else in the first one, or in the one that holds
-    ids of the graph where the first does not, which is reported. Empty lines and those that start with # are left out. Raises
-    :class:`DataError` with the line for an id that is not in the graph.
+    The ids are in the column that ``id_column`` names, or that the header calls id, else in the first one, or in the
+    one that holds ids of the graph where the first does not, which is reported. Empty lines and those that start with #
+    are left out. Raises :class:`DataError` with the line for an id that is not in the graph.
     """
     number = numbers_of(dataset)
     found = {}
@@ -54,8 +58,8 @@ def read_classes(
 ) -> dict[str, numpy.ndarray]:
     """Read (k,) node numbers by class from a text file of ids and classes, classes in the order of their names.
 
-    Columns and lines are those of :func:`read_ids`; the class is in the first other column. Raises :class:`DataError` with the line for
-    an unknown id, a line without a class and a node in two classes, and for a file without a class.
+    Columns and lines are those of :func:`read_ids`; the class is in the first other column. Raises :class:`DataError`
+    with the line for an unknown id, a line without a class and a node in two classes, and for a file without a class.
     """
     number, found = numbers_of(dataset), {}
     for line, cells, column in _list_rows(path, number, option, id_column):
@@ -138,7 +142,9 @@ def _is_header(rows, column: int, number: dict[str, int], source: str) -> bool:
 
 
 def _split_lines(path: str) -> Iterator[tuple[int, list[str], str]]:
-    """(line number, cells, the stripped line) of a text file or stdin, empty lines and comments left out, each as soon as it is there."""
+    """(line number, cells, the stripped line) of a text file or stdin, empty lines and comments left out, each as soon
+    as it is there.
+    """
     number, delimiter = 0, None
     with contextlib.ExitStack() as stack:
         try:
@@ -166,8 +172,8 @@ def _split_lines(path: str) -> Iterator[tuple[int, list[str], str]]:
 def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells) of a text file or, for ``-``, of stdin, each line as soon as it is there.
 
-    The first line says whether cells are separated by tab, comma, semicolon or blanks; empty lines and those that start with # are
-    left out. Raises :class:`DataError` for a file that cannot be read and for what is not UTF-8.
+    The first line says whether cells are separated by tab, comma, semicolon or blanks; empty lines and those that start
+    with # are left out. Raises :class:`DataError` for a file that cannot be read and for what is not UTF-8.
     """
     for number, cells, _ in _split_lines(path):
         yield number, cells

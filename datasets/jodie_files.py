@@ -1,7 +1,7 @@
 """JODIE's csv of interactions: user, item, time, state label, and what is left of the row as features of the event.
 
-The published files (wikipedia, reddit, mooc, lastfm) have a header of five names over rows of 4 + F columns, and number users and
-items each from 0, so that one number means two nodes. Source: Kumar, Zhang, Leskovec 2019.
+The published files (wikipedia, reddit, mooc, lastfm) have a header of five names over rows of 4 + F columns, and number
+users and items each from 0, so that one number means two nodes. Source: Kumar, Zhang, Leskovec 2019.
 """
 
 from __future__ import annotations

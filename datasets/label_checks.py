@@ -18,7 +18,9 @@ SHOWN = 3
 
 
 def require_classes(dataset: GraphDataset, own: bool, source: str | None = None) -> None:
-    """Hold labels against a protocol of classes as :func:`check_labels` does; raises :class:`DataError` for numbers too."""
+    """Hold labels against a protocol of classes as :func:`check_labels` does; raises :class:`DataError` for numbers
+    too.
+    """
     if dataset.label_kind == "numbers":
         raise DataError(
             f"{source or dataset.name}: its labels are numbers to learn, expected classes (leave out --task regression)"
@@ -29,9 +31,11 @@ def require_classes(dataset: GraphDataset, own: bool, source: str | None = None)
 def check_labels(dataset: GraphDataset, own: bool = True, source: str | None = None) -> None:
     """Hold the node labels of a data set against what a learner or a protocol needs.
 
-    own: whether they are a user's, whose oddities are reported too. source: the file that messages name, by default the data set.
-    Raises :class:`DataError` for no label, for one class only, for labels that all nodes or none has, for as many classes as labelled
-    nodes (more than half of them alone in their class), and for numbers that are all the same. Classes of one node are reported.
+    own: whether they are a user's, whose oddities are reported too. source: the file that messages name, by default the
+        data set.
+    Raises :class:`DataError` for no label, for one class only, for labels that all nodes or none has, for as many
+    classes as labelled nodes (more than half of them alone in their class), and for numbers that are all the same.
+    Classes of one node are reported.
     """
     labels, kind, source = dataset.labels.numpy(), dataset.label_kind, source or dataset.name
     if kind == "numbers":
@@ -52,8 +56,8 @@ def check_labels(dataset: GraphDataset, own: bool = True, source: str | None = N
     alone = np.flatnonzero(counts == 1)
     if 2 * len(alone) > len(known):
         raise DataError(
-            f"{source}: found {len(classes)} classes of {len(known)} labelled nodes, {len(alone)} of one node, expected classes "
-            f"with several nodes{_hint(dataset, classes)}"
+            f"{source}: found {len(classes)} classes of {len(known)} labelled nodes, {len(alone)} of one node, expected"
+            f" classes with several nodes{_hint(dataset, classes)}"
         )
     if len(alone) and own:
         shown = ", ".join(_name(dataset, k) for k in alone[:SHOWN]) + (", ..." if len(alone) > SHOWN else "")
@@ -64,8 +68,8 @@ def check_labels(dataset: GraphDataset, own: bool = True, source: str | None = N
 def check_split(dataset: GraphDataset) -> None:
     """Hold the parts of a node split against the labels; ``dataset.split`` is the split.
 
-    Raises :class:`DataError` where a part has no label, or where the training nodes have one class only. Reports nodes of a part without a
-    label, and judged nodes of classes that no training node has.
+    Raises :class:`DataError` where a part has no label, or where the training nodes have one class only. Reports nodes
+    of a part without a label, and judged nodes of classes that no training node has.
     """
     labels, kind = dataset.labels.numpy(), dataset.label_kind
     seen: set[int] = set()
@@ -92,7 +96,8 @@ def check_split(dataset: GraphDataset) -> None:
         if part == "train":
             if len(classes) < 2:
                 raise DataError(
-                    f"{dataset.name}: all training nodes are of the class {_name(dataset, min(classes))}, expected several"
+                    f"{dataset.name}: all training nodes are of the class {_name(dataset, min(classes))}, expected"
+                    " several"
                 )
             seen = classes
         elif strange := sorted(classes - seen):
@@ -113,7 +118,8 @@ def _check_several(dataset: GraphDataset, labels: numpy.ndarray, own: bool, sour
     everywhere = has[labelled].all(0)
     if (everywhere | ~has.any(0)).all():
         raise DataError(
-            f"{source}: every labelled node has the same labels, expected some that differ: any prediction would be right"
+            f"{source}: every labelled node has the same labels, expected some that differ: any prediction would be"
+            " right"
         )
     if everywhere.any() and own:
         shown = ", ".join(_name(dataset, k) for k in np.flatnonzero(everywhere)[:SHOWN])

@@ -1,8 +1,8 @@
 """Labels of nodes from a file: classes, several labels a node, or numbers to learn.
 
 Unlabelled is an empty cell, ``NA`` or ``nan``, and ``-1`` beside at least two other classes, as in scikit-learn; with
-``--unlabelled VALUE`` an empty cell and these values alone. Whatever else there is, is a class. A node with several rows has
-several labels; a row that is there twice counts once.
+``--unlabelled VALUE`` an empty cell and these values alone. Whatever else there is, is a class. A node with several
+rows has several labels; a row that is there twice counts once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def read_labels(
     kind: str | None,
     unlabelled: tuple[str, ...],
 ):
-    """Return (label, class names): (n,) int64 with -1 for unlabelled, (n, L) float32 of 0 and 1, or (n,) float64 with NaN.
+    """Return (label, class names): (n,) int64 with -1 for unlabelled, (n, L) float32 of 0 and 1, or (n,) float64 with
+    NaN.
 
     place: (rows,) node of each row. columns: those beside the ids. kind: what ``--task`` says, or None.
     """
@@ -159,7 +160,9 @@ def _several(table, rows: NodeRows, nodes, several, distinct, names, kind) -> No
 
 
 def _names(rows: NodeRows, values: list[str], known: numpy.ndarray) -> tuple[list[str], numpy.ndarray]:
-    """(class names in order, (values,) class number or -1); numbers that are written in two ways, as 1 and 1.0, are one class."""
+    """(class names in order, (values,) class number or -1); numbers that are written in two ways, as 1 and 1.0, are one
+    class.
+    """
     classes = [value for value, ok in zip(values, known) if ok]
     same: dict[str, str] = {}
     if classes and all(is_number(value) and not _spelled(value) for value in classes):

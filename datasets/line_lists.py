@@ -1,7 +1,8 @@
 """Texts whose lines are lists of different lengths: the neighbours of a node, or the items of a user.
 
-``node neighbour neighbour ...`` and ``user item item ...`` look alike, and numbers may be both users and items; so ``--read-as`` says
-which it is: ``adjacency`` (networkx calls it adjlist) or ``user-items``, whose nodes are ``u`` and ``i`` before the name in the file.
+``node neighbour neighbour ...`` and ``user item item ...`` look alike, and numbers may be both users and items; so
+``--read-as`` says which it is: ``adjacency`` (networkx calls it adjlist) or ``user-items``, whose nodes are ``u`` and
+``i`` before the name in the file.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def refuse_lists(blob: Blob) -> None:
         sizes
     ):  # one wrong line is a wrong line
         raise blob.error(
-            f"found lines of {min(sizes)} to {max(sizes)} words, expected an edge list; --read-as adjacency reads a node and "
-            "its neighbours from each, --read-as user-items a user and items"
+            f"found lines of {min(sizes)} to {max(sizes)} words, expected an edge list; --read-as adjacency reads a"
+            " node and its neighbours from each, --read-as user-items a user and items"
         )
 
 

@@ -1,7 +1,8 @@
 """Graphs as sparse matrices: Matrix Market, SciPy npz, MATLAB ``.mat`` (v5 to v7).
 
 An entry (i, j) is an edge i -> j and its value the weight; a matrix of ones is unweighted. A zero that a sparse
-matrix stores is an edge of weight 0, one of a full matrix is no edge. For an undirected graph a symmetric matrix gives each edge once.
+matrix stores is an edge of weight 0, one of a full matrix is no edge. For an undirected graph a symmetric matrix gives
+each edge once.
 """
 
 from __future__ import annotations
@@ -236,8 +237,9 @@ def _is_cell(text: str, integer: bool) -> bool:
 def read_mat(blob: Blob, options: ReadOptions) -> EdgeTable:
     """Read the adjacency matrix of a ``.mat`` file: ``network``, ``net``, ``A`` ..., else its first square sparse one.
 
-    A matrix ``group``, ``label`` ... with a row a node holds the labels: a vector the classes, a matrix several labels a node, what is
-    not zero being one. ``features``, ``attributes`` ... of n rows are the features. Small and capital letters are alike.
+    A matrix ``group``, ``label`` ... with a row a node holds the labels: a vector the classes, a matrix several labels
+    a node, what is not zero being one. ``features``, ``attributes`` ... of n rows are the features. Small and capital
+    letters are alike.
     """
     import scipy.sparse
 
@@ -291,7 +293,8 @@ def _mat_labels(file: MatFile, table: EdgeTable, found: list[Variable]) -> None:
     if not np.isfinite(values).all() or (values != np.rint(values)).any():
         note(
             table.name,
-            f"{fitting[0].name!r} holds numbers that are no classes: not read as labels, which --task regression can take",
+            f"{fitting[0].name!r} holds numbers that are no classes: not read as labels, which --task regression can"
+            " take",
         )
         return
     classes, numbers = np.unique(values, return_inverse=True)
@@ -319,7 +322,8 @@ def read_mat_rows(blob: Blob, names: tuple[str, ...]) -> numpy.ndarray:
     found = _named(able, names) or (able if len(able) == 1 else [])
     if not found:
         raise blob.error(
-            f"found {', '.join(v.name for v in able) or 'no matrix'}, expected one matrix, or one called {' or '.join(names)}"
+            f"found {', '.join(v.name for v in able) or 'no matrix'}, expected one matrix, or one called"
+            f" {' or '.join(names)}"
         )
     values = _dense(file, found[0]).astype(np.float64)
     return values.T if len(values) == 1 else values  # MATLAB's vectors may lie

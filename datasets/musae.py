@@ -1,4 +1,6 @@
-"""Graphs in the form of MUSAE (Rozemberczki et al., 2021): edges, features as lists of numbers in JSON, and a table of targets."""
+"""Graphs in the form of MUSAE (Rozemberczki et al., 2021): edges, features as lists of numbers in JSON, and a table of
+targets.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ IDS = ("new_id", "id")
 
 
 def load(entry: Entry, *, stem: str) -> Loaded:
-    """``STEM_edges.csv``, ``STEM_features.json`` where it is there, and ``STEM_target.csv``, whose label is known by its name."""
+    """``STEM_edges.csv``, ``STEM_features.json`` where it is there, and ``STEM_target.csv``, whose label is known by
+    its name.
+    """
     path = entry.path(f"{stem}_target.csv")
     ids, columns = target_table(path)
     graph = read_edges(entry, stem, len(ids))
@@ -86,7 +90,8 @@ def target_table(path: Path) -> tuple[numpy.ndarray, dict[str, numpy.ndarray]]:
             again += node in rows
             if rows.setdefault(node, row) != row:
                 raise DataError(
-                    f"{path}, line {reader.line_num}: node {node} is there before with other values, expected one row a node"
+                    f"{path}, line {reader.line_num}: node {node} is there before with other values, expected one row a"
+                    " node"
                 )
     check(rows, path, "no rows", "a row for each node")
     if again:
@@ -117,7 +122,9 @@ def read_lists(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
 
 
 def lists_of(table: Mapping[str, Iterable[int]]) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """(nodes, feature numbers) of a dictionary of lists of whole numbers; raises ValueError or TypeError for anything else."""
+    """(nodes, feature numbers) of a dictionary of lists of whole numbers; raises ValueError or TypeError for anything
+    else.
+    """
     if not isinstance(table, dict):
         raise ValueError(f"a {type(table).__name__}, not a dictionary of lists")
     parts = {int(node): np.array(items, dtype=object).reshape(-1) for node, items in table.items()}

@@ -1,4 +1,6 @@
-"""Numbers that a method asks for with fewer digits than the file has: counted where that changes more than the last digits."""
+"""Numbers that a method asks for with fewer digits than the file has: counted where that changes more than the last
+digits.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ EXACT = {"float32": 1 << 24, "float64": 1 << 53}  # whole numbers up to here are
 def as_float32(values: numpy.ndarray, source: str, what: str) -> numpy.ndarray:
     """The values as float32; noted are whole numbers that become others and numbers that become 0.
 
-    A relative change below 2^-24, the rounding of every decimal fraction, is none. Raises :class:`DataError` for a number beyond
-    float32.
+    A relative change below 2^-24, the rounding of every decimal fraction, is none. Raises :class:`DataError` for a
+    number beyond float32.
     """
     values = np.asarray(values)
     if values.dtype == np.float32:
@@ -52,8 +54,8 @@ def _report(values: numpy.ndarray, narrow: numpy.ndarray, source: str, what: str
             first = next(a for a, b in zip(given.tolist(), narrow[large].tolist()) if a != b)
             note(
                 source,
-                f"{changed} {what}{'s' * (changed > 1)} beyond 2^{EXACT[kind].bit_length() - 1}, the first is {int(first)}: "
-                f"rounded to {kind}",
+                f"{changed} {what}{'s' * (changed > 1)} beyond 2^{EXACT[kind].bit_length() - 1}, the first is"
+                f" {int(first)}: rounded to {kind}",
             )
     lost = int(((narrow == 0) & (values != 0)).sum())
     if lost:

@@ -1,8 +1,9 @@
 """Which column of a file about nodes holds their ids, and nodes that such a file alone names.
 
-The id column is the one that ``--id-column`` names; else the one that the header calls ``id`` (or node, node_id ...); else the
-one whose values are the ids of the graph, which is reported. Where no column is, rows go by order: row k belongs to the k-th node,
-which is reported too unless the ids of the graph are 0..n-1. What is in doubt is an error that names ``--id-column``.
+The id column is the one that ``--id-column`` names; else the one that the header calls ``id`` (or node, node_id ...);
+else the one whose values are the ids of the graph, which is reported. Where no column is, rows go by order: row k
+belongs to the k-th node, which is reported too unless the ids of the graph are 0..n-1. What is in doubt is an error
+that names ``--id-column``.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class NodeIndex:
         return np.where(self.ids[place] == ids, place, -1)
 
     def typed(self, rows: NodeRows, cells: numpy.ndarray, number: int | None) -> numpy.ndarray:
-        """The ids of a column as the graph has them: int64 or an object array of str; raises :class:`DataError` for others."""
+        """The ids of a column as the graph has them: int64 or an object array of str; raises :class:`DataError` for
+        others.
+        """
         where = "" if number is None else f" in {rows.title(number)}"
         if self.strings:
             texts = cells.astype(str).astype(object)
@@ -76,8 +79,8 @@ class NodeIndex:
 class Match:
     """How a column goes with the ids of the graph.
 
-    share: of its rows that are ids; covered: share of the nodes that it names; distinct: number of different values; rows: their
-    number; whole: whether all are integers from 0; text: whether most are no numbers.
+    share: of its rows that are ids; covered: share of the nodes that it names; distinct: number of different values;
+    rows: their number; whole: whether all are integers from 0; text: whether most are no numbers.
     """
 
     share: float
@@ -124,9 +127,11 @@ def match(rows: NodeRows, index: NodeIndex, number: int) -> Match:
 def find_ids(
     rows: NodeRows, index: NodeIndex, wanted: tuple[str, ...], values: frozenset, one_each: bool
 ) -> int | None:
-    """Number of the id column, or None where rows go by order; reports what was guessed and mends a header that was taken wrongly.
+    """Number of the id column, or None where rows go by order; reports what was guessed and mends a header that was
+    taken wrongly.
 
-    wanted: words of ``--id-column``. values: words by which the header calls what is no id. one_each: whether a node has one row
+    wanted: words of ``--id-column``. values: words by which the header calls what is no id. one_each: whether a node
+        has one row
     (features), so that its id comes once. Raises :class:`DataError` where no choice is safe.
     """
     if isinstance(rows, TextRows) and rows.names is None and set(wanted) & set(rows.sample()[0]):
@@ -168,7 +173,8 @@ def _choose(rows: NodeRows, index: NodeIndex, values: frozenset, one_each: bool)
         first, *others = good
         if others and not found[first].unique and found[others[0]].distinct == found[first].distinct:
             raise rows.blob.error(
-                f"{rows.title(first)} and {rows.title(others[0])} may both hold ids; --id-column names the one that does"
+                f"{rows.title(first)} and {rows.title(others[0])} may both hold ids; --id-column names the one that"
+                " does"
             )
         return first, False
     sure = [k for k in called if k == 0 or names[k] not in ("name", "user", "item")]
@@ -178,11 +184,14 @@ def _choose(rows: NodeRows, index: NodeIndex, values: frozenset, one_each: bool)
 
 
 def _by_elimination(rows, found: dict[int, Match], values: frozenset, names: list[str], one_each: bool) -> int | None:
-    """The id column where no values tell it: the only column of text among numbers, or what is beside the only value column."""
+    """The id column where no values tell it: the only column of text among numbers, or what is beside the only value
+    column.
+    """
     for k, one in found.items():
         if one_each and one.whole and _nearly_unique(one) and max(one.share, one.covered) >= HALF:
             raise rows.blob.error(
-                f"{rows.title(k)} holds {one.share:.0%} ids of the graph and may be the ids of nodes; expected nearly all, or --id-column"
+                f"{rows.title(k)} holds {one.share:.0%} ids of the graph and may be the ids of nodes; expected nearly"
+                " all, or --id-column"
             )
     texts = [k for k, one in found.items() if one.text and (one_each or max(one.share, one.covered) > 0)]
     if one_each:
@@ -249,7 +258,9 @@ def _mend_header(rows: NodeRows, index: NodeIndex, number: int, values: frozense
 
 
 def value_columns(rows: NodeRows, number: int | None) -> list[int]:
-    """The columns beside the ids, without one that only counts the rows, as pandas writes it; reports one that is left out."""
+    """The columns beside the ids, without one that only counts the rows, as pandas writes it; reports one that is left
+    out.
+    """
     found = [k for k in range(rows.width) if k != number]
     names = rows.lower_names()
     for k in found[:1] if len(found) > 1 else []:
@@ -260,7 +271,9 @@ def value_columns(rows: NodeRows, number: int | None) -> list[int]:
 
 
 def join(table: EdgeTable, rows: NodeRows, ids: numpy.ndarray) -> None:
-    """Make isolated nodes of ids that are in no edge; reports how many. Raises :class:`DataError` where none is in an edge."""
+    """Make isolated nodes of ids that are in no edge; reports how many. Raises :class:`DataError` where none is in an
+    edge.
+    """
     new = NodeIndex(table).find(ids) < 0
     if not new.any():
         return
@@ -314,7 +327,9 @@ def match_order(table: EdgeTable, rows: NodeRows, asked: bool) -> None:
 
 
 def report_counters(rows: NodeRows, columns: list[int]) -> None:
-    """Report a feature column that is a different whole number in every row: ids that the graph does not have look like this."""
+    """Report a feature column that is a different whole number in every row: ids that the graph does not have look like
+    this.
+    """
     names = rows.lower_names()
     if not rows.sample() or len(rows) < CLEAR_ROWS:
         return

@@ -1,4 +1,6 @@
-"""Files about nodes as rows of columns: text, Parquet, and matrices of numbers, before it is known which column holds ids."""
+"""Files about nodes as rows of columns: text, Parquet, and matrices of numbers, before it is known which column holds
+ids.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,8 @@ WHOLE = r"^(0|[1-9][0-9]{0,17})$"  # an integer id as it is written; 007 and 1.0
 class NodeRows:
     """The rows of a file, each about a node, or about a pair of nodes in a split of links.
 
-    blob: the file. names: the header, or None. width: number of columns. ids: (rows,) ids that an array file brings beside its
-    matrix, or None.
+    blob: the file. names: the header, or None. width: number of columns. ids: (rows,) ids that an array file brings
+    beside its matrix, or None.
     """
 
     blob: Blob
@@ -36,7 +38,9 @@ class NodeRows:
         raise NotImplementedError
 
     def cells(self, number: int) -> numpy.ndarray:
-        """(rows,) a column as int64 where its type is, else as an object array of stripped text, "" for an empty cell."""
+        """(rows,) a column as int64 where its type is, else as an object array of stripped text, "" for an empty
+        cell.
+        """
         raise NotImplementedError
 
     def sample(self) -> list[list[str]]:
@@ -211,7 +215,9 @@ class MatrixRows(NodeRows):
 
 
 def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> NodeRows:
-    """Open a file about nodes by its format; ``known``: words that its columns are called by; ``mat_names``: variables of ``.mat``."""
+    """Open a file about nodes by its format; ``known``: words that its columns are called by; ``mat_names``: variables
+    of ``.mat``.
+    """
     if blob.suffix in ARRAY_SUFFIXES or blob.data.startswith((b"\x93NUMPY", b"PK\x03\x04")):
         from graphkit.datasets import arrays
 
@@ -237,7 +243,9 @@ def open_rows(blob: Blob, known: frozenset, mat_names: tuple[str, ...] = ()) -> 
 
 
 def _with_row_names(table: TextTable) -> TextTable:
-    """Give the first column an empty name where the header has one name fewer than the rows have cells, as R writes its row names."""
+    """Give the first column an empty name where the header has one name fewer than the rows have cells, as R writes its
+    row names.
+    """
     if (
         table.names is not None
         and table.delimiter in " \t"

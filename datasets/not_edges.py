@@ -1,8 +1,9 @@
 """What is no edge list is refused by what it is, and columns that no word names are said.
 
-A table is an edge list where two of its columns hold ids of nodes. Which two is known from ``--columns``, from a header of known
-words, or because there are only two. Else the first two are taken, which is noted, unless what stands in them is something else: numbers
-with fractions, free text, or columns that a header calls labels, features, times, coordinates.
+A table is an edge list where two of its columns hold ids of nodes. Which two is known from ``--columns``, from a header
+of known words, or because there are only two. Else the first two are taken, which is noted, unless what stands in them
+is something else: numbers with fractions, free text, or columns that a header calls labels, features, times,
+coordinates.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ def refuse_file(blob: Blob) -> None:
 
 
 def first_pair(blob: Blob, names: list[str] | None, width: int, rows: list[list[str]]) -> tuple[int, int]:
-    """The first two columns, but for one that counts the rows, as pandas writes it; of triples (head, relation, tail) the outer ones."""
+    """The first two columns, but for one that counts the rows, as pandas writes it; of triples (head, relation, tail)
+    the outer ones.
+    """
     if names and names[0].strip().lower() in ROW_NAMES and width > 2:
         note(blob.name, f"column 0 {names[0]!r} counts the rows and is not read")
         return 1, 2
@@ -79,7 +82,8 @@ def first_pair(blob: Blob, names: list[str] | None, width: int, rows: list[list[
 def check_guess(
     blob: Blob, names: list[str] | None, width: int, pair: tuple[int, int], rows: list[list[str]], weight: int | None
 ) -> None:
-    """Refuse a pair of columns that nobody named and that is no pair of ids; note it where there are more columns than two.
+    """Refuse a pair of columns that nobody named and that is no pair of ids; note it where there are more columns than
+    two.
 
     names: the header's words, or None. rows: cells of the first rows. weight: the column with weights, or None.
     """
@@ -87,7 +91,8 @@ def check_guess(
         _check_words(blob, names, pair, [row[pair[0]] for row in rows if len(row) > pair[0]])
     elif width > MANY_COLUMNS:
         raise blob.error(
-            f"found {width} columns without a header, expected an edge list; --columns SRC,DST says which two are the ends"
+            f"found {width} columns without a header, expected an edge list; --columns SRC,DST says which two are the"
+            " ends"
         )
     for place in pair:
         _check_cells(
@@ -136,7 +141,9 @@ def _check_cells(blob: Blob, title: str, cells: list[str]) -> None:
 
 
 def header_of_words(rows: list[list[str]], pair: tuple[int, int]) -> bool:
-    """Whether the first row has words without a digit above ids that all have one (``account,friend`` above ``u0,u1``)."""
+    """Whether the first row has words without a digit above ids that all have one (``account,friend`` above
+    ``u0,u1``).
+    """
     below = rows[1:]
     if len(below) < 2 or any(len(row) <= max(pair) for row in rows) or not first_line_stands_alone(rows, pair):
         return False

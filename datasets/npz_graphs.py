@@ -1,4 +1,6 @@
-"""Graphs in npz archives: the heterophilous benchmark (Platonov et al., 2023), the GraphData collection and gnn-benchmark."""
+"""Graphs in npz archives: the heterophilous benchmark (Platonov et al., 2023), the GraphData collection and
+gnn-benchmark.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,8 @@ def _members(path, names) -> list:
 def heterophilous(entry: Entry, *, file: str) -> Loaded:
     """Edges stored once, features, labels and ten masks; run r uses split r (seed modulo 10).
 
-    A file that stores some edges in both directions holds a directed graph: its directions are kept where they are asked for, else
-    reported.
+    A file that stores some edges in both directions holds a directed graph: its directions are kept where they are
+    asked for, else reported.
     """
     path = entry.path(file)
     names = ("node_features", "node_labels", "edges", "train_masks", "val_masks", "test_masks")
@@ -54,7 +56,9 @@ def heterophilous(entry: Entry, *, file: str) -> Loaded:
 
 
 def _report_directions(entry: Entry, path: Path, edges: numpy.ndarray, n: int) -> None:
-    """An undirected graph is stored once a pair, or with both directions of every pair; anything between has directions."""
+    """An undirected graph is stored once a pair, or with both directions of every pair; anything between has
+    directions.
+    """
     here, there = (np.unique(edges[:, side] * n + edges[:, 1 - side]) for side in (0, 1))
     loops = here // n == here % n
     both, all_edges = int((np.isin(here, there) & ~loops).sum()), int((~loops).sum())

@@ -1,8 +1,9 @@
 """Numbers as they are written in other places: a decimal comma is read where it can only be one, other forms are named.
 
-A table whose cells are not separated by commas may have a comma for the decimal point. It is read so where every cell of the column is a
-number then and one of them cannot be a number with thousands separated (``0,5`` or ``12,25``, but not ``1,250``), and that is noted.
-Percent signs, minus signs of typesetting, separated thousands and Fortran's exponents are refused with what was found.
+A table whose cells are not separated by commas may have a comma for the decimal point. It is read so where every cell
+of the column is a number then and one of them cannot be a number with thousands separated (``0,5`` or ``12,25``, but
+not ``1,250``), and that is noted. Percent signs, minus signs of typesetting, separated thousands and Fortran's
+exponents are refused with what was found.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def hint(cell: str) -> str:
 
 
 def commas_are_decimal(lines: Sequence[str], mark: str) -> bool:
-    """Whether every comma of some lines stands inside of a number, when cells are separated by ``mark`` (" " for blanks)."""
+    """Whether every comma of some lines stands inside of a number, when cells are separated by ``mark`` (" " for
+    blanks).
+    """
     found = False
     for line in lines:
         for cell in line.split() if mark == " " else line.split(mark):

@@ -1,8 +1,8 @@
 """Parquet files of plain columns, whose decoded size is counted before they are read.
 
-A column of a thousand million equal values takes a few bytes in a file: what counts is the number of rows that the file states times the
-width of a value. Text is read as a dictionary, counted by its lengths, and spread out only then. A page is unpacked by Arrow at the size
-that its own header states, at most 2 GiB, before anything here can look at it.
+A column of a thousand million equal values takes a few bytes in a file: what counts is the number of rows that the file
+states times the width of a value. Text is read as a dictionary, counted by its lengths, and spread out only then. A
+page is unpacked by Arrow at the size that its own header states, at most 2 GiB, before anything here can look at it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ MAX_ROWS = 1 << 40
 class ParquetTable:
     """An open Parquet file; ``schema_arrow`` and ``metadata`` are those of pyarrow.
 
-    Raises :class:`DataError` for what is no Parquet, for columns of one name and for a claim beyond the budget for reading.
+    Raises :class:`DataError` for what is no Parquet, for columns of one name and for a claim beyond the budget for
+    reading.
     """
 
     def __init__(self, blob: Blob):
@@ -43,7 +44,9 @@ class ParquetTable:
             raise blob.error("two columns have the same name, expected different names")
 
     def read(self, columns: Sequence[str] | None = None):
-        """A pyarrow table of the columns, all of them by default; text comes as plain strings. Raises :class:`DataError`."""
+        """A pyarrow table of the columns, all of them by default; text comes as plain strings. Raises
+        :class:`DataError`.
+        """
         import pyarrow
 
         names = list(dict.fromkeys(self.schema_arrow.names if columns is None else columns))

@@ -1,28 +1,30 @@
 """The opcodes of a pickle, carried out on values that can do nothing.
 
-A pickle is a program for a stack machine. This machine has no way to call, import or change anything: a global is a :class:`Name`,
-a call of one is a :class:`Call` that records the arguments, a dictionary is a list of pairs. The records become arrays in
-:mod:`graphkit.datasets.pickle_values`, once the whole file has been read. Python's own unpickler is not used, nor derived from: what is
-not written here, a file cannot do.
+A pickle is a program for a stack machine. This machine has no way to call, import or change anything: a global is a
+:class:`Name`, a call of one is a :class:`Call` that records the arguments, a dictionary is a list of pairs. The records
+become arrays in :mod:`graphkit.datasets.pickle_values`, once the whole file has been read. Python's own unpickler is
+not used, nor derived from: what is not written here, a file cannot do.
 
-=================================================  ===================================================================================
-opcodes                                            what they can do here
-=================================================  ===================================================================================
-PROTO, FRAME, STOP                                 nothing, but end the file; the length of a frame is not believed
-MARK, POP, POP_MARK, MEMOIZE, BINPUT, BINGET ...   move values about; the memo is a dict, so that an index takes no memory by its size
-NONE, NEWTRUE, NEWFALSE, BININT ..., LONG1         one value; of a long integer at most 16 bytes
-BINFLOAT                                           one value
-BINUNICODE ..., BINSTRING ..., BINBYTES ...        as many bytes as the file holds at that place, never those that it declares
-EMPTY_LIST, APPEND(S), EMPTY_TUPLE, TUPLE ...      plain lists and tuples; a list may hold itself, which is refused when values are made
-EMPTY_DICT, SETITEM(S)                             pairs, in order; nothing is hashed or compared
-GLOBAL, STACK_GLOBAL                               a name of :data:`graphkit.datasets.pickle_values.GLOBALS`; all others are refused
-REDUCE, NEWOBJ                                     a record of a name and a tuple of arguments; nothing else can be called
-BUILD                                              the state beside a record, once, where the table of names says that it takes one
-BINPERSID                                          a record of the identifier, which names a storage of a torch file
-=================================================  ===================================================================================
+The opcodes and what they can do here:
 
-Refused: the opcodes of protocol 0 and 1 alone (text numbers, INST, OBJ, DUP, GET ...), sets, NEWOBJ_EX, extension codes, LONG4, external
-buffers. Time and memory are linear in the file: every opcode makes at most :data:`OPCODE_BYTES` besides what it copies out of the file.
+- PROTO, FRAME, STOP: nothing, but end the file; the length of a frame is not believed.
+- MARK, POP, POP_MARK, MEMOIZE, BINPUT, BINGET ...: move values about; the memo is a dict, so that an index takes no
+  memory by its size.
+- NONE, NEWTRUE, NEWFALSE, BININT ..., LONG1: one value; of a long integer at most 16 bytes.
+- BINFLOAT: one value.
+- BINUNICODE ..., BINSTRING ..., BINBYTES ...: as many bytes as the file holds at that place, never those that it
+  declares.
+- EMPTY_LIST, APPEND(S), EMPTY_TUPLE, TUPLE ...: plain lists and tuples; a list may hold itself, which is refused when
+  values are made.
+- EMPTY_DICT, SETITEM(S): pairs, in order; nothing is hashed or compared.
+- GLOBAL, STACK_GLOBAL: a name of :data:`graphkit.datasets.pickle_values.GLOBALS`; all others are refused.
+- REDUCE, NEWOBJ: a record of a name and a tuple of arguments; nothing else can be called.
+- BUILD: the state beside a record, once, where the table of names says that it takes one.
+- BINPERSID: a record of the identifier, which names a storage of a torch file.
+
+Refused: the opcodes of protocol 0 and 1 alone (text numbers, INST, OBJ, DUP, GET ...), sets, NEWOBJ_EX, extension
+codes, LONG4, external buffers. Time and memory are linear in the file: every opcode makes at most :data:`OPCODE_BYTES`
+besides what it copies out of the file.
 """
 
 from __future__ import annotations
@@ -102,7 +104,9 @@ class Machine:
         self.names: dict[tuple[str, str], Name] = {}
 
     def load(self) -> Any:
-        """Carry out one pickle and return what is left on its stack: plain values, lists, tuples and the records of this module."""
+        """Carry out one pickle and return what is left on its stack: plain values, lists, tuples and the records of
+        this module.
+        """
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -117,7 +121,8 @@ class Machine:
             step = self.STEPS.get(code)
             if step is None:
                 raise refuse(
-                    f"opcode {bytes([code])!r} at byte {self.place - 1} is refused: no pickle of arrays of protocol 2 to 5 has it"
+                    f"opcode {bytes([code])!r} at byte {self.place - 1} is refused: no pickle of arrays of protocol 2"
+                    " to 5 has it"
                 )
             left -= 1
             if left < 0:

@@ -1,37 +1,32 @@
 """What the records of a pickle stand for: every global that a file may name, and what it can and cannot do.
 
-============================================  ==================================================  =====================================
-global                                        takes                                               makes; and cannot
-============================================  ==================================================  =====================================
-numpy.ndarray                                 nothing: it is the first argument of the next one   no call, no state
-numpy.core.multiarray._reconstruct            (ndarray, shape, type), which are of no effect;     an array of numbers or fixed text
-                                              state: version, shape, type, order, content         from exactly the bytes that its shape
-                                                                                                  and type need, copied; an array of
-                                                                                                  objects from a list of as many items,
-                                                                                                  never from bytes
-numpy.core.multiarray.scalar                  (type, bytes)                                       one number; no object
-numpy.core.numeric._frombuffer                (bytes, type, shape, order)                         as the array of numbers
-numpy.dtype                                   (code, align, copy), a code of :data:`CODES`;       a type of numbers, fixed text or
-                                              state: byte order, and nothing where a structure,   objects; no structure, sub-array,
-                                              sub-array or metadata would stand                   void, metadata; no size or flag
-scipy.sparse.(_)csr.csr_matrix                (), state: a dictionary                             a checked CSR matrix of numbers; only
-                                                                                                  shape and the three arrays are looked
-                                                                                                  at
-collections.defaultdict, OrderedDict          (), (list,), or (pairs,); items                     a plain dictionary without a factory
-builtins.list                                 nothing: it is the factory of a defaultdict         no call
-builtins.bytes                                ()                                                  b""; no size
-_codecs.encode                                (text, "latin1")                                    the bytes of a text
-torch._utils._rebuild_tensor_v2               (storage, offset, size, stride, ...)                an array of at most as many values as
-                                                                                                  the storage holds, inside of it,
-                                                                                                  copied; so no stride of 0 that repeats
-torch.storage._load_from_bytes                (bytes,) of an old torch file of one storage        a storage
-torch.LongStorage ...                         nothing: they name the type of a storage            no call
-torch_geometric.data.data.Data                (), state: a dictionary                             a plain dictionary
-============================================  ==================================================  =====================================
+Each global with what it takes -> what it makes, and cannot make:
 
-What is made stays in proportion to the file. Arrays, texts and copies count against :data:`UNFOLDING` times its size, and so does the
-result as a tree, in which something held twice counts twice: what walks through it later meets no more. Containers are at most
-:data:`DEPTH` deep and never hold themselves. Keys of dictionaries are numbers, text, or a tuple of them, few of them with equal hashes.
+- ``numpy.ndarray``: nothing, it is the first argument of the next one -> no call, no state.
+- ``numpy.core.multiarray._reconstruct``: (ndarray, shape, type), which are of no effect; state: version, shape, type,
+  order, content -> an array of numbers or fixed text from exactly the bytes that its shape and type need, copied; an
+  array of objects from a list of as many items, never from bytes.
+- ``numpy.core.multiarray.scalar``: (type, bytes) -> one number; no object.
+- ``numpy.core.numeric._frombuffer``: (bytes, type, shape, order) -> as the array of numbers.
+- ``numpy.dtype``: (code, align, copy), a code of :data:`CODES`; state: byte order, and nothing where a structure,
+  sub-array or metadata would stand -> a type of numbers, fixed text or objects; no structure, sub-array, void,
+  metadata; no size or flag.
+- ``scipy.sparse.(_)csr.csr_matrix``: (), state: a dictionary -> a checked CSR matrix of numbers; only shape and the
+  three arrays are looked at.
+- ``collections.defaultdict``, ``OrderedDict``: (), (list,), or (pairs,); items -> a plain dictionary without a factory.
+- ``builtins.list``: nothing, it is the factory of a defaultdict -> no call.
+- ``builtins.bytes``: () -> b""; no size.
+- ``_codecs.encode``: (text, "latin1") -> the bytes of a text.
+- ``torch._utils._rebuild_tensor_v2``: (storage, offset, size, stride, ...) -> an array of at most as many values as the
+  storage holds, inside of it, copied; so no stride of 0 that repeats.
+- ``torch.storage._load_from_bytes``: (bytes,) of an old torch file of one storage -> a storage.
+- ``torch.LongStorage`` ...: nothing, they name the type of a storage -> no call.
+- ``torch_geometric.data.data.Data``: (), state: a dictionary -> a plain dictionary.
+
+What is made stays in proportion to the file. Arrays, texts and copies count against :data:`UNFOLDING` times its size,
+and so does the result as a tree, in which something held twice counts twice: what walks through it later meets no more.
+Containers are at most :data:`DEPTH` deep and never hold themselves. Keys of dictionaries are numbers, text, or a tuple
+of them, few of them with equal hashes.
 """
 
 from __future__ import annotations
@@ -116,8 +111,8 @@ GLOBALS = _globals()
 class Maker:
     """Makes the values that the records of a file stand for.
 
-    most: bytes that all of it may take, made or held. place: the file, for messages. storage: gives the storage of a torch file by key
-    and type.
+    most: bytes that all of it may take, made or held. place: the file, for messages. storage: gives the storage of a
+    torch file by key and type.
     """
 
     def __init__(self, most: int, place: object, storage: Callable[[str, str], numpy.ndarray] | None = None):
@@ -419,7 +414,8 @@ def _csr(data, indices, pointers, shape: tuple[int, ...]):
         raise refuse("a sparse matrix whose parts are not rows of numbers")
     if len(shape) != 2 or len(pointers) != shape[0] + 1 or len(data) != len(indices):
         raise refuse(
-            f"a sparse matrix of shape {shape} with {len(pointers) - 1} rows and {len(indices)} places for {len(data)} values"
+            f"a sparse matrix of shape {shape} with {len(pointers) - 1} rows and {len(indices)} places for {len(data)}"
+            " values"
         )
     indices, pointers = indices.astype(np.int64), pointers.astype(np.int64)
     rising = pointers[0] == 0 and pointers[-1] == len(data) and (np.diff(pointers) >= 0).all()
@@ -437,7 +433,9 @@ def _storage_type(kind: Any) -> str:
 
 
 def _old_storage(content: bytes) -> numpy.ndarray:
-    """The one storage of a torch file of the old form: magic number, protocol, system, the storage, the keys, then its values."""
+    """The one storage of a torch file of the old form: magic number, protocol, system, the storage, the keys, then its
+    values.
+    """
     machine = Machine(content, GLOBALS, budget.current().left)
     *_, source, keys = [machine.load() for _ in range(5)]
     identifier = source.identifier if type(source) is Reference else None

@@ -1,7 +1,7 @@
 """Molecules from SMILES as arrays of OGB's categories: parsed once, in parallel, and kept in the user's cache.
 
-The graphs are those of ``ogb.utils.smiles2graph``: an atom is a row of 9 categories, a bond two directed edges with a row
-of 3 categories each. Molecules that RDKit refuses (impossible valences, mostly of metal complexes) are kept: parsed
+The graphs are those of ``ogb.utils.smiles2graph``: an atom is a row of 9 categories, a bond two directed edges with a
+row of 3 categories each. Molecules that RDKit refuses (impossible valences, mostly of metal complexes) are kept: parsed
 without the check of valences, and as one placeholder atom where even that fails.
 """
 
@@ -41,8 +41,8 @@ class Molecules:
     """G molecules with N atoms and M directed bonds in all, one behind the other.
 
     atoms, bonds: (G,) int64 sizes; edges: (2, M) int64 atom numbers inside their molecule; atom_feat: (N, 9) int64;
-    bond_feat: (M, 3) int64; state: (G,) int64 places in :data:`STATES`; values: (G, P) float64 properties that were asked
-    for, NaN where RDKit refuses the molecule.
+    bond_feat: (M, 3) int64; state: (G,) int64 places in :data:`STATES`; values: (G, P) float64 properties that were
+    asked for, NaN where RDKit refuses the molecule.
     """
 
     atoms: numpy.ndarray
@@ -74,7 +74,8 @@ class Molecules:
 
 
 def molecules(name: str, smiles: Sequence[str], properties: Sequence[str] = ()) -> Molecules:
-    """Parse SMILES, or read what was parsed before: the key is the checksum of the SMILES and RDKit's and ogb's versions.
+    """Parse SMILES, or read what was parsed before: the key is the checksum of the SMILES and RDKit's and ogb's
+    versions.
 
     properties: names of functions of :mod:`graphkit.datasets.smiles_properties`. A damaged cache is made anew, an
     unwritable one is done without. Raises :class:`MissingExtraError` where RDKit is not installed.

@@ -1,8 +1,9 @@
 """A user's table of molecules as a set of graphs: a csv or tsv with a column of SMILES, or a ``.smi`` file.
 
-``--columns SMILES[,TARGET,...]`` names the columns, by name or number from 0. Without it the column called ``smiles`` is read, and the
-only other column that can be a target is one. A target of 0 and 1 is a label to judge by ROC-AUC, other numbers are a regression, words
-are classes, a list of 0 and 1 in one cell is several labels; an empty cell is an unknown one.
+``--columns SMILES[,TARGET,...]`` names the columns, by name or number from 0. Without it the column called ``smiles``
+is read, and the only other column that can be a target is one. A target of 0 and 1 is a label to judge by ROC-AUC,
+other numbers are a regression, words are classes, a list of 0 and 1 in one cell is several labels; an empty cell is an
+unknown one.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def has_smiles(lines: list[str]) -> bool:
 
 
 def load(path: str | Path, read: ReadOptions) -> Loaded:
-    """Read a table of molecules; raises :class:`DataError` that names the line of an empty SMILES or a row of another width."""
+    """Read a table of molecules; raises :class:`DataError` that names the line of an empty SMILES or a row of another
+    width.
+    """
     blob = read_blob(path, "a table of molecules")
     with one_line(blob, "a table of molecules"):
         names, rows, lines = _rows(blob)
@@ -120,7 +123,8 @@ def _guessed(blob: Blob, names: list[str] | None, rows: list[list[str]], smiles:
         shown = ", ".join(repr(names[k]) for k in able[:8])
         notes.note(
             blob.name,
-            f"read without targets: {len(able)} columns can be one ({shown}); --columns {names[smiles]},TARGET takes it",
+            f"read without targets: {len(able)} columns can be one ({shown}); --columns {names[smiles]},TARGET"
+            " takes it",
         )
     return []
 

@@ -20,13 +20,13 @@ def _by_block(values, block, k: int) -> list:
 def sparse_sbm(n: int, k: int, low: float, degree: float, mix: float, features: int, seed: int) -> Loaded:
     """n nodes in k equal blocks, ``low`` of them with one or two edges; label: the block.
 
-    The others, the core, are linked among themselves with ``degree`` edges on average, the rest hang on one or two nodes of the
-    core, half of them each. An edge leaves its node's block with probability ``mix``, to a uniform node of the core. Features:
-    Gaussian noise. Splits: ``low``, half of the nodes to train, a quarter to validate, and of the last quarter those with at most
-    two edges to test; ``all``, the same with the whole last quarter.
+    The others, the core, are linked among themselves with ``degree`` edges on average, the rest hang on one or two
+    nodes of the core, half of them each. An edge leaves its node's block with probability ``mix``, to a uniform node of
+    the core. Features: Gaussian noise. Splits: ``low``, half of the nodes to train, a quarter to validate, and of the
+    last quarter those with at most two edges to test; ``all``, the same with the whole last quarter.
 
-    A degree-corrected block model after Karrer and Newman, Physical Review E 83, 2011. Raises :class:`DataError` where a block has
-    no two nodes in the core.
+    A degree-corrected block model after Karrer and Newman, Physical Review E 83, 2011. Raises :class:`DataError` where
+    a block has no two nodes in the core.
     """
     rng = np.random.default_rng(seed)
     blocks = rng.permutation(np.arange(n) * k // n)

@@ -1,7 +1,7 @@
 """Splits that a user gives: nodes (id, part) or links (src, dst, part[, label]).
 
-``part`` is train, valid (or val, validation, dev) or test. In a link split ``label`` 1 is an edge and 0 a negative pair; so are the
-pairs of the parts valid_neg and test_neg, as ``graphkit data split --negatives`` writes them.
+``part`` is train, valid (or val, validation, dev) or test. In a link split ``label`` 1 is an edge and 0 a negative
+pair; so are the pairs of the parts valid_neg and test_neg, as ``graphkit data split --negatives`` writes them.
 Held-out edges leave the graph in both directions; training edges are those listed, else all that are left. Parts
 without negatives get as many uniform non-edges as they have edges, drawn with seed 0: the split is fixed.
 """
@@ -37,7 +37,8 @@ KNOWN = frozenset((*ID_NAMES, *EDGE_NAMES, *PART_NAMES, "label"))
 class SplitRows:
     """A split file whose ids are not numbered yet, as other files may add nodes.
 
-    ids: one array of (rows,) ids for nodes, two for the ends of links. parts: (rows,) 0 train, 1 valid, 2 test. edges: (rows,) bool,
+    ids: one array of (rows,) ids for nodes, two for the ends of links. parts: (rows,) 0 train, 1 valid, 2 test. edges:
+        (rows,) bool,
     False for a negative pair.
     """
 
@@ -53,7 +54,9 @@ class SplitRows:
 
 
 def open_split(table: EdgeTable, blob: Blob, task: str | None, id_column: tuple[str, ...] = ()) -> SplitRows:
-    """Read the rows of a split: of links for ``task="link"``, else of nodes. Raises :class:`DataError` that names a wrong line."""
+    """Read the rows of a split: of links for ``task="link"``, else of nodes. Raises :class:`DataError` that names a
+    wrong line.
+    """
     rows = open_rows(blob, KNOWN)
     if not rows.sample():
         raise blob.error("found a matrix of numbers, expected a table of splits")

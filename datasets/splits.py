@@ -3,7 +3,8 @@
 Names:
     ``public``, ``fixed``, ``geom-gcn``, ... as a data set gives them; a family of several (``geom-gcn``) takes the one
         of the seed (seed modulo their number), ``geom-gcn-3`` that one for every seed.
-    ``folds``: the family that ``graphkit train --folds`` runs through, ``gin-10fold`` where it is given, else the default.
+    ``folds``: the family that ``graphkit train --folds`` runs through, ``gin-10fold`` where it is given, else the
+        default.
     ``shchur``: 20 nodes a class to train, 30 to validate, the rest to test, drawn per seed (Shchur et al., 2018).
     ``random-a/b/c``: those fractions of the labelled nodes, or of the edges, drawn per seed.
     ``heart-a/b/c``: edges, drawn once with seed 0 (Li et al., 2023, the small graphs of HeaRT).
@@ -199,7 +200,8 @@ def _draw(labels, name: str, seed: int, dataset: str, given, task: str) -> NodeS
 def known_rows(values: numpy.ndarray, task: str) -> numpy.ndarray:
     """(n,) bool: rows with a label: no -1 among classes, no NaN among numbers, any label of several.
 
-    A node of several labels, 0 or 1, that has none of them is one that nobody labelled; of a graph all of them can be 0.
+    A node of several labels, 0 or 1, that has none of them is one that nobody labelled; of a graph all of them can be
+    0.
     """
     if values.ndim == 1:
         return values >= 0 if values.dtype.kind in "iu" else np.array([value == value for value in values], dtype=bool)
@@ -297,7 +299,9 @@ def _finish_links(loaded: Loaded, name: str | None, metric: str | None, seed: in
 
 
 def link_metric(links: LinkSplit) -> str:
-    """The metric of a split that names none: by the negatives of the test edges, each positive's own or common to all."""
+    """The metric of a split that names none: by the negatives of the test edges, each positive's own or common to
+    all.
+    """
     if links.test.neg_dst is not None:
         return "mrr"
     # With no more than 100 negatives Hits@100 is 1 whatever the scores are.

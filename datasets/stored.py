@@ -1,20 +1,24 @@
 """A stored graph: a folder of plain .npy arrays that every command maps into memory and reads as far as it needs.
 
-``graphkit data convert g.csv g.graph`` writes it (:mod:`graphkit.datasets.stored_writer`). The folder holds ``manifest.json`` and, for
-n nodes and m stored entries (both directions of an undirected edge):
+``graphkit data convert g.csv g.graph`` writes it (:mod:`graphkit.datasets.stored_writer`). The folder holds
+``manifest.json`` and, for n nodes and m stored entries (both directions of an undirected edge):
 
-- ``indptr.npy`` (n + 1,) int64 and ``indices.npy`` (m,) int32: rows of neighbours, ascending; ``weights.npy`` (m,) float64;
+- ``indptr.npy`` (n + 1,) int64 and ``indices.npy`` (m,) int32: rows of neighbours, ascending; ``weights.npy`` (m,)
+  float64;
 - ``degrees.npy`` (n,) float64 sums of weights, or numbers of neighbours;
-- the ids, where they are not 0..n-1: ``ids.npy`` (n,) int64, or as text ``id_bytes.npy`` uint8 with ``id_starts.npy`` (n + 1,) int64; and
-  ``id_order.npy`` (n,) int64, the nodes in ascending order of their ids, where that is not the nodes' own;
-- ``node_feat.npy``, ``node_label.npy`` and any other node or edge data by name (``edge_...``, in the order of ``indices``).
+- the ids, where they are not 0..n-1: ``ids.npy`` (n,) int64, or as text ``id_bytes.npy`` uint8 with ``id_starts.npy``
+  (n + 1,) int64; and ``id_order.npy`` (n,) int64, the nodes in ascending order of their ids, where that is not the
+  nodes' own;
+- ``node_feat.npy``, ``node_label.npy`` and any other node or edge data by name (``edge_...``, in the order of
+  ``indices``).
 
-The manifest says format and version, sizes, whether the graph is directed and whether it is simple (undirected, no loops, no parallel
-edges, weights above 0), the volume, the type and shape of every array, and a checksum: SHA-256 over the array files in the order of their
-names, computed when they are written and not again.
+The manifest says format and version, sizes, whether the graph is directed and whether it is simple (undirected, no
+loops, no parallel edges, weights above 0), the volume, the type and shape of every array, and a checksum: SHA-256 over
+the array files in the order of their names, computed when they are written and not again.
 
-The folder is not trusted. Opening it compares the manifest with the header and the length of every file and reads no more; numbers are
-checked where they are read, rows by the kernels that touch them, and all of them where the whole graph is asked for.
+The folder is not trusted. Opening it compares the manifest with the header and the length of every file and reads no
+more; numbers are checked where they are read, rows by the kernels that touch them, and all of them where the whole
+graph is asked for.
 """
 
 from __future__ import annotations
@@ -64,7 +68,8 @@ def load(
 ) -> GraphDataset:
     """The data set in a stored graph; nothing of its arrays is read where no task asks for it.
 
-    Raises :class:`DataError` for a folder that is none or does not fit its manifest, :class:`UsageError` for options of reading text.
+    Raises :class:`DataError` for a folder that is none or does not fit its manifest, :class:`UsageError` for options of
+    reading text.
     """
     dataset = StoredDataset(StoredGraph.open(path))
     given = (
@@ -92,7 +97,9 @@ def load(
 
 @dataclasses.dataclass(frozen=True)
 class StoredGraph:
-    """An opened folder: what its manifest says, checked against the files, and the arrays by name, mapped and read-only."""
+    """An opened folder: what its manifest says, checked against the files, and the arrays by name, mapped and
+    read-only.
+    """
 
     path: str
     name: str
@@ -212,7 +219,9 @@ class StoredNumbers(Mapping):
 
 
 class StoredDataset(GraphDataset):
-    """A data set whose graph lies in a folder; the DGLGraph, the ids and the split are made when they are first asked for."""
+    """A data set whose graph lies in a folder; the DGLGraph, the ids and the split are made when they are first asked
+    for.
+    """
 
     def __init__(self, stored: StoredGraph):
         self.stored, self._made = stored, {}
@@ -296,7 +305,9 @@ class StoredDataset(GraphDataset):
         return masks_split(*map(np.array, masks)) if all(mask is not None for mask in masks) else None
 
     def _build(self, masks: bool = False):
-        """The DGLGraph with its data; edges in the order that a reader of files gives them, so that sums come out the same."""
+        """The DGLGraph with its data; edges in the order that a reader of files gives them, so that sums come out the
+        same.
+        """
         stored = self.stored
         indptr, indices = stored.checked_rows()
         src, dst = np.repeat(np.arange(stored.nodes), np.diff(indptr)), indices.astype(np.int64)
@@ -375,7 +386,8 @@ def _mapped(path: str, name: str, about: Any) -> numpy.ndarray:
     found = {"dtype": array.dtype.str, "shape": list(array.shape)}
     if array.dtype.kind not in "iufb" or found != {key: about.get(key) for key in found}:
         raise DataError(
-            f"{place}: found {found['dtype']} {found['shape']}, the manifest says {about.get('dtype')} {about.get('shape')}"
+            f"{place}: found {found['dtype']} {found['shape']}, the manifest says {about.get('dtype')}"
+            f" {about.get('shape')}"
         )
     if not array.flags.c_contiguous:
         raise DataError(f"{place}: is stored by columns, expected rows")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 def write(dataset: GraphDataset, path: str | Path) -> None:
-    """Write a data set's graph as a stored graph; the folder appears whole or not at all, in place of one that was there.
+    """Write a data set's graph as a stored graph; the folder appears whole or not at all, in place of one that was
+    there.
 
     Raises :class:`UsageError` where something else is there, :class:`OutputError` where it cannot be written.
     """

@@ -25,8 +25,8 @@ FEW_BLOCK_PAIRS = 20_100  # of 200 blocks; more of them than edges are not gone 
 class Generator:
     """A generator: its function, the parameters with their defaults, and the paper.
 
-    make: returns a DGLGraph, or a :class:`Loaded` where splits and metric come with the graphs. tasks: the first one is the
-    data set's own.
+    make: returns a DGLGraph, or a :class:`Loaded` where splits and metric come with the graphs. tasks: the first one is
+    the data set's own.
     """
 
     make: Callable
@@ -52,7 +52,9 @@ def _sbm(n, k, p_in, p_out, features, seed):
 
 
 def _block_by_block(starts, p_in: float, p_out: float, rng):
-    """(sources, destinations) of a block model, drawn for each pair of blocks in turn; ``starts`` (k + 1,) are the blocks' first nodes."""
+    """(sources, destinations) of a block model, drawn for each pair of blocks in turn; ``starts`` (k + 1,) are the
+    blocks' first nodes.
+    """
     k = len(starts) - 1
     src, dst = [], []
     for a in range(k):
@@ -68,10 +70,11 @@ def _block_by_block(starts, p_in: float, p_out: float, rng):
 
 
 def _all_blocks(starts, p_in: float, p_out: float, rng):
-    """As :func:`_block_by_block`, in time of the nodes and edges: pairs inside of blocks are numbered through, and so are all others.
+    """As :func:`_block_by_block`, in time of the nodes and edges: pairs inside of blocks are numbered through, and so
+    are all others.
 
-    Pair number i of those inside belongs to the block whose pairs begin at or before i; of the others, to the node whose pairs with the
-    nodes of later blocks do.
+    Pair number i of those inside belongs to the block whose pairs begin at or before i; of the others, to the node
+    whose pairs with the nodes of later blocks do.
     """
     sizes = np.diff(starts)
     first = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
@@ -207,7 +210,8 @@ GENERATORS = {
     "target-cluster": Generator(
         _target_cluster,
         {"n": 10000, "k": 500, "p": 0.05, "q": 0.0025, "outside": 0.005, "seed": 0},
-        "k of n nodes, linked with p among themselves and with q to the others, which are linked with outside; label: in it.",
+        "k of n nodes, linked with p among themselves and with q to the others, which are linked with outside; label:"
+        " in it.",
         "Back de Luca, Fountoulakis, Yang: Local Graph Clustering with Noisy Labels, ICLR 2024",
         ("link", "node"),
     ),
@@ -365,7 +369,8 @@ def _check_range(name: str, key: str, value: float) -> None:
 def generate(name: str) -> Loaded:
     """Make the graph or graphs that ``name`` describes; the same name gives the same ones.
 
-    Raises :class:`DataError` for wrong parameters and :class:`UsageError` for what would take more memory than reading may.
+    Raises :class:`DataError` for wrong parameters and :class:`UsageError` for what would take more memory than reading
+    may.
     """
     word, values = parse(name)
     generator = GENERATORS[word]

@@ -240,7 +240,9 @@ def read_parquet(blob: Blob, options: ReadOptions) -> EdgeTable:
 
 
 def parquet_ids(blob: Blob, table, first: str, second: str):
-    """(src, dst, node_ids, n) of two columns of a pyarrow table: integer ids where both are integers, strings elsewhere."""
+    """(src, dst, node_ids, n) of two columns of a pyarrow table: integer ids where both are integers, strings
+    elsewhere.
+    """
     import pyarrow
 
     src, dst = (plain_ids(blob, name, table.column(name)) for name in (first, second))

@@ -62,8 +62,8 @@ class TextTable:
     def read(self, types: dict, empty: bool = False):
         """Parse the columns of ``types`` (number -> pyarrow type) and return them as a list of ChunkedArrays.
 
-        empty: whether cells may be empty, which are nulls then. Raises ConversionError where a cell is not of its type, and DataError for
-        ragged rows and bad encoding.
+        empty: whether cells may be empty, which are nulls then. Raises ConversionError where a cell is not of its type,
+        and DataError for ragged rows and bad encoding.
         """
         import pyarrow
         import pyarrow.csv

@@ -1,8 +1,10 @@
-"""Temporal Graph Benchmark, link data sets (Huang et al., 2023), read with the py-tgb package's own readers from a TGB folder.
+"""Temporal Graph Benchmark, link data sets (Huang et al., 2023), read with the py-tgb package's own readers from a TGB
+folder.
 
-A folder ``tgbl_wiki`` holds ``tgbl-wiki_edgelist_v2.csv`` and the negatives ``tgbl-wiki_val_ns_v2.pkl``, ``tgbl-wiki_test_ns_v2.pkl``;
-a first version has no ``_v1``. The classes of py-tgb look inside the installed package, write beside the data and load any pickle; here
-its readers and its table of data sets are used without them. The negatives go through the restricted unpickler.
+A folder ``tgbl_wiki`` holds ``tgbl-wiki_edgelist_v2.csv`` and the negatives ``tgbl-wiki_val_ns_v2.pkl``,
+``tgbl-wiki_test_ns_v2.pkl``; a first version has no ``_v1``. The classes of py-tgb look inside the installed package,
+write beside the data and load any pickle; here its readers and its table of data sets are used without them. The
+negatives go through the restricted unpickler.
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def facts_of(name: str) -> Facts:
 
 
 def load(entry: Entry, *, name: str) -> Loaded:
-    """Load a TGB link set from ``tgbl_wiki`` (or ``tgb/tgbl_wiki``) below a data folder; nodes are numbered as TGB does.
+    """Load a TGB link set from ``tgbl_wiki`` (or ``tgb/tgbl_wiki``) below a data folder; nodes are numbered as TGB
+    does.
 
     The negatives are read when the split ``tgb`` is asked for.
     """
@@ -135,7 +138,9 @@ def _events(table, feat, path: Path, name: str) -> Events:
 
 
 def _split(dataset: GraphDataset, root: Path, facts: Facts) -> EventSplit:
-    """The parts of TGB, cut at the quantiles .70 and .85 of the times, with the given negatives of each judged event."""
+    """The parts of TGB, cut at the quantiles .70 and .85 of the times, with the given negatives of each judged
+    event.
+    """
     split = split_events(dataset, FRACTIONS, 0, inductive=False)
     negatives = {}
     for part, name in (("valid", facts.valid), ("test", facts.test)):
@@ -147,8 +152,8 @@ def _split(dataset: GraphDataset, root: Path, facts: Facts) -> EventSplit:
 def read_negatives(path: Path, events: Events, part: numpy.ndarray, num_nodes: int) -> numpy.ndarray:
     """Return the (P, K) given destinations of the events of a part, int64, -1 at the end of a row with fewer than K.
 
-    The file is a pickle of a dict (source, destination, time) -> destinations. Raises :class:`DataError` where it is anything else, has
-    no entry for an event, an empty one, or something that is not a node.
+    The file is a pickle of a dict (source, destination, time) -> destinations. Raises :class:`DataError` where it is
+    anything else, has no entry for an event, an empty one, or something that is not a node.
     """
     given = load_pickle(path)
     check(
@@ -166,7 +171,8 @@ def read_negatives(path: Path, events: Events, part: numpy.ndarray, num_nodes: i
             k = part[number]
             missing = f"({events.src[k]}, {events.dst[k]}, {events.time[k]})"
             raise DataError(
-                f"{path}: found no negatives of the event {missing} among {len(given)}, expected some for every event judged"
+                f"{path}: found no negatives of the event {missing} among {len(given)}, expected some for every event"
+                " judged"
             )
     with reading(path, "lists of destinations"):
         rows = [np.atleast_1d(np.asarray(own)) for own in found]

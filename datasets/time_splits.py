@@ -12,15 +12,18 @@ from graphkit.lazy import np
 
 
 def split_links_by_time(dataset: GraphDataset, fractions: Sequence[float], seed: int):
-    """Cut the distinct links at quantiles of the time of their first edge; return (graph of the training edges, LinkSplit).
+    """Cut the distinct links at quantiles of the time of their first edge; return (graph of the training edges,
+    LinkSplit).
 
-    Links up to the first quantile train, those up to the second (of the sum of the first two fractions) validate, the rest test, so
-    that equal times stay together. Negatives are uniform non-edges of the whole graph, as many as test links for both parts, drawn
-    from the seed; nothing else depends on it. Raises :class:`DataError` where edges have no times or a part is left empty.
+    Links up to the first quantile train, those up to the second (of the sum of the first two fractions) validate, the
+    rest test, so that equal times stay together. Negatives are uniform non-edges of the whole graph, as many as test
+    links for both parts, drawn from the seed; nothing else depends on it. Raises :class:`DataError` where edges have no
+    times or a part is left empty.
     """
     if "time" not in dataset.graph.edata:
         raise DataError(
-            f"data set {dataset.name!r}: its edges have no times to split by; expected a split such as random-0.7/0.1/0.2"
+            f"data set {dataset.name!r}: its edges have no times to split by; expected a split such as"
+            " random-0.7/0.1/0.2"
         )
     if abs(sum(fractions) - 1) > 1e-9:
         raise DataError(

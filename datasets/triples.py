@@ -1,8 +1,10 @@
-"""Knowledge graphs as triples ``head relation tail``: a text, or a folder or tar archive of train.txt, valid.txt and test.txt.
+"""Knowledge graphs as triples ``head relation tail``: a text, or a folder or tar archive of train.txt, valid.txt and
+test.txt.
 
-Entities are nodes and a triple is an edge from head to tail; methods see one kind of edge, so that the relations are counted but not
-used, and several triples of one pair are one edge. A held-out pair that a training triple joins already, by whatever relation, is no
-link to foretell and is left out; negatives are as many pairs without any triple, drawn with seed 0.
+Entities are nodes and a triple is an edge from head to tail; methods see one kind of edge, so that the relations are
+counted but not used, and several triples of one pair are one edge. A held-out pair that a training triple joins
+already, by whatever relation, is no link to foretell and is left out; negatives are as many pairs without any triple,
+drawn with seed 0.
 """
 
 from __future__ import annotations
@@ -79,7 +81,8 @@ def _load(name: str, source: str, blobs: dict[str, Blob], read: ReadOptions) -> 
         if len(left) < len(codes[part]):
             notes.note(
                 source,
-                f"{len(codes[part]) - len(left)} of {len(codes[part])} {part} pairs are joined by an earlier part; left out",
+                f"{len(codes[part]) - len(left)} of {len(codes[part])} {part} pairs are joined by an earlier part;"
+                " left out",
             )
         if not len(left):
             raise DataError(f"{source}: no {part} pair is left that no earlier part joins, expected some")

@@ -1,13 +1,15 @@
 """Pickled data files read without running what they say.
 
-Graph benchmarks of the last ten years were published as pickles, npz files with pickled objects and torch files. They are read in two
-steps. :mod:`graphkit.datasets.pickle_opcodes` turns the file into plain values and inert records of the names, arguments and states in
-it; then :mod:`graphkit.datasets.pickle_values` makes arrays of the records. No class or function of NumPy, SciPy or torch is within reach
-of a file, nor can it see what is made: bytes become numbers there, after their type and shape were checked.
+Graph benchmarks of the last ten years were published as pickles, npz files with pickled objects and torch files. They
+are read in two steps. :mod:`graphkit.datasets.pickle_opcodes` turns the file into plain values and inert records of the
+names, arguments and states in it; then :mod:`graphkit.datasets.pickle_values` makes arrays of the records. No class or
+function of NumPy, SciPy or torch is within reach of a file, nor can it see what is made: bytes become numbers there,
+after their type and shape were checked.
 
-``torch.load(weights_only=True)`` is not used: OGB's split files hold NumPy arrays, for which it needs NumPy's own constructors allowed,
-dtype states among them; up to torch 2.5 it could be made to run code (CVE-2025-32434); and a storage of its own making may be expanded
-by a stride of 0. NumPy's reader of npy files takes the memory that a header declares; :mod:`graphkit.datasets.arrays` checks it first.
+``torch.load(weights_only=True)`` is not used: OGB's split files hold NumPy arrays, for which it needs NumPy's own
+constructors allowed, dtype states among them; up to torch 2.5 it could be made to run code (CVE-2025-32434); and a
+storage of its own making may be expanded by a stride of 0. NumPy's reader of npy files takes the memory that a header
+declares; :mod:`graphkit.datasets.arrays` checks it first.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def shares(dataset: GraphDataset, purpose: str) -> numpy.ndarray | None:
     """(m,) float64 weights of the stored edges, all of 0 or more, or None where edges have none.
 
-    purpose: what they are for, as a message ends. Raises :class:`DataError` that names the first edge with another weight.
+    purpose: what they are for, as a message ends. Raises :class:`DataError` that names the first edge with another
+        weight.
     """
     if not dataset.weighted:
         return None

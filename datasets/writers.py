@@ -44,7 +44,8 @@ ALL_NODES = ("_mtx", "_npz", "_graphml", "_dglbin", "_stored")
 def write_graph(dataset: GraphDataset, path) -> None:
     """Write the graph of a data set in the format of the path's suffix, ``.gz`` after it for text; ``-`` writes tsv.
 
-    Raises :class:`UsageError` for an unknown suffix and :class:`~graphkit.errors.OutputError` where the file cannot be written.
+    Raises :class:`UsageError` for an unknown suffix and :class:`~graphkit.errors.OutputError` where the file cannot be
+    written.
     """
     if dataset.graph is None:
         raise DataError(f"{dataset.name}: holds {len(dataset.graphs)} graphs, expected one to write")

@@ -40,8 +40,8 @@ def option(
     """Declare a field of a :class:`Config`.
 
     ``min`` and ``max`` are inclusive and hold for each item of a tuple; ``choices`` lists the allowed words;
-    ``flag`` overrides the name of the command-line option (default: the field's name with dashes). ``path``: names a file or folder;
-    where it exists the value becomes absolute, so that a run can be used from another folder.
+    ``flag`` overrides the name of the command-line option (default: the field's name with dashes). ``path``: names a
+    file or folder; where it exists the value becomes absolute, so that a run can be used from another folder.
     """
     return field(
         default=default, metadata={"help": help, "min": min, "max": max, "choices": choices, "flag": flag, "path": path}
@@ -113,8 +113,9 @@ class Config:
     def idle(self, data: str | None = None) -> dict[str, str]:
         """Options that nothing reads in this configuration -> what makes it so.
 
-        data: ``graph`` (one graph), ``parts`` (labelled nodes of many graphs) or ``graphs`` (many labelled ones); None where that is
-        not known yet. Who sets an idle option by hand is told, see :meth:`refuse_idle`; published options and saved ones may hold some.
+        data: ``graph`` (one graph), ``parts`` (labelled nodes of many graphs) or ``graphs`` (many labelled ones); None
+        where that is not known yet. Who sets an idle option by hand is told, see :meth:`refuse_idle`; published options
+        and saved ones may hold some.
         """
         return {}
 

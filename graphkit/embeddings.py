@@ -1,7 +1,8 @@
-"""Node vectors in files: .npy, .npz, tables (.tsv, .csv, .parquet) and word2vec's text format, written whole or not at all.
+"""Node vectors in files: .npy, .npz, tables (.tsv, .csv, .parquet) and word2vec's text format, written whole or not at
+all.
 
-Tables carry the node ids as the user gave them: a tsv starts ``id dim_0 dim_1 ...``, csv and Parquet have the same columns (see
-:mod:`graphkit.tables`), npz holds ``ids`` and ``vectors``.
+Tables carry the node ids as the user gave them: a tsv starts ``id dim_0 dim_1 ...``, csv and Parquet have the same
+columns (see :mod:`graphkit.tables`), npz holds ``ids`` and ``vectors``.
 A .npy holds the matrix alone; where the ids are not 0..n-1 they lie beside it, one a line
 under the header ``id``, in ``NAME.ids.tsv``.
 """
@@ -124,7 +125,8 @@ def aligned(vectors: np.ndarray, ids: np.ndarray | None, node_ids: np.ndarray, o
     if len(ids) != len(node_ids):
         extra = sorted(set(place) - {str(name) for name in np.asarray(node_ids).tolist()})
         raise DataError(
-            f"{origin}: has a vector for {extra[0]}, which is no node ({len(extra)} such); expected {len(node_ids)} nodes"
+            f"{origin}: has a vector for {extra[0]}, which is no node ({len(extra)} such); expected {len(node_ids)}"
+            " nodes"
         )
     return vectors[np.asarray(rows, dtype=np.int64)]
 
@@ -155,8 +157,8 @@ def _checked_names(ids: np.ndarray) -> np.ndarray:
     for name in map(str, ids.tolist()):
         if not name or name.startswith('"') or any(mark in name for mark in " \t\n\r"):
             raise DataError(
-                f"id {name!r}: has a blank or nothing in it, or begins with a quote, which word2vec's text format cannot "
-                "hold; write .npz, .csv or .parquet"
+                f"id {name!r}: has a blank or nothing in it, or begins with a quote, which word2vec's text format"
+                " cannot hold; write .npz, .csv or .parquet"
             )
     return ids.astype(str).astype(object)
 

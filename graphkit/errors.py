@@ -25,7 +25,9 @@ class DataError(GraphkitError):
 
 
 class OutputError(GraphkitError):
-    """A file or folder cannot be written: exit code 2 where its name or place is wrong, 1 where the machine fails, as a full disk does."""
+    """A file or folder cannot be written: exit code 2 where its name or place is wrong, 1 where the machine fails, as a
+    full disk does.
+    """
 
     def __init__(self, message: str, exit_code: int = 1):
         super().__init__(message)

@@ -43,7 +43,8 @@ UNFINISHED: set[Path] = (
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends without error.
 
-    The file gets the mode that the umask gives, whatever its writer sets. A device or pipe, such as /dev/null, is written to as it is.
+    The file gets the mode that the umask gives, whatever its writer sets. A device or pipe, such as /dev/null, is
+    written to as it is.
     Raises :class:`OutputError` where the file or its folder cannot be written.
     """
     path = Path(path)
@@ -84,8 +85,8 @@ def remove(path: Path) -> None:
 def writing_to(path: str | os.PathLike, temporary: Path | None = None) -> Iterator[None]:
     """Within the block an :class:`OSError` becomes an :class:`OutputError` that names ``path``.
 
-    Some writers (torch, safetensors, DGL, Arrow) report a full disk by an error of their own, NumPy by one without a number: where
-    ``temporary``, the file that they write, cannot grow any more, any such error is taken for that.
+    Some writers (torch, safetensors, DGL, Arrow) report a full disk by an error of their own, NumPy by one without a
+    number: where ``temporary``, the file that they write, cannot grow any more, any such error is taken for that.
     """
     try:
         yield
@@ -121,7 +122,8 @@ def make_folder(path: str | os.PathLike) -> None:
 def reserved_memmap(path: str | os.PathLike, dtype: Any, shape: tuple[int, ...]) -> numpy.memmap:
     """Make a .npy file of an array that is not empty and map it for writing, its room on the disk taken at once.
 
-    A full disk is an :class:`OSError` here; in a mapped file that the disk cannot hold, the first write ends the process.
+    A full disk is an :class:`OSError` here; in a mapped file that the disk cannot hold, the first write ends the
+    process.
     """
     import numpy as np
 

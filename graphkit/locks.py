@@ -1,8 +1,9 @@
 """One process at a time writes a folder or a file.
 
-A lock is a small JSON file that names its holder: host, process and when the process started, so that a number which the system has
-given to another process since is not taken for the holder. A holder that died, by ``kill -9`` too, is seen on the same host, and its lock
-is taken over. Of a holder on another host, or in another container, nothing can be known: its lock stands until somebody removes it.
+A lock is a small JSON file that names its holder: host, process and when the process started, so that a number which
+the system has given to another process since is not taken for the holder. A holder that died, by ``kill -9`` too, is
+seen on the same host, and its lock is taken over. Of a holder on another host, or in another container, nothing can be
+known: its lock stands until somebody removes it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ NAME = ".lock"  # in a folder; of a file it stands beside it, as .NAME.lock
 def locked(target: str | os.PathLike, option: str = "--out", *, folder: bool = True) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is absent, or of a file, for the length of the block.
 
-    Raises :class:`UsageError` where another process holds it, and :class:`graphkit.errors.OutputError` where the folder cannot be written.
-    A folder that was made for the lock and holds nothing at the end goes again.
+    Raises :class:`UsageError` where another process holds it, and :class:`graphkit.errors.OutputError` where the folder
+    cannot be written. A folder that was made for the lock and holds nothing at the end goes again.
     """
     target = Path(target)
     path = target / NAME if folder else target.with_name(f".{target.name[:200]}.lock")
@@ -154,7 +155,9 @@ def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _started(process: int) -> int | None:
-    """When a process started, in ticks since the machine did; None for one that is gone or only waits to be noticed by its parent."""
+    """When a process started, in ticks since the machine did; None for one that is gone or only waits to be noticed by
+    its parent.
+    """
     try:
         words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -26,8 +26,8 @@ USERS_THREADS = os.environ.get("OMP_NUM_THREADS")
 def set_threads(threads: int | None) -> int:
     """Limit torch, DGL, BLAS and numba to a number of threads; None means :func:`default_threads`.
 
-    Also tells the allocator to keep what it has, see :func:`keep_memory`, and torch, where it is loaded, to add in a fixed
-    order, see :func:`fixed_order`.
+    Also tells the allocator to keep what it has, see :func:`keep_memory`, and torch, where it is loaded, to add in a
+    fixed order, see :func:`fixed_order`.
     Raises :class:`UsageError` for more threads than this process has cores.
     """
     if threads is not None and threads > available_cores():
@@ -37,8 +37,8 @@ def set_threads(threads: int | None) -> int:
         )
     keep_memory()
     count = threads or default_threads()
-    # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later. numba reads its own
-    # again at every compilation, and refuses another value once its threads run.
+    # OpenMP and BLAS read these once, when their library is loaded; torch and numba can also be told later. numba reads
+    # its own again at every compilation, and refuses another value once its threads run.
     variables = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
     for variable in variables[:-1] if "numba" in sys.modules else variables:
         os.environ[variable] = str(count)
@@ -79,13 +79,14 @@ def default_threads() -> int:
 def fixed_order() -> None:
     """Have torch add in an order that does not depend on which thread comes first.
 
-    The gradient of ``x[index]`` adds the rows of equal index. Without this several threads do so at once, each sum in another order at
-    every run, so that the last digits of a training differ, and from some epoch on its figures.
+    The gradient of ``x[index]`` adds the rows of equal index. Without this several threads do so at once, each sum in
+    another order at every run, so that the last digits of a training differ, and from some epoch on its figures.
     """
     import torch.utils.deterministic
 
     # "warn": CUDA has operations without such an order, which are better done in any order than refused. The same as
-    # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing here needs.
+    # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing
+    # here needs.
     torch.set_deterministic_debug_mode("warn")
     torch.utils.deterministic.fill_uninitialized_memory = (
         False  # writes every new tensor twice, for programs that read what nobody wrote
@@ -95,8 +96,8 @@ def fixed_order() -> None:
 def seed_dgl(seed: int) -> None:
     """Seed the generators that DGL samples with, one for each of its threads.
 
-    DGL adds to the seed a number that a thread gets when it first draws, so that of several threads, which begin together, each run
-    would number others first, and draw other neighbours. Here they begin one after the other.
+    DGL adds to the seed a number that a thread gets when it first draws, so that of several threads, which begin
+    together, each run would number others first, and draw other neighbours. Here they begin one after the other.
     """
     import dgl
 
@@ -109,10 +110,10 @@ def seed_dgl(seed: int) -> None:
 def keep_memory() -> None:
     """Ask the C library and torch not to hand memory back to the system between tensors, and for large pages.
 
-    A training step allocates and frees the same sizes again and again. By default every large tensor is a new mapping, which the
-    kernel fills with zeros page by page: that took most of the time of element-wise operations. Blocks of up to 32 MiB are now kept
-    (glibc alone); larger ones get pages of 2 MiB where the kernel grants them (torch reads the variable at its first
-    allocation). Values that the user has set in the environment stand.
+    A training step allocates and frees the same sizes again and again. By default every large tensor is a new mapping,
+    which the kernel fills with zeros page by page: that took most of the time of element-wise operations. Blocks of up
+    to 32 MiB are now kept (glibc alone); larger ones get pages of 2 MiB where the kernel grants them (torch reads the
+    variable at its first allocation). Values that the user has set in the environment stand.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if not sys.platform.startswith("linux"):
@@ -183,8 +184,8 @@ def describe() -> str:
 def peak_rss_mb() -> float:
     """Highest resident memory of this process so far, in MiB.
 
-    Linux's ``ru_maxrss`` also holds what the parent had in memory when it started this process, so that a command from a large
-    notebook would report the notebook; the peak in ``/proc`` is the process's own.
+    Linux's ``ru_maxrss`` also holds what the parent had in memory when it started this process, so that a command from
+    a large notebook would report the notebook; the peak in ``/proc`` is the process's own.
     """
     with (
         contextlib.suppress(OSError, StopIteration),

@@ -18,8 +18,9 @@ MAGIC = b"\x93NUMPY"
 def load(path: str | os.PathLike, mmap_mode: Literal["r", "c"] | None = None) -> numpy.ndarray:
     """The array of an npy file, mapped where ``mmap_mode`` says so (``np.load``'s).
 
-    Raises OSError where the file cannot be read and ValueError where it is no npy file, is damaged or holds Python objects. NumPy takes
-    any file that is none for a pickle, and advises to load it unsafely: such a file is refused here before NumPy sees it.
+    Raises OSError where the file cannot be read and ValueError where it is no npy file, is damaged or holds Python
+    objects. NumPy takes any file that is none for a pickle, and advises to load it unsafely: such a file is refused
+    here before NumPy sees it.
     """
     with open(path, "rb") as stream:
         start = stream.read(len(MAGIC))

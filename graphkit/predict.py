@@ -1,4 +1,6 @@
-"""Using a trained model: labels of nodes and graphs, scores of pairs by the user's ids, and the most likely missing links."""
+"""Using a trained model: labels of nodes and graphs, scores of pairs by the user's ids, and the most likely missing
+links.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +43,8 @@ CANDIDATES_AT_ONCE = 2_000_000
 def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
     """Read (P, 2) int64 node numbers from a text file of pairs of ids; ``-`` is stdin.
 
-    Columns are separated by tab, comma, semicolon or blanks; more columns than two, a header and lines that start with # are
-    ignored. Raises :class:`DataError` with the line for an unknown id and for a line of fewer than two columns.
+    Columns are separated by tab, comma, semicolon or blanks; more columns than two, a header and lines that start with
+    # are ignored. Raises :class:`DataError` with the line for an unknown id and for a line of fewer than two columns.
     """
     number = numbers_of(dataset)
     pairs, first = [], True
@@ -61,9 +63,10 @@ def read_pairs(path: str, dataset: GraphDataset) -> numpy.ndarray:
 def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None) -> tuple[tuple[str, ...], list[tuple]]:
     """Return (header, rows) with the predictions for every node or graph of a data set, by default that of training.
 
-    Columns: ``id`` as the user gave it (the number of a graph), then for classes ``prediction``, the likeliest, and ``p_CLASS`` for
-    each; ``p_LABEL`` for several labels a node or graph; ``value`` for a regression. Raises :class:`DataError` where the features are
-    not those of training, :class:`UsageError` where the model cannot be used on other data.
+    Columns: ``id`` as the user gave it (the number of a graph), then for classes ``prediction``, the likeliest, and
+    ``p_CLASS`` for each; ``p_LABEL`` for several labels a node or graph; ``value`` for a regression. Raises
+    :class:`DataError` where the features are not those of training, :class:`UsageError` where the model cannot be used
+    on other data.
     """
     if dataset is None:
         dataset, logits = learner.dataset, learner.logits()
@@ -91,7 +94,8 @@ def label_table(learner: SupervisedLearner, dataset: GraphDataset | None = None)
 class VectorRecorder:
     """Within ``with``, keeps what the last layers of a learner's model read: one vector for each row that it labels.
 
-    Read the layers' own vectors side by side where a model ends in several; where the labels are means over draws, so are vectors.
+    Read the layers' own vectors side by side where a model ends in several; where the labels are means over draws, so
+    are vectors.
     """
 
     def __init__(self, learner: SupervisedLearner):
@@ -134,7 +138,8 @@ def _as_in_training(dataset: GraphDataset, trained: GraphDataset) -> GraphDatase
 
 
 def with_features_of(dataset: GraphDataset, trained: GraphDataset) -> GraphDataset:
-    """The data with their columns of features in the order of training, by name where both files name them; reports what differs.
+    """The data with their columns of features in the order of training, by name where both files name them; reports
+    what differs.
 
     Other names than those of training are matched by order.
     """
@@ -177,8 +182,8 @@ def known_links(dataset: GraphDataset) -> scipy.sparse.csr_matrix:
 def candidates(links: scipy.sparse.csr_matrix, node: int | None = None) -> Iterator[numpy.ndarray]:
     """Yield blocks of (C, 2) pairs that are no link.
 
-    Of a node: all other nodes. Of the graph: the pairs at distance two, since all pairs would be n^2; blocks keep the memory
-    near ``CANDIDATES_AT_ONCE`` paths of two steps, or those of one node where it has more.
+    Of a node: all other nodes. Of the graph: the pairs at distance two, since all pairs would be n^2; blocks keep the
+    memory near ``CANDIDATES_AT_ONCE`` paths of two steps, or those of one node where it has more.
     """
     if node is not None:
         free = np.ones(links.shape[0], dtype=bool)
@@ -206,7 +211,9 @@ def candidates(links: scipy.sparse.csr_matrix, node: int | None = None) -> Itera
 def top_links(
     learner: LinkLearner, dataset: GraphDataset, k: int, node: int | None = None
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Return the k best-scored candidate links, (k, 2) pairs and (k,) scores, best first; fewer where there are fewer."""
+    """Return the k best-scored candidate links, (k, 2) pairs and (k,) scores, best first; fewer where there are
+    fewer.
+    """
     pairs, scores = np.empty((0, 2), dtype=np.int64), np.empty(0)
     for block in candidates(known_links(dataset), node):
         if len(block) == 0:

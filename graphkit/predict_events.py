@@ -24,12 +24,14 @@ HEADER = ("source", "target", "time", "score")
 def score_events(
     learner, dataset: GraphDataset, path: str, after: str = "test", new_nodes: bool = False
 ) -> Iterator[tuple[Any, Any, str, float]]:
-    """Yield (source, target, time as it is written, score) of every line of a file or, for ``-``, of stdin, before the next is read.
+    """Yield (source, target, time as it is written, score) of every line of a file or, for ``-``, of stdin, before the
+    next is read.
 
-    Columns are source, target, time and, where the data have them, the features of the event. A first line that names neither nodes
-    nor a time is a header. The stream follows the part ``after`` of the run's data. With ``new_nodes`` a node that the run does not know
-    is taken in, without a past and with features of 0. Times are of the kind of the run's: whole numbers, real numbers or dates. Raises
-    :class:`DataError` with the line for an unknown node otherwise, a time of another kind or before the last event, and missing features.
+    Columns are source, target, time and, where the data have them, the features of the event. A first line that names
+    neither nodes nor a time is a header. The stream follows the part ``after`` of the run's data. With ``new_nodes`` a
+    node that the run does not know is taken in, without a past and with features of 0. Times are of the kind of the
+    run's: whole numbers, real numbers or dates. Raises :class:`DataError` with the line for an unknown node otherwise,
+    a time of another kind or before the last event, and missing features.
     """
     learner.start_stream(after)
     clock, last = Clock(dataset.events), (dataset.split.before if after == "valid" else len(dataset.events)) - 1
@@ -53,7 +55,8 @@ def score_events(
         if len(cells) > 3 + width:
             if re.match(DATE, cells[2]) and re.match(r"[0-9]{2}:[0-9]{2}", cells[3]):
                 raise DataError(
-                    f"{place}: the time '{cells[2]} {cells[3]}' is parted in two columns, expected {cells[2]}T{cells[3]}"
+                    f"{place}: the time '{cells[2]} {cells[3]}' is parted in two columns, expected"
+                    f" {cells[2]}T{cells[3]}"
                 )
             reading.note(path, f"the columns after the first {3 + width} are not used")
         time, features = clock.read(cells[2], place), [_feature(cell, place) for cell in cells[3 : 3 + width]]
@@ -76,7 +79,9 @@ def score_events(
 
 
 def _check_new(cell: str, ids: list, place: str) -> None:
-    """Raise :class:`DataError` for what is no name of a new node: nothing, or where all nodes are whole numbers another form."""
+    """Raise :class:`DataError` for what is no name of a new node: nothing, or where all nodes are whole numbers another
+    form.
+    """
     if not cell.strip():
         raise DataError(f"{place}: an empty cell, expected a node")
     if ids and isinstance(ids[0], int) and (not cell.isdecimal() or str(int(cell)) != cell):

@@ -76,7 +76,9 @@ def lines() -> list[str]:
 
 @contextmanager
 def ledger(strict: bool = False) -> Iterator[Ledger]:
-    """Collect the notes of a block in a ledger of their own; those around it see them too, and their strictness holds."""
+    """Collect the notes of a block in a ledger of their own; those around it see them too, and their strictness
+    holds.
+    """
     outer = _current.get()
     inner = Ledger(strict or (outer is not None and outer.strict), outer)
     before = _current.set(inner)

@@ -55,7 +55,9 @@ class Sheet:
         return {**values, **(own.get(name) or {})}
 
     def leaves_out(self, name: str, preset: str, dataset: str | None) -> bool:
-        """Whether the sheet says that a preset has nothing for this word on a data set that others have it for (``only: {word: null}``)."""
+        """Whether the sheet says that a preset has nothing for this word on a data set that others have it for (``only:
+        {word: null}``).
+        """
         own = self._entry(preset, dataset).get("only") or {}
         return name in own and own[name] is None
 

@@ -2,8 +2,8 @@
 
 ``config.yaml`` everything resolved; ``metrics.jsonl`` a line per evaluation; ``result.json`` the final metrics;
 ``model.safetensors`` the model at the best validation epoch; ``checkpoint.pt`` while unfinished, for resume;
-``predictions.npz`` where asked; ``.lock`` while a process writes there. With several seeds model, checkpoint and predictions
-stand in ``seed-N/``, and ``partial.json`` keeps the seeds that are done until all are.
+``predictions.npz`` where asked; ``.lock`` while a process writes there. With several seeds model, checkpoint and
+predictions stand in ``seed-N/``, and ``partial.json`` keeps the seeds that are done until all are.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class RunFolder:
         return {}
 
     def leave_if_unused(self) -> None:
-        """Take back config.yaml where nothing was trained, so that a run that was refused does not block the corrected one."""
+        """Take back config.yaml where nothing was trained, so that a run that was refused does not block the corrected
+        one.
+        """
         log = self.path / "metrics.jsonl"
         if (
             any(self.path.rglob("checkpoint.pt"))
@@ -100,7 +102,9 @@ class RunFolder:
             stream.write(json.dumps(line) + "\n")
 
     def trim_log(self, seed: int, epoch: int) -> None:
-        """Drop the lines of a seed beyond an epoch, and a last line cut off by a kill; a missing log is an empty one."""
+        """Drop the lines of a seed beyond an epoch, and a last line cut off by a kill; a missing log is an empty
+        one.
+        """
         kept, log = [], self.path / "metrics.jsonl"
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else ():
             try:

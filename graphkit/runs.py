@@ -43,9 +43,9 @@ def execute(
 ) -> dict[str, Any]:
     """Train a learner once per seed and return the content of ``result.json``.
 
-    With ``out`` the run folder is written there. ``description`` adds to config.yaml what is needed to load the data set
-    again. A data set whose split is drawn from a seed is drawn anew for every seed. Raises :class:`UsageError` where another process
-    writes into ``out``.
+    With ``out`` the run folder is written there. ``description`` adds to config.yaml what is needed to load the data
+    set again. A data set whose split is drawn from a seed is drawn anew for every seed. Raises :class:`UsageError`
+    where another process writes into ``out``.
     """
     folder = None if out is None else RunFolder(Path(out), seeds)
     settings = {
@@ -199,7 +199,9 @@ def _threads(runs: list[dict[str, Any]]) -> int | list[int]:
 
 
 def _mean_report(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """{"report": name -> mean over the seeds} where the method reports anything; a seed that was run before it did has none."""
+    """{"report": name -> mean over the seeds} where the method reports anything; a seed that was run before it did has
+    none.
+    """
     reports = [run["report"] for run in runs if "report" in run]
     return {"report": {name: float(np.mean([one[name] for one in reports])) for name in reports[0]}} if reports else {}
 

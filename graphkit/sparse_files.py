@@ -20,10 +20,11 @@ FORMATS = ("npz", "mtx", "tsv", "csv", "parquet")
 
 
 class SparseFile:
-    """An (n, n) matrix of whole numbers in one of :data:`FORMATS`; a context manager, at whose end without error the file is there.
+    """An (n, n) matrix of whole numbers in one of :data:`FORMATS`; a context manager, at whose end without error the
+    file is there.
 
-    npz is SciPy's, uncompressed, and mtx Matrix Market; both hold row and column numbers, and put what they are given into scratch
-    files beside ``path`` until the number of entries is known. tsv, csv and Parquet hold the (n,) ``ids``.
+    npz is SciPy's, uncompressed, and mtx Matrix Market; both hold row and column numbers, and put what they are given
+    into scratch files beside ``path`` until the number of entries is known. tsv, csv and Parquet hold the (n,) ``ids``.
     Attributes: ``entries`` so far, and ``total`` of them, which may pass 2^63.
     """
 

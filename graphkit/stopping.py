@@ -1,9 +1,10 @@
 """Signals that end a command: heard between two steps of Python, and within two seconds where there are none.
 
 SIGTERM and SIGUSR1 raise :class:`Stopped`, SIGINT raises KeyboardInterrupt; our own kernels run in pieces
-(:mod:`graphkit.kernels.threads`), so that both come through. Compiled code of other packages (a sort, a product of sparse matrices, an
-eigensolver) may stay away for minutes: a thread beside it ends the process then, and removes the files that were being written. Training
-notes a signal and saves its state after the step that it is in (:class:`graphkit.training.signals.StopRequest`); that is waited for.
+(:mod:`graphkit.kernels.threads`), so that both come through. Compiled code of other packages (a sort, a product of
+sparse matrices, an eigensolver) may stay away for minutes: a thread beside it ends the process then, and removes the
+files that were being written. Training notes a signal and saves its state after the step that it is in
+(:class:`graphkit.training.signals.StopRequest`); that is waited for.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def patience(change: int = 1) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Within the block, SIGTERM and SIGUSR1 raise :class:`Stopped`, and no signal of :data:`CODES` waits for compiled code.
+    """Within the block, SIGTERM and SIGUSR1 raise :class:`Stopped`, and no signal of :data:`CODES` waits for compiled
+    code.
 
     A second one ends the process as usual, and so does one in a child process. Does nothing outside of the main thread.
     """
@@ -66,7 +68,9 @@ def stop_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _watched() -> Iterator[None]:
-    """The interpreter writes the number of each signal into a pipe at once, whatever its main thread does; a thread reads it."""
+    """The interpreter writes the number of each signal into a pipe at once, whatever its main thread does; a thread
+    reads it.
+    """
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     owner, before = os.getpid(), signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)

@@ -1,10 +1,11 @@
-"""Tables with a row per node, edge or prediction: tsv, csv (each also .gz), Parquet or npz, written whole or not at all.
+"""Tables with a row per node, edge or prediction: tsv, csv (each also .gz), Parquet or npz, written whole or not at
+all.
 
-One writer for all commands; the ending of the file's name chooses the format. What is read back is what was written: text has
-the fewest digits that give the same number of its type again, and a cell with a separator, a line break or a quote in its way
-stands in quotes, doubled inside, as RFC 4180 has it for csv and pandas and Arrow read it in tsv too. A figure that does not
-exist (NaN) is an empty cell, null in Parquet. A column of shape (n, K) is K columns ``NAME_1`` to ``NAME_K`` in text and
-Parquet and one array in npz, where words are text of fixed width.
+One writer for all commands; the ending of the file's name chooses the format. What is read back is what was written:
+text has the fewest digits that give the same number of its type again, and a cell with a separator, a line break or a
+quote in its way stands in quotes, doubled inside, as RFC 4180 has it for csv and pandas and Arrow read it in tsv too. A
+figure that does not exist (NaN) is an empty cell, null in Parquet. A column of shape (n, K) is K columns ``NAME_1`` to
+``NAME_K`` in text and Parquet and one array in npz, where words are text of fixed width.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def ending_of(path: str | Path) -> str:
 
 
 def format_of(path: str | Path, option: str = "-o", formats: Mapping[str, str] | None = None) -> str:
-    """Return the format that a file's name asks for; ``-``, a device and a pipe are tsv. Raises :class:`UsageError` for another ending.
+    """Return the format that a file's name asks for; ``-``, a device and a pipe are tsv. Raises :class:`UsageError` for
+    another ending.
 
     formats: format by ending, :data:`FORMATS` unless given.
     """
@@ -141,7 +143,8 @@ def _text(value: Any) -> Any:
 def of_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, numpy.ndarray]:
     """Columns of rows of Python values: whole numbers, numbers, or else words.
 
-    A column of real numbers that all are float32 becomes float32, so that text shows no digits that the model did not give.
+    A column of real numbers that all are float32 becomes float32, so that text shows no digits that the model did not
+    give.
     """
     return {name: _column([row[place] for row in rows]) for place, name in enumerate(header)}
 

@@ -18,7 +18,9 @@ settings.load_profile("graphkit")
 
 @pytest.fixture(autouse=True)
 def fresh_log():
-    """A command that an earlier test ran in this process has set up the logger for its own stderr: start from a library's."""
+    """A command that an earlier test ran in this process has set up the logger for its own stderr: start from a
+    library's.
+    """
     log = logging.getLogger("graphkit")
     log.handlers.clear()
     log.propagate = True

@@ -154,7 +154,9 @@ def difference(first, second) -> float:
 
 
 def kill_twice(commands: Commands, words, out: Path) -> list[str]:
-    """Kill a run with SIGKILL once it has a checkpoint, and what resumes it with SIGTERM; finish it. Returns the signals that hit it."""
+    """Kill a run with SIGKILL once it has a checkpoint, and what resumes it with SIGTERM; finish it. Returns the
+    signals that hit it.
+    """
     hit, before = [], 0
     for name, words_now in (("SIGKILL", words), ("SIGTERM", [*words, "--resume"])):
         number = commands.start(*words_now)

@@ -148,8 +148,13 @@ def test_result_says_how_many_threads(tmp_path):
 
 
 def test_peak_memory_is_the_process_own_and_not_that_of_the_one_that_started_it():
-    """Linux hands on the peak of a parent to its child; a command started from a large notebook would report the notebook."""
+    """Linux hands on the peak of a parent to its child; a command started from a large notebook would report the
+    notebook.
+    """
     child = "from graphkit.machine import peak_rss_mb; print(peak_rss_mb())"
-    parent = f"import subprocess, sys; held = b'1' * (400 << 20); subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    parent = (
+        f"import subprocess, sys; held = b'1' * (400 << 20); subprocess.run([sys.executable, '-c', {child!r}],"
+        " check=True)"
+    )
     done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True)
     assert 5 < float(done.stdout) < 300

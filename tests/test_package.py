@@ -1,4 +1,6 @@
-"""One import package: ``cli/`` and ``datasets/`` at the top of the checkout are seen as ``graphkit.cli`` and ``graphkit.datasets`` alone."""
+"""One import package: ``cli/`` and ``datasets/`` at the top of the checkout are seen as ``graphkit.cli`` and
+``graphkit.datasets`` alone.
+"""
 
 from __future__ import annotations
 

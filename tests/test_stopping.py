@@ -1,4 +1,6 @@
-"""A signal ends a real process within two seconds, whatever compiled code it is in; what stood half-written is removed."""
+"""A signal ends a real process within two seconds, whatever compiled code it is in; what stood half-written is
+removed.
+"""
 
 from __future__ import annotations
 

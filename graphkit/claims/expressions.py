@@ -4,9 +4,9 @@
 seed by seed (inside ``min`` and ``max``), ``ncn['hits@50']`` the mean of any metric on the test part (``ncn.auc`` where
 the name is a plain word), ``ncn.seconds`` and ``ncn.parameters`` what the run took and learned.
 
-Two runs on the same splits and seeds are compared pair by pair: ``paired(ncnc.test, ncn.test)`` has ``.mean``, the mean of the
-differences seed by seed, and ``.low`` and ``.high``, the ends of its interval of 95 % by Student's t. ``interval(ncn.test)`` has the
-same of one run.
+Two runs on the same splits and seeds are compared pair by pair: ``paired(ncnc.test, ncn.test)`` has ``.mean``, the mean
+of the differences seed by seed, and ``.low`` and ``.high``, the ends of its interval of 95 % by Student's t.
+``interval(ncn.test)`` has the same of one run.
 
 >>> evaluate("a.test > b.test + 0.1", {"a": Outcome({}, test=0.9), "b": Outcome({}, test=0.5)})
 True
@@ -53,7 +53,8 @@ LEVEL = 0.95
 class Outcome:
     """What an expression can ask of a run: means over its seeds, and the values behind them.
 
-    values, valid_values: of the official metric, seed by seed. series: test values of every metric. seeds: None where a run has none.
+    values, valid_values: of the official metric, seed by seed. series: test values of every metric. seeds: None where a
+        run has none.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -217,7 +218,9 @@ def references(text: str, runs: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def intervals(text: str, runs: Iterable[str]) -> list[tuple[str, tuple[tuple[str, str], ...]]]:
-    """Return every (function, its (run, field or metric) arguments) whose interval the expression asks for, once, in its order."""
+    """Return every (function, its (run, field or metric) arguments) whose interval the expression asks for, once, in
+    its order.
+    """
     runs = list(runs)
     found = [
         (node.lineno, node.col_offset, node.value.func.id, tuple(_reference(part, runs) for part in node.value.args))
@@ -228,7 +231,9 @@ def intervals(text: str, runs: Iterable[str]) -> list[tuple[str, tuple[tuple[str
 
 
 def compare(asked: Iterable[tuple[str, str]], runs: Mapping[str, Outcome]) -> Interval:
-    """Return the interval of one run's values, or of the differences of two runs; raises :class:`DataError` where there is none."""
+    """Return the interval of one run's values, or of the differences of two runs; raises :class:`DataError` where there
+    is none.
+    """
     try:
         return _interval(list(asked), runs)
     except _Refused as problem:

@@ -29,9 +29,10 @@ WARM_UP_NODES = 100  # at least; more where vectors are longer
 class Verdict:
     """What became of a claim: ``state`` is held, not held or skipped (``reason`` says why).
 
-    ``seconds`` is what its runs took when they ran, cached ones included; more than ``budget`` is reported, not failed. ``catches``
-    and ``why`` are the sheet's: which fault the claim would catch, and why it does not hold where it does not. ``setup`` is the
-    sheet's description of the runs, so that a verdict on other runs than today's is known for one.
+    ``seconds`` is what its runs took when they ran, cached ones included; more than ``budget`` is reported, not failed.
+    ``catches`` and ``why`` are the sheet's: which fault the claim would catch, and why it does not hold where it does
+    not. ``setup`` is the sheet's description of the runs, so that a verdict on other runs than today's is known for
+    one.
     """
 
     method: str
@@ -239,7 +240,9 @@ def _embed(run, name, dataset, config, report) -> dict[str, Any]:
 
 
 def _warm_up(name, config) -> float:
-    """Embed a small graph, so that kernels which the first use of an installation compiles do not count as the method's time."""
+    """Embed a small graph, so that kernels which the first use of an installation compiles do not count as the method's
+    time.
+    """
     from graphkit import datasets
 
     small = datasets.load(f"barabasi:n={max(WARM_UP_NODES, 2 * getattr(config, 'dim', 0))},m=3")

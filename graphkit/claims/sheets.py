@@ -11,7 +11,8 @@ from graphkit.claims import expressions
 from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
 
 PARTS = {"says": str, "paper": Mapping, "runs": Mapping, "expect": str, "budget": object}
-# catches: the faults that would turn the verdict. why: what a claim that does not hold fails on, known once it has been run.
+# catches: the faults that would turn the verdict. why: what a claim that does not hold fails on, known once it has been
+# run.
 OPTIONAL = {"smoke": bool, "catches": str, "why": str}
 ACTIONS = {"train": "learner", "embed": "embedder", "check": None}
 KIND_NAMES = {str: "text", bool: "true or false", Mapping: "a mapping"}
@@ -108,14 +109,17 @@ def _check_pairs(runs: Mapping[str, Any], names: list[str]) -> None:
         found = [settings.get(key) for settings in shared]
         if any(value != found[0] for value in found):
             raise DataError(
-                f"runs {' and '.join(names)} cannot be paired: {key} is {found[0]!r} and {found[1]!r}, expected the same"
+                f"runs {' and '.join(names)} cannot be paired: {key} is {found[0]!r} and {found[1]!r}, expected the"
+                " same"
             )
     if "train" in runs[names[0]] and shared[0]["seeds"] == 1:
         raise DataError(f"run {names[0]!r} has one seed, expected at least 2 for an interval")
 
 
 def words(claim: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a claim says of itself on one line each: ``says``, ``catches`` and ``why``, empty where the sheet has none."""
+    """Return what a claim says of itself on one line each: ``says``, ``catches`` and ``why``, empty where the sheet has
+    none.
+    """
     return {key: " ".join(str(claim.get(key, "")).split()) for key in ("says", "catches", "why")}
 
 

@@ -1,4 +1,6 @@
-"""How a measure of nodes goes with an outcome: correlations with intervals, means over bins, and the mean of a difference."""
+"""How a measure of nodes goes with an outcome: correlations with intervals, means over bins, and the mean of a
+difference.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ RESAMPLES = 2000
 def correlation(measure: numpy.ndarray, outcome: numpy.ndarray) -> dict[str, Any]:
     """Return {"nodes", "pearson": {"r", "low", "high"}, "spearman": {...}} over the entries where both are finite.
 
-    Intervals of 95 %, by Fisher's z with variance 1 / (n - 3), for Spearman (1 + r^2 / 2) / (n - 3) (Bonett, Wright 2000). r is None
-    where either is constant or fewer than two entries are left, an interval where fewer than four are.
+    Intervals of 95 %, by Fisher's z with variance 1 / (n - 3), for Spearman (1 + r^2 / 2) / (n - 3) (Bonett, Wright
+    2000). r is None where either is constant or fewer than two entries are left, an interval where fewer than four are.
     """
     from scipy import stats
 
@@ -43,7 +45,8 @@ def _fisher(r: float | None, n: int, ranks: bool) -> dict[str, float | None]:
 
 
 def bins(measure: numpy.ndarray, outcome: numpy.ndarray, count: int) -> list[dict[str, float]]:
-    """Return {"low", "high", "nodes", "mean"} of the outcome in up to ``count`` bins of about equally many nodes by the measure.
+    """Return {"low", "high", "nodes", "mean"} of the outcome in up to ``count`` bins of about equally many nodes by the
+    measure.
 
     Nodes of the same value share a bin, so that there may be fewer bins.
     """
@@ -68,7 +71,9 @@ def bins(measure: numpy.ndarray, outcome: numpy.ndarray, count: int) -> list[dic
 
 
 def mean_interval(values: numpy.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Return {"nodes", "mean", "low", "high"} of the finite values, with the percentile bootstrap's interval of 95 %."""
+    """Return {"nodes", "mean", "low", "high"} of the finite values, with the percentile bootstrap's interval of 95
+    %.
+    """
     values = values[np.isfinite(values)].astype(np.float64)
     if not len(values):
         return {"nodes": 0, "mean": None, "low": None, "high": None}

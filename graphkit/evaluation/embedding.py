@@ -1,8 +1,9 @@
 """Protocols that turn node vectors into figures: node classification, link prediction, clustering.
 
-Node classification is the protocol of DeepWalk and FastRP: the whole graph is embedded without labels, nodes are shuffled,
-one-vs-rest L2 logistic regression is trained on the first part, and each test node gets as many labels as it has.
-Link prediction is that of node2vec: vectors of the training graph, a feature per pair, logistic regression, ROC-AUC.
+Node classification is the protocol of DeepWalk and FastRP: the whole graph is embedded without labels, nodes are
+shuffled, one-vs-rest L2 logistic regression is trained on the first part, and each test node gets as many labels as it
+has. Link prediction is that of node2vec: vectors of the training graph, a feature per pair, logistic regression,
+ROC-AUC.
 """
 
 from __future__ import annotations
@@ -44,13 +45,14 @@ def node_classification(
 ) -> dict[str, list[float]]:
     """Return ``{"micro_f1@0.1": [one value per shuffle], "macro_f1@0.1": [...], ...}``.
 
-    vectors (n, d); labels (n,) class numbers with -1 for none, or (n, L) indicators. Nodes without a label take no part.
-    Shuffle s is the permutation of seed + s for every method and ratio; the first int(ratio * n) nodes train. A label
-    that is absent from the training part has no classifier: its score is -inf, and it stays in the macro mean.
+    vectors (n, d); labels (n,) class numbers with -1 for none, or (n, L) indicators. Nodes without a label take no
+    part. Shuffle s is the permutation of seed + s for every method and ratio; the first int(ratio * n) nodes train. A
+    label that is absent from the training part has no classifier: its score is -inf, and it stays in the macro mean.
 
-    folds: cross-validation in place of the ratios, ``{"micro_f1": [one value per fold and shuffle], ...}``; the folds are stratified by
-    the labels. Where nodes have several labels, ``auroc``, ``auprc`` and ``apop`` rank the nodes of a part for each label and are
-    means over the labels that some but not all of its nodes have; apop is log2(auprc / share of positives), OBNB's measure.
+    folds: cross-validation in place of the ratios, ``{"micro_f1": [one value per fold and shuffle], ...}``; the folds
+    are stratified by the labels. Where nodes have several labels, ``auroc``, ``auprc`` and ``apop`` rank the nodes of a
+    part for each label and are means over the labels that some but not all of its nodes have; apop is log2(auprc /
+    share of positives), OBNB's measure.
     """
     known, truth = labelled(labels)
     vectors = _checked(vectors, len(np.asarray(labels)))
@@ -65,7 +67,9 @@ def node_classification(
 
 
 def labelled(labels) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers (k,) of the nodes with a label and their (k, L) bool labels; raises :class:`DataError` for fewer than 2."""
+    """Return the numbers (k,) of the nodes with a label and their (k, L) bool labels; raises :class:`DataError` for
+    fewer than 2.
+    """
     truth = label_matrix(labels)
     known = np.flatnonzero(truth.any(1))
     if len(known) < 2:
@@ -74,7 +78,9 @@ def labelled(labels) -> tuple[np.ndarray, np.ndarray]:
 
 
 def node_splits(truth: np.ndarray, ratios: Sequence[float], shuffles: int, folds: int = 0, seed: int = 0):
-    """Yield (what the metrics' names end in, number, train, test) of (k, L) bool labels: by ratios, or by folds where there are any."""
+    """Yield (what the metrics' names end in, number, train, test) of (k, L) bool labels: by ratios, or by folds where
+    there are any.
+    """
     count = len(truth)
     if folds:
         if not 2 <= folds <= count:
@@ -98,7 +104,9 @@ def node_splits(truth: np.ndarray, ratios: Sequence[float], shuffles: int, folds
 def classified(
     features: torch.Tensor, truth: np.ndarray, train: np.ndarray, test: np.ndarray, C: float, ranked: bool = False
 ):
-    """Train on some rows of (k, d) features with (k, L) truth and return the F1 scores, and with ``ranked`` the ranking ones, of others."""
+    """Train on some rows of (k, d) features with (k, L) truth and return the F1 scores, and with ``ranked`` the ranking
+    ones, of others.
+    """
     scores = classifier_scores(features[train], truth[train], features[test], C)
     found = f1_scores(truth[test], top_labels(scores, truth[test].sum(1)))
     return {**found, **ranking_scores(truth[test], scores)} if ranked else found

@@ -1,8 +1,8 @@
 """The ten-fold protocol of GIN: no test part, one epoch for all folds.
 
-Every fold's validation curve is kept; the epoch with the best mean over folds is chosen, and the folds' values at that epoch are
-the result (Xu et al., ICLR 2019, section 7). The chosen epoch has seen what it reports: the figure is optimistic, and comparable
-only with others of the same protocol.
+Every fold's validation curve is kept; the epoch with the best mean over folds is chosen, and the folds' values at that
+epoch are the result (Xu et al., ICLR 2019, section 7). The chosen epoch has seen what it reports: the figure is
+optimistic, and comparable only with others of the same protocol.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ def by_mean_curve(dataset) -> bool:
 
 
 def select_one_epoch(runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the runs with ``best`` at the one epoch, for each metric, whose mean over the runs is best; the first of equals.
+    """Return the runs with ``best`` at the one epoch, for each metric, whose mean over the runs is best; the first of
+    equals.
 
     runs: outcomes with ``curve``, the validation values of every evaluation; the epochs that all of them reached count.
     """

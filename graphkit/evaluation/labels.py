@@ -32,7 +32,8 @@ def f1_scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
 def ranking_scores(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """Return the mean over labels of AUROC, AUPRC (average precision) and apop = log2(AUPRC / share of positives).
 
-    (n, L) bool truth and scores; labels that no row or every row has are left out. Raises :class:`DataError` where that leaves none.
+    (n, L) bool truth and scores; labels that no row or every row has are left out. Raises :class:`DataError` where that
+    leaves none.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 

@@ -4,10 +4,10 @@ Minimises, for each label, liblinear's objective (Fan et al., JMLR 2008; what De
 
     f(w) = w'w / 2 + C * sum_i log(1 + exp(-y_i w'x_i)),   y_i in {-1, 1},   x_i ends in a 1 for the intercept
 
-which is strongly convex, so every solver meets at one optimum. Here Newton's method with conjugate gradients works on all
-labels together: each of its steps is a product of the shared features with a matrix that has a column per label. The
-features are first turned to their principal axes, which leaves f as it is and makes the diagonal of the Hessian a good
-preconditioner.
+which is strongly convex, so every solver meets at one optimum. Here Newton's method with conjugate gradients works on
+all labels together: each of its steps is a product of the shared features with a matrix that has a column per label.
+The features are first turned to their principal axes, which leaves f as it is and makes the diagonal of the Hessian a
+good preconditioner.
 """
 
 from __future__ import annotations

@@ -29,10 +29,12 @@ def better(metric: str) -> str:
 def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict[str, float]:
     """Return every metric of the data set's task, its official one first and under the data set's own name for it.
 
-    predictions: ``y_pred_pos`` (P,) and ``y_pred_neg`` (Q,) shared or (P, N) of each positive, for links, or (P,) for events;
-    ``y_true`` and ``y_pred`` for nodes and graphs, where ``y_pred`` is (n, C) class scores, (n,) class numbers or one score, or (n, T)
-    one score per task, and NaN in ``y_true`` is unlabelled; ``seq_ref`` and ``seq_pred``, lists of lists of words
-    (ogbg-code2). Raises :class:`GraphkitError` for NaN scores, shapes that do not fit, and an undefined metric.
+    predictions: ``y_pred_pos`` (P,) and ``y_pred_neg`` (Q,) shared or (P, N) of each positive, for links, or (P,) for
+        events;
+    ``y_true`` and ``y_pred`` for nodes and graphs, where ``y_pred`` is (n, C) class scores, (n,) class numbers or one
+    score, or (n, T) one score per task, and NaN in ``y_true`` is unlabelled; ``seq_ref`` and ``seq_pred``, lists of
+    lists of words (ogbg-code2). Raises :class:`GraphkitError` for NaN scores, shapes that do not fit, and an undefined
+    metric.
     """
     metric = dataset.metric
     if "seq_pred" in predictions:
@@ -70,10 +72,10 @@ def _refuse_nan(predictions: dict[str, torch.Tensor], split: str) -> None:
 def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor) -> dict[str, float]:
     """Return the metrics of a node or graph task, those that go with ``metric``.
 
-    accuracy, balanced-accuracy: both, the second the mean over the classes of their recall, and macro-f1. micro-f1, macro-f1:
-    multi-label, as many labels of the highest scores as the truth has. rmse, mae: over all labelled entries; r2 with them, the mean
-    over the tasks of 1 - squared error / squared deviation from the mean of the truth. rocauc, ap: mean over
-    the tasks that have both labels.
+    accuracy, balanced-accuracy: both, the second the mean over the classes of their recall, and macro-f1. micro-f1,
+    macro-f1: multi-label, as many labels of the highest scores as the truth has. rmse, mae: over all labelled entries;
+    r2 with them, the mean over the tasks of 1 - squared error / squared deviation from the mean of the truth. rocauc,
+    ap: mean over the tasks that have both labels.
     """
     truth, scores = truth.numpy(), scores.numpy()
     if len(truth) != len(scores) or len(truth) == 0:
@@ -121,7 +123,9 @@ def _class_metrics(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
 
 
 def _r2(truth: np.ndarray, scores: np.ndarray) -> float:
-    """The share of the variance that is explained, averaged over tasks; of a constant truth 1 where it is met exactly, else 0."""
+    """The share of the variance that is explained, averaged over tasks; of a constant truth 1 where it is met exactly,
+    else 0.
+    """
     values = []
     for column in range(truth.shape[1]):
         known = ~np.isnan(truth[:, column])

@@ -1,9 +1,9 @@
 """How well a link predictor ranks the held-out neighbours of every single node among all nodes.
 
-For a node i with targets T_i all other nodes are ranked by their score, those of equal scores by number; links that are known before
-the part are left out. With h_k the targets among the first k: recall@k = h_k / |T_i|, precision@k = h_k / k, f1@k their harmonic mean,
-hits@k = [h_k > 0], ndcg@k = sum over targets at ranks r <= k of 1 / log2(r + 1), over the largest such sum that |T_i| targets allow;
-rr = 1 / the best rank of a target.
+For a node i with targets T_i all other nodes are ranked by their score, those of equal scores by number; links that are
+known before the part are left out. With h_k the targets among the first k: recall@k = h_k / |T_i|, precision@k = h_k /
+k, f1@k their harmonic mean, hits@k = [h_k > 0], ndcg@k = sum over targets at ranks r <= k of 1 / log2(r + 1), over the
+largest such sum that |T_i| targets allow; rr = 1 / the best rank of a target.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ def rank_nodes(
     cutoffs: Sequence[int] = CUTOFFS,
     report: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, numpy.ndarray]:
-    """Return (len(nodes),) columns ``recall@k``, ``precision@k``, ``f1@k``, ``hits@k``, ``ndcg@k`` of all cut-offs and ``rr``.
+    """Return (len(nodes),) columns ``recall@k``, ``precision@k``, ``f1@k``, ``hits@k``, ``ndcg@k`` of all cut-offs and
+    ``rr``.
 
-    score: (P, 2) int64 pairs -> (P,) scores. targets, known: (n, n) 0/1; entries of ``known`` and the node itself are no candidates,
-    unless ``known`` is None: then the node itself alone. nodes: those to rank for, each with a target at least. Scores a few million
-    pairs at a time. Raises :class:`DataError` where a score is not a number.
+    score: (P, 2) int64 pairs -> (P,) scores. targets, known: (n, n) 0/1; entries of ``known`` and the node itself are
+    no candidates, unless ``known`` is None: then the node itself alone. nodes: those to rank for, each with a target at
+    least. Scores a few million pairs at a time. Raises :class:`DataError` where a score is not a number.
     """
     columns = {
         f"{name}@{k}": np.zeros(len(nodes)) for k in cutoffs for name in ("recall", "precision", "f1", "hits", "ndcg")

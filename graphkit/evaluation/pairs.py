@@ -24,7 +24,8 @@ def in_chunks(score: Score, pairs: torch.Tensor, size: int) -> torch.Tensor:
 def score_split(edges: EdgeSet, score: Score, size: int) -> dict[str, torch.Tensor]:
     """Score a split's pairs; ``y_pred_neg`` is (Q,) for shared negatives and (P, N) for negatives per positive.
 
-    With negatives on both sides (knowledge graphs) there are 2P rows, first the other destinations, then the other sources.
+    With negatives on both sides (knowledge graphs) there are 2P rows, first the other destinations, then the other
+    sources.
     """
     positive = in_chunks(score, edges.pos, size)
     if edges.neg is not None:

@@ -27,7 +27,10 @@ _RULES = (
         "gin-validation",
         ("gin-10fold",),
         ("graph",),
-        "ten folds without a test part: the epoch with the best mean over the validation folds is reported (optimistic)",
+        (
+            "ten folds without a test part: the epoch with the best mean over the validation folds is reported"
+            " (optimistic)"
+        ),
     ),
     ("10fold", ("10fold",), ("graph",), "ten folds of 80/10/10, test at the best validation epoch"),
     ("planetoid-public", ("public",), ("node",), "the public split: 20 nodes a class train, 500 validate, 1,000 test"),
@@ -56,27 +59,37 @@ _RULES = (
         "tgb-links",
         ("tgb",),
         ("events",),
-        "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at their mean rank; MRR",
+        (
+            "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at"
+            " their mean rank; MRR"
+        ),
     ),
     (
         "temporal-historical",
         ("chrono-historical-",),
         ("events",),
-        "events cut at quantiles of time, each with a pair of the training events that is not among the same 200 judged ones "
-        "(the historical negatives of EdgeBank's paper)",
+        (
+            "events cut at quantiles of time, each with a pair of the training events that is not among the same 200"
+            " judged ones (the historical negatives of EdgeBank's paper)"
+        ),
     ),
     (
         "temporal-unseen-pairs",
         ("chrono-inductive-",),
         ("events",),
-        "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among the same 200 judged "
-        "ones (the inductive negatives of EdgeBank's paper)",
+        (
+            "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among"
+            " the same 200 judged ones (the inductive negatives of EdgeBank's paper)"
+        ),
     ),
     (
         "temporal-transductive",
         ("chrono-",),
         ("events",),
-        "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over TGN's batches, ap@32 NAT's",
+        (
+            "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over"
+            " TGN's batches, ap@32 NAT's"
+        ),
     ),
     (
         "nat-judged",
@@ -88,8 +101,10 @@ _RULES = (
         "nat",
         ("inductive-",),
         ("events",),
-        "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier events were seen; "
-        "negatives are destinations of any training, validation or judged event",
+        (
+            "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier"
+            " events were seen; negatives are destinations of any training, validation or judged event"
+        ),
     ),
     ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
 )
@@ -110,7 +125,9 @@ EMBEDDING = {
 
 
 def protocol(task: str, split: str, ogb: bool = False) -> Protocol:
-    """Return the protocol of a task's split by its name; ``own`` where the split is the data set's or the user's own."""
+    """Return the protocol of a task's split by its name; ``own`` where the split is the data set's or the user's
+    own.
+    """
     if ogb:
         return OGB
     for name, prefixes, tasks, says in _RULES:
@@ -145,5 +162,6 @@ def require_same(results: Sequence[Mapping[str, Any]], names: Sequence[str] | No
         for key, value in conditions(result).items():
             if value != first[key]:
                 raise UsageError(
-                    f"{names[0]} and {name} differ in {key}: found {first[key]!r} and {value!r}; one table holds one protocol"
+                    f"{names[0]} and {name} differ in {key}: found {first[key]!r} and {value!r}; one table holds one"
+                    " protocol"
                 )

@@ -32,10 +32,11 @@ def hits_at_k(positive: torch.Tensor, negative: torch.Tensor, k: int) -> float:
 
 
 def always_one(split, metrics: Iterable[str]) -> dict[str, list[str]]:
-    """Return the ``hits@k`` among ``metrics`` that are 1 whatever the scores -> the parts, valid or test, where they are.
+    """Return the ``hits@k`` among ``metrics`` that are 1 whatever the scores -> the parts, valid or test, where they
+    are.
 
-    So it is by OGB's rule if there are fewer than k negatives, shared by all positives or of each. split: the data set's, of links or
-    of events; anything else has no such metric.
+    So it is by OGB's rule if there are fewer than k negatives, shared by all positives or of each. split: the data
+    set's, of links or of events; anything else has no such metric.
     """
     counts = {part: _count_negatives(split, part) for part in ("valid", "test")}
     found = {}

@@ -1,7 +1,9 @@
-"""The best of several embeddings, chosen without a look at the test nodes, and whether it is better than another choice.
+"""The best of several embeddings, chosen without a look at the test nodes, and whether it is better than another
+choice.
 
-The best of many on the test part is better than any one of them deserves, and the more so the more there are. Here every split keeps
-a part of its training nodes back, on which the choice is made; the chosen vectors then train on all training nodes.
+The best of many on the test part is better than any one of them deserves, and the more so the more there are. Here
+every split keeps a part of its training nodes back, on which the choice is made; the chosen vectors then train on all
+training nodes.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ def best_of(
     seed: int = 0,
     report: Callable[[str], None] | None = None,
 ) -> dict[str, list[Any]]:
-    """Return the figures of ``node_classification`` for the candidate that each split chooses, and ``chosen``, its names.
+    """Return the figures of ``node_classification`` for the candidate that each split chooses, and ``chosen``, its
+    names.
 
-    candidates: name -> (n, d) vectors; labels and options as there, for one ratio or folds. The splits depend on the labels and the
-    seed alone, so that two calls can be compared split by split.
+    candidates: name -> (n, d) vectors; labels and options as there, for one ratio or folds. The splits depend on the
+    labels and the seed alone, so that two calls can be compared split by split.
     """
     known, truth = labelled(labels)
     features = {
@@ -56,7 +59,8 @@ def best_of(
             found.setdefault(name, []).append(value)
         if report is not None:
             report(
-                f"split {number + 1}: {chosen}, {metric} {scores[chosen]:.4f} on validation, {found[metric][-1]:.4f} on test"
+                f"split {number + 1}: {chosen}, {metric} {scores[chosen]:.4f} on validation, {found[metric][-1]:.4f} on"
+                " test"
             )
     return found
 
@@ -70,8 +74,9 @@ def _rows(name: str, vectors: np.ndarray, count: int) -> np.ndarray:
 def corrected_t(first: Sequence[float], second: Sequence[float], test_share: float) -> dict[str, float]:
     """Return the mean difference of two lists of paired values and its one-sided p (that ``first`` is not larger).
 
-    The t test for repeated splits, whose training parts overlap: the variance of the mean is (1/J + test/train) s^2 rather than s^2/J
-    (Nadeau, Bengio: Inference for the Generalization Error, Machine Learning 2003). test_share: test nodes over all nodes.
+    The t test for repeated splits, whose training parts overlap: the variance of the mean is (1/J + test/train) s^2
+    rather than s^2/J (Nadeau, Bengio: Inference for the Generalization Error, Machine Learning 2003). test_share: test
+    nodes over all nodes.
     """
     from scipy.stats import t as student
 

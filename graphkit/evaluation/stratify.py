@@ -1,9 +1,9 @@
 """Folds in which every label has its share of the nodes, for one label or several per node.
 
-Iterative stratification (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-label Data, ECML 2011): the rarest label
-that still has nodes without a fold is dealt out first, each of its nodes to the fold that wants that label most; ties go to the
-fold that wants most nodes, then to chance. With one label per node these are stratified folds: the counts of a label in two folds
-differ by one at most.
+Iterative stratification (Sechidis, Tsoumakas, Vlahavas: On the Stratification of Multi-label Data, ECML 2011): the
+rarest label that still has nodes without a fold is dealt out first, each of its nodes to the fold that wants that label
+most; ties go to the fold that wants most nodes, then to chance. With one label per node these are stratified folds: the
+counts of a label in two folds differ by one at most.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import numpy as np
 
 
 def stratified_folds(truth: np.ndarray, folds: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the (n,) fold of each row of (n, L) bool labels, every row with at least one; O(n L) memory and O(n (L + folds)) time."""
+    """Return the (n,) fold of each row of (n, L) bool labels, every row with at least one; O(n L) memory and O(n (L +
+    folds)) time.
+    """
     order = generator.permutation(len(truth))
     labels = truth[order]
     left, assigned = labels.sum(axis=0), np.full(len(order), -1)

@@ -1,7 +1,9 @@
-"""Metrics of temporal links: every event against one random destination, pooled and batch by batch, or against several given ones.
+"""Metrics of temporal links: every event against one random destination, pooled and batch by batch, or against several
+given ones.
 
-TGN and NAT print the mean over batches in time order of each batch's own average precision; the size of the batch changes the figure,
-so its name holds it: ``ap@200`` is TGN's and ``ap@32`` NAT's. ``ap`` and ``auc`` are over all scores at once.
+TGN and NAT print the mean over batches in time order of each batch's own average precision; the size of the batch
+changes the figure, so its name holds it: ``ap@200`` is TGN's and ``ap@32`` NAT's. ``ap`` and ``auc`` are over all
+scores at once.
 
 >>> batch_means(torch.tensor([.9, .2, .8]), torch.tensor([.1, .5, .3]), 2)
 (0.9166666666666666, 0.875)
@@ -20,8 +22,9 @@ BATCHES = (32, 200)
 def event_metrics(positive: torch.Tensor, negative: torch.Tensor) -> dict[str, float]:
     """Return the metrics of (P,) scores of events in time order and of their negatives, (P,) or (P, K).
 
-    One negative each: ap and auc, over all scores and as means over batches. K of each: hits@k and mrr, the event ranked among its own
-    with mid-ranks for ties, and ap and auc with the first of each; the score of a missing negative is -inf.
+    One negative each: ap and auc, over all scores and as means over batches. K of each: hits@k and mrr, the event
+    ranked among its own with mid-ranks for ties, and ap and auc with the first of each; the score of a missing negative
+    is -inf.
     """
     if negative.dim() == 2 and positive.dim() == 1:
         return ranking.link_metrics(positive, negative)

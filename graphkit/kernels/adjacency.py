@@ -68,7 +68,9 @@ def adjacency(graph) -> Adjacency:
 
 
 def sorted_places(source, target, num_nodes) -> tuple[np.ndarray, np.ndarray]:
-    """(n + 1,) int64 starts of rows, and (m,) int64 places of the edges by source, then target, then place: two stable counting sorts."""
+    """(n + 1,) int64 starts of rows, and (m,) int64 places of the edges by source, then target, then place: two stable
+    counting sorts.
+    """
     m, step = len(source), 4  # places far from each other
     order, start = np.empty(m, np.int64), np.zeros(num_nodes + 1, np.int64)
     in_order(lambda a, b: _count(target, start, a, b), m, step)

@@ -14,10 +14,13 @@ from graphkit.kernels.splitmix import below, next_word
 
 @numba.njit(cache=True, nogil=True)
 def draw_walks(pool, start, count, src, dst, nodes, moments, state, out):
-    """Fill out (R, W, S + 1) with W walks of S steps from each of R (node, moment), and return the random state after them.
+    """Fill out (R, W, S + 1) with W walks of S steps from each of R (node, moment), and return the random state after
+    them.
 
-    A step takes one of the node's events before the last step's, each as likely, drawn with replacement; -1 from where there is none.
-    pool, start, count: ascending event numbers of each node, as :func:`graphkit.kernels.past_events.write_lists` leaves them.
+    A step takes one of the node's events before the last step's, each as likely, drawn with replacement; -1 from where
+    there is none.
+    pool, start, count: ascending event numbers of each node, as :func:`graphkit.kernels.past_events.write_lists` leaves
+        them.
     src, dst: (E,) ends of the events.
     """
     rows, walks, positions = out.shape
@@ -40,7 +43,8 @@ def draw_walks(pool, start, count, src, dst, nodes, moments, state, out):
 
 @numba.njit(cache=True, nogil=True)
 def count_places(first, second, scratch, out):
-    """Fill out (P, 2 W, L, 2, L): of each node of both ends' walks (P, W, L), its counts by end and position; 0 where there is none.
+    """Fill out (P, 2 W, L, 2, L): of each node of both ends' walks (P, W, L), its counts by end and position; 0 where
+    there is none.
 
     scratch: (n, 2, L) zeros, which are zeros again afterwards.
     """

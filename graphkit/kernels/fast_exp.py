@@ -8,7 +8,8 @@ import numba
 import numpy as np
 from numba import extending
 
-# exp in float32: argument range, 1.5 * 2^23 (adding it rounds to an integer, left in the low bits), log2(e), ln(2) in two parts.
+# exp in float32: argument range, 1.5 * 2^23 (adding it rounds to an integer, left in the low bits), log2(e), ln(2) in
+# two parts.
 _LOWEST, _HIGHEST, _ROUND = np.float32(-87.3), np.float32(88.3), np.float32(12582912.0)
 _LOG2E, _LN2_HIGH, _LN2_LOW = np.float32(1.44269504), np.float32(0.693359375), np.float32(-2.12194440e-4)
 _P0, _P1, _P2 = np.float32(1.9875691500e-4), np.float32(1.3981999507e-3), np.float32(8.3334519073e-3)

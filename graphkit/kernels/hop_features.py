@@ -23,11 +23,13 @@ def hop_features(
 ) -> np.ndarray:
     """Return (n, hops + 1, F): at [v, j] row v of Ahat^j X, with Ahat = D_r^-1/2 (A + I) D_c^-1/2.
 
-    D_r and D_c hold the row and the column sums of A + I; for an undirected graph both are its degrees plus one. matrix: A; its
-    weights are ignored, repeated edges count as often as they occur. features: X (n, F) numbers. out: where to write, float32 or
-    float16, e.g. a memory map; powers are taken in float32 and rounded once. report: called with (columns done, columns).
+    D_r and D_c hold the row and the column sums of A + I; for an undirected graph both are its degrees plus one.
+    matrix: A; its weights are ignored, repeated edges count as often as they occur. features: X (n, F) numbers. out:
+    where to write, float32 or float16, e.g. a memory map; powers are taken in float32 and rounded once. report: called
+    with (columns done, columns).
 
-    Time O(hops (m + n) F), memory O(m + n) and three blocks of columns beside ``out``. Raises ValueError where the shapes differ.
+    Time O(hops (m + n) F), memory O(m + n) and three blocks of columns beside ``out``. Raises ValueError where the
+    shapes differ.
     """
     n, width = features.shape
     if n != matrix.num_nodes:
@@ -67,7 +69,9 @@ def hop_features(
 
 
 def _with_loops(matrix: Adjacency) -> tuple[np.ndarray, np.ndarray]:
-    """CSR arrays of A + I; the loop stands at the end of its row, the order of a sum's terms being all that depends on it."""
+    """CSR arrays of A + I; the loop stands at the end of its row, the order of a sum's terms being all that depends on
+    it.
+    """
     n = matrix.num_nodes
     indptr = matrix.indptr + np.arange(n + 1)
     indices = np.empty(indptr[-1], np.int32)

@@ -1,13 +1,15 @@
 """Fixed lists of nodes from the 1- and 2-hop neighbourhoods, drawn without forming A @ A.
 
-The pool of a node v is a multiset: the distinct neighbours of v (columns of row v of A) followed by the distinct ends of walks
-of two steps from v (columns of row v of A @ A). A node in both parts counts twice, and in an undirected graph v itself is in
-the second part. A list is v and then K - 1 draws without replacement from the pool; a pool that is smaller is repeated in
-ascending order, part after part, and cut; where it is empty the draws are uniform over all nodes, with replacement.
+The pool of a node v is a multiset: the distinct neighbours of v (columns of row v of A) followed by the distinct ends
+of walks of two steps from v (columns of row v of A @ A). A node in both parts counts twice, and in an undirected graph
+v itself is in the second part. A list is v and then K - 1 draws without replacement from the pool; a pool that is
+smaller is repeated in ascending order, part after part, and cut; where it is empty the draws are uniform over all
+nodes, with replacement.
 
-The ends of the walks from v are counted by stamps: a word per node and worker remembers the last v that met the node, so that a
-repeated end costs one comparison and nothing is cleared between nodes. Time O(sum over v of the degrees of v's neighbours),
-memory O(workers n) beside the graph and the lists. ``benchmarks/bench_largegt_sampler.py`` sets it beside SciPy's product.
+The ends of the walks from v are counted by stamps: a word per node and worker remembers the last v that met the node,
+so that a repeated end costs one comparison and nothing is cleared between nodes. Time O(sum over v of the degrees of
+v's neighbours), memory O(workers n) beside the graph and the lists. ``benchmarks/bench_largegt_sampler.py`` sets it
+beside SciPy's product.
 """
 
 from __future__ import annotations
@@ -37,11 +39,13 @@ def hop_lists(
 ) -> np.ndarray:
     """Return (n, k) int32 lists; row v starts with v.
 
-    matrix: rows sorted; weights are ignored, repeated edges count once. hub_cap: with c > 0 a neighbour of more than c neighbours
-    contributes the ends of c random steps (drawn with replacement) in place of all its neighbours, which bounds the time by
-    O(m c); 0 takes all, which is exact. out: where to write, e.g. a memory map. report: called with (nodes done, nodes).
+    matrix: rows sorted; weights are ignored, repeated edges count once. hub_cap: with c > 0 a neighbour of more than c
+    neighbours contributes the ends of c random steps (drawn with replacement) in place of all its neighbours, which
+    bounds the time by O(m c); 0 takes all, which is exact. out: where to write, e.g. a memory map. report: called with
+    (nodes done, nodes).
 
-    Every row depends on the seed, its node and the graph alone, whatever the number of threads. Raises ValueError for k < 1.
+    Every row depends on the seed, its node and the graph alone, whatever the number of threads. Raises ValueError for k
+    < 1.
     """
     n = matrix.num_nodes
     if k < 1:
@@ -80,7 +84,9 @@ def hop_lists(
 
 
 def random_lists(num_nodes: int, k: int, *, seed: int = 0) -> np.ndarray:
-    """Return (n, k) int32 lists of each node and k - 1 uniform random nodes: the control that knows nothing of the edges."""
+    """Return (n, k) int32 lists of each node and k - 1 uniform random nodes: the control that knows nothing of the
+    edges.
+    """
     lists = np.random.default_rng([seed, k]).integers(max(num_nodes, 1), size=(num_nodes, k), dtype=np.int32)
     lists[:, 0] = np.arange(num_nodes)
     return lists

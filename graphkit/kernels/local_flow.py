@@ -34,12 +34,15 @@ COUNT, WAITING, LEFT, ROUNDS, PUSHES, STATUS = (
 def flow_push(graph, work, seeds, source, unit_sink, tolerance, max_rounds, power) -> tuple[int, int, int, int]:
     """Solve min over x >= 0 of sum_ij w_ij |x_i - x_j|^q / q + sum_i x_i (T_i - source_i) node by node, q = power + 1.
 
-    graph: (indptr, indices, weights, degrees, labels, epsilon); the sink T_i is 1 or the degree without labels. seeds, source: (S,).
-    A node with more than T_i + tolerance raises its x until T_i is left, first in first out; a round is a pass over those that
-    waited at its start, and max_rounds 0 sets no limit. power: 1 for 2-norm flow, 1 / (p - 1) for p-norm flow.
+    graph: (indptr, indices, weights, degrees, labels, epsilon); the sink T_i is 1 or the degree without labels. seeds,
+        source: (S,).
+    A node with more than T_i + tolerance raises its x until T_i is left, first in first out; a round is a pass over
+    those that waited at its start, and max_rounds 0 sets no limit. power: 1 for 2-norm flow, 1 / (p - 1) for p-norm
+    flow.
 
-    x and the mass on every node are left in ``work``. Returns (touched nodes, pushes, rounds, status); FULL means that the sinks of
-    all that can be reached take no more than the source gives, so that there is no solution. Raises :class:`DataError` for an unsound row.
+    x and the mass on every node are left in ``work``. Returns (touched nodes, pushes, rounds, status); FULL means that
+    the sinks of all that can be reached take no more than the source gives, so that there is no solution. Raises
+    :class:`DataError` for an unsound row.
     """
     at, sums = np.zeros(9, np.int64), np.zeros(2)
     sums[1] = source.sum()
@@ -125,7 +128,9 @@ def _flow_piece(graph, work, unit_sink, tolerance, max_rounds, power, at, sums, 
 
 @numba.njit(cache=True, nogil=True)
 def _place(graph, work, seeds, source, unit_sink):
-    """Lay the sources on the seeds and queue them; return (touched nodes, waiting ones, capacity of the touched ones' sinks)."""
+    """Lay the sources on the seeds and queue them; return (touched nodes, waiting ones, capacity of the touched ones'
+    sinks).
+    """
     degrees = graph[3]
     _, mass, _, state, queue, touched, _, _ = work
     count, waiting, capacity = 0, 0, 0.0

@@ -1,4 +1,6 @@
-"""Random walks from a few nodes, spread only as far as their mass is worth it: personalised PageRank and the heat kernel."""
+"""Random walks from a few nodes, spread only as far as their mass is worth it: personalised PageRank and the heat
+kernel.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,12 @@ from graphkit.kernels.threads import STEPS
 
 
 def ppr_push(graph, work, seeds, source, alpha, eps) -> tuple[int, int]:
-    """Push until every residual r_u is below eps times the weighted degree of u; p in ``work``'s values, r in its masses.
+    """Push until every residual r_u is below eps times the weighted degree of u; p in ``work``'s values, r in its
+    masses.
 
-    p approximates a source + (1 - a) p W of the lazy walk W = (I + D^-1 A) / 2 from below: p + ppr(r) is exact. The pushes of a node
-    that follow each other at once are added up, so that its edges are read once. Returns (touched nodes, pushes). Reference:
-    Andersen, Chung, Lang 2006, section 3. Raises :class:`DataError` for an unsound row.
+    p approximates a source + (1 - a) p W of the lazy walk W = (I + D^-1 A) / 2 from below: p + ppr(r) is exact. The
+    pushes of a node that follow each other at once are added up, so that its edges are read once. Returns (touched
+    nodes, pushes). Reference: Andersen, Chung, Lang 2006, section 3. Raises :class:`DataError` for an unsound row.
     """
     at = np.zeros(5, np.int64)
     at[1] = at[2] = _place(work, seeds, source, SEEN | QUEUED)
@@ -113,11 +116,13 @@ def _ppr_piece(graph, work, alpha, eps, at, steps):
 
 
 def heat_push(graph, work, seeds, source, thresholds, rates) -> tuple[int, int]:
-    """Spread the Taylor series of exp(-t (I - A D^-1)) source term by term; the result, times e^t, in ``work``'s values.
+    """Spread the Taylor series of exp(-t (I - A D^-1)) source term by term; the result, times e^t, in ``work``'s
+    values.
 
-    thresholds: (N,) residual of term j, over the weighted degree, from which a node passes it on. rates: (N,) t / (j + 1).
-    Returns (touched nodes, pushes). Reference: Kloster, Gleich 2014, Algorithm 1, whose queue this visits term by term: a push of
-    term j changes residuals of term j + 1 only. Raises :class:`DataError` for an unsound row.
+    thresholds: (N,) residual of term j, over the weighted degree, from which a node passes it on. rates: (N,) t / (j +
+        1).
+    Returns (touched nodes, pushes). Reference: Kloster, Gleich 2014, Algorithm 1, whose queue this visits term by term:
+    a push of term j changes residuals of term j + 1 only. Raises :class:`DataError` for an unsound row.
     """
     at = np.zeros(6, np.int64)
     at[1] = at[2] = _place(work, seeds, source, SEEN)

@@ -1,4 +1,6 @@
-"""What the strongly local kernels share: edges re-weighted as they are read, and memory that is cleared where it was touched."""
+"""What the strongly local kernels share: edges re-weighted as they are read, and memory that is cleared where it was
+touched.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,11 @@ _own = threading.local()
 
 
 def workspace(num_nodes: int) -> tuple[np.ndarray, ...]:
-    """This thread's arrays for a graph of so many nodes, all zero; the kernels leave results in them and :func:`clear` empties them.
+    """This thread's arrays for a graph of so many nodes, all zero; the kernels leave results in them and :func:`clear`
+    empties them.
 
-    (value, mass, weighted degree, state, queue, touched, next mass, next queue). The system hands zero pages out as they are
-    written to, so that a query pays for the nodes that it reaches, not for n.
+    (value, mass, weighted degree, state, queue, touched, next mass, next queue). The system hands zero pages out as
+    they are written to, so that a query pays for the nodes that it reaches, not for n.
     """
     if getattr(_own, "size", None) != num_nodes:
         floats = [_zeros(num_nodes, np.float64) for _ in range(4)]
@@ -33,7 +36,9 @@ def workspace(num_nodes: int) -> tuple[np.ndarray, ...]:
 
 
 def _zeros(count: int, dtype) -> np.ndarray:
-    """Zeros in small pages: in those of 2 MiB that NumPy asks for, a few thousand nodes here and there would take the memory of all."""
+    """Zeros in small pages: in those of 2 MiB that NumPy asks for, a few thousand nodes here and there would take the
+    memory of all.
+    """
     size = max(count, 1) * np.dtype(dtype).itemsize
     if size < 1 << 21:
         return np.zeros(max(count, 1), dtype)
@@ -44,7 +49,9 @@ def _zeros(count: int, dtype) -> np.ndarray:
 
 
 def until_done(piece, graph, at) -> None:
-    """Call ``piece()`` until it says :data:`DONE`, other threads' ends heard in between; raises :class:`DataError` for an unsound row."""
+    """Call ``piece()`` until it says :data:`DONE`, other threads' ends heard in between; raises :class:`DataError` for
+    an unsound row.
+    """
     while (ended := piece()) != DONE:
         if ended == UNSOUND:
             raise unsound(graph, int(at[0]))
@@ -65,7 +72,8 @@ def unsound(graph, node: int) -> DataError:
 
 @numba.njit(cache=True, nogil=True)
 def opened(graph, state, u):
-    """Whether the row of u can be read: within the arrays, neighbours that exist, weights above 0, and the degree that is their sum.
+    """Whether the row of u can be read: within the arrays, neighbours that exist, weights above 0, and the degree that
+    is their sum.
 
     A graph that is mapped from a file is not looked through as a whole; each row is, when it is read first.
     """
@@ -170,9 +178,11 @@ def _volume(graph, begin, end):
 
 
 def sweep(graph, state, order, total) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut and volume of every prefix of ``order`` (k,), and its conductance cut / min(volume, total - volume), inf where undefined.
+    """Cut and volume of every prefix of ``order`` (k,), and its conductance cut / min(volume, total - volume), inf
+    where undefined.
 
-    O(volume of the nodes in ``order``); ``state`` is all zero before and after. Raises :class:`DataError` for a row that is unsound.
+    O(volume of the nodes in ``order``); ``state`` is all zero before and after. Raises :class:`DataError` for a row
+    that is unsound.
     """
     order = np.asarray(order, dtype=np.int64)
     cuts, volumes, sums = np.empty(len(order)), np.empty(len(order)), np.zeros(2)

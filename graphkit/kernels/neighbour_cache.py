@@ -1,8 +1,8 @@
 """Fixed-size tables of recent neighbours: which slots a batch of events writes, and which keys two nodes' tables share.
 
-A table has M slots for each of n nodes. A key, the number of another node, belongs in one slot; where the slot holds another key the
-newcomer takes its place with probability alpha. All writes of a batch are judged by what the slots held before it, and the last of several
-to a slot stays, so that the outcome depends on the stream and a seed alone.
+A table has M slots for each of n nodes. A key, the number of another node, belongs in one slot; where the slot holds
+another key the newcomer takes its place with probability alpha. All writes of a batch are judged by what the slots held
+before it, and the last of several to a slot stays, so that the outcome depends on the stream and a seed alone.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ EMPTY = -1
 def multiplier(seed: int) -> int:
     """The s of NAT's polynomial: what Python's generator, seeded so, draws from 0..100, made odd, modulo 100.
 
-    a s + a^2 (s + 1) modulo a power of two is a permutation if and only if s is odd (Rivest 2001): with an even s the keys reach 7 of 32
-    slots, and none of them for long.
+    a s + a^2 (s + 1) modulo a power of two is a permutation if and only if s is odd (Rivest 2001): with an even s the
+    keys reach 7 of 32 slots, and none of them for long.
     """
     return (random.Random(seed).randint(0, 100) | 1) % 100
 
@@ -31,8 +31,9 @@ def multiplier(seed: int) -> int:
 def slots_of(keys: np.ndarray, size: int, seed: int, rule: str) -> np.ndarray:
     """(W,) int64 slot of each key in a table of ``size`` slots a node.
 
-    rule ``paper``: (a s + a^2 (s + 1)) mod size with a the key from 1 on and s the :func:`multiplier` of the seed; a permutation of the
-    keys where the size is a power of two, and less even elsewhere. rule ``mix``: the remainder of a well-mixed word.
+    rule ``paper``: (a s + a^2 (s + 1)) mod size with a the key from 1 on and s the :func:`multiplier` of the seed; a
+    permutation of the keys where the size is a power of two, and less even elsewhere. rule ``mix``: the remainder of a
+    well-mixed word.
     """
     if rule == "paper":
         s, a = multiplier(seed), keys + 1
@@ -46,7 +47,8 @@ def slots_of(keys: np.ndarray, size: int, seed: int, rule: str) -> np.ndarray:
 def judge_writes(held, nodes, keys, slots, draws, alpha, owner, keep):
     """Mark in ``keep`` (W,) the writes that stay; return (tried, met another key, dropped by the draw).
 
-    held: (n, M) int64 keys before the batch, :data:`EMPTY` where there is none. A key below 0 is no write. owner: (n M,) int64 scratch.
+    held: (n, M) int64 keys before the batch, :data:`EMPTY` where there is none. A key below 0 is no write. owner: (n
+        M,) int64 scratch.
     """
     size, tried, met, dropped = held.shape[1], 0, 0, 0
     for w in range(len(keys)):
@@ -71,8 +73,8 @@ def judge_writes(held, nodes, keys, slots, draws, alpha, owner, keep):
 def join_keys(keys, bits):
     """Group the equal keys in each row of (P, S) keys; return (group (P, S), code (G,), row (G,)).
 
-    bits: (S,) int64, a power of two for each column; the code of a group is their sum, and its row that of its key. A group is numbered
-    by its first place; empty places are in group -1.
+    bits: (S,) int64, a power of two for each column; the code of a group is their sum, and its row that of its key. A
+    group is numbered by its first place; empty places are in group -1.
     """
     rows, width = keys.shape
     table_size = 1

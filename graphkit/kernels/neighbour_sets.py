@@ -1,8 +1,8 @@
 """Common neighbours and one-sided neighbours of many pairs of nodes, by merging sorted CSR rows.
 
-For a pair (i, j) the union of N(i) and N(j) falls into three kinds: u in both (``COMMON``), in N(i) alone (``ONLY_LEFT``)
-and in N(j) alone (``ONLY_RIGHT``). Time O(|N(i)| + |N(j)|) per pair; what is common takes O(min log max) where the one row is much
-longer than the other. Memory O(size of the answer). Rows may be empty.
+For a pair (i, j) the union of N(i) and N(j) falls into three kinds: u in both (``COMMON``), in N(i) alone
+(``ONLY_LEFT``) and in N(j) alone (``ONLY_RIGHT``). Time O(|N(i)| + |N(j)|) per pair; what is common takes O(min log
+max) where the one row is much longer than the other. Memory O(size of the answer). Rows may be empty.
 
 >>> import numpy as np
 >>> rows = Rows(np.array([0, 2, 4, 6]), np.array([1, 2, 0, 2, 0, 1], dtype=np.int32), np.ones(6, dtype=np.uint8))
@@ -28,7 +28,8 @@ SKEWED = 16  # of two rows, the longer is looked up in and not gone through wher
 class Rows(NamedTuple):
     """A 0/1 matrix in CSR form whose entries can be switched off.
 
-    indptr: (n + 1,) int64. indices: (nnz,) int32, ascending and distinct within a row. keep: (nnz,) uint8, 0 = entry is off.
+    indptr: (n + 1,) int64. indices: (nnz,) int32, ascending and distinct within a row. keep: (nnz,) uint8, 0 = entry is
+        off.
     """
 
     indptr: np.ndarray
@@ -83,11 +84,12 @@ def common_weight(rows: Rows, pairs: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 
 def sample_one_sided(sets: NeighbourSets, pairs: np.ndarray, limit: int, seed: int) -> tuple[NeighbourSets, np.ndarray]:
-    """Thin out one-sided sets of more than ``limit`` members; return the sets left and a (T',) float32 weight per entry.
+    """Thin out one-sided sets of more than ``limit`` members; return the sets left and a (T',) float32 weight per
+    entry.
 
-    From a larger set R, ``limit`` members are drawn with replacement, each with weight ``|R| / limit``, duplicates summed, so
-    that weighted sums over R stay unbiased. The draw depends on the seed, on the node that owns the set and on the other node
-    of the pair: neither on the order of the pairs, nor on the order within a pair.
+    From a larger set R, ``limit`` members are drawn with replacement, each with weight ``|R| / limit``, duplicates
+    summed, so that weighted sums over R stay unbiased. The draw depends on the seed, on the node that owns the set and
+    on the other node of the pair: neither on the order of the pairs, nor on the order within a pair.
     """
     weight = np.ones(len(sets.node), dtype=np.float32)
     cost = 3 * np.diff(sets.ptr) + limit
@@ -196,7 +198,8 @@ def _place(indices, at, end, value):
 def _meet(ind_a, a, end_a, ind_b, b, end_b):
     """The next (a, b) with equal values, from these places on; (end_a, end_b) where there is none.
 
-    A row that is much longer than the other is skipped through, so that a pair with a hub costs its other end and a logarithm.
+    A row that is much longer than the other is skipped through, so that a pair with a hub costs its other end and a
+    logarithm.
     """
     if end_b - b > SKEWED * (end_a - a):
         while a < end_a:

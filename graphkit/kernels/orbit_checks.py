@@ -11,7 +11,8 @@ from graphkit.kernels.orbit_keys import KEYS, name_of
 from graphkit.kernels.orbits import Orbits, adjacency_of, node_orbits
 from graphkit.kernels.threads import in_ranges
 
-# Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of a column.
+# Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of
+# a column.
 ROW_FACTORS = {
     (1, 5, 5): (5, 1, 5, 1),
     (1, 10, 10): (10, 1, 10, 1),
@@ -35,7 +36,9 @@ EQUAL_TOTALS = (
 
 
 def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: None) -> list[dict[str, Any]]:
-    """Check row and column sums, symmetry, signs, totals and walks of two steps, one matrix at a time: [{identity, holds}]."""
+    """Check row and column sums, symmetry, signs, totals and walks of two steps, one matrix at a time: [{identity,
+    holds}].
+    """
     nodes, found, totals, by_node = node_orbits(orbits, counts), [], {}, {}
     for done, key in enumerate(KEYS):
         matrix, name = adjacency_of(orbits, key, counts), name_of(key)
@@ -63,7 +66,9 @@ def identities(orbits: Orbits, counts: np.ndarray, report=lambda done, total: No
 
 
 def _symmetric(indptr, indices, values) -> bool:
-    """Whether every entry has its mirror image, looked up in place: a transpose would take the memory of a matrix more."""
+    """Whether every entry has its mirror image, looked up in place: a transpose would take the memory of a matrix
+    more.
+    """
     found = []
     in_ranges(
         lambda a, b: found.append(_mirrored(indptr, indices, values, a, b)),

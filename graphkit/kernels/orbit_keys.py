@@ -1,4 +1,6 @@
-"""The names of orbit adjacencies: keys (hops, orbit of the row, orbit of the column), and the graphlets they belong to."""
+"""The names of orbit adjacencies: keys (hops, orbit of the row, orbit of the column), and the graphlets they belong
+to.
+"""
 
 from __future__ import annotations
 

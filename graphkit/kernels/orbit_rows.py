@@ -1,11 +1,13 @@
 """Rows of the orbit adjacencies between nodes that are not neighbours, of several keys in one pass over the graph.
 
-All keys of two hops come from the same sums over the wedges u-x-v of a row and the edges inside N(u) & N(v); 3:4-4 adds the paths of
-three steps. A piece of rows is counted at a time, so that memory is that of a few pieces; what becomes of them is the caller's choice.
+All keys of two hops come from the same sums over the wedges u-x-v of a row and the edges inside N(u) & N(v); 3:4-4 adds
+the paths of three steps. A piece of rows is counted at a time, so that memory is that of a few pieces; what becomes of
+them is the caller's choice.
 
-2:1-1 and 2:6-6 have an entry for nearly every pair of nodes with a common neighbour: the square of a hub's degree is inherent in them. The
-other keys need more of v than the wedge's edge, a second neighbour or a triangle on it, and wedges to other v are not visited: on a star
-they cost O(m). What is left is the number of wedges whose far end has such a one.
+2:1-1 and 2:6-6 have an entry for nearly every pair of nodes with a common neighbour: the square of a hub's degree is
+inherent in them. The other keys need more of v than the wedge's edge, a second neighbour or a triangle on it, and
+wedges to other v are not visited: on a star they cost O(m). What is left is the number of wedges whose far end has such
+a one.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ PIECE = 1 << 21  # entries that a piece has room for, for each key of two hops
 def pieces(
     orbits, keys: Sequence[tuple[int, int, int]], report=lambda done, total: None
 ) -> Iterator[tuple[int, int, dict]]:
-    """Yield (first row, row after the last, key -> (sizes, columns, values)) of consecutive rows, for some of :data:`FURTHER`.
+    """Yield (first row, row after the last, key -> (sizes, columns, values)) of consecutive rows, for some of
+    :data:`FURTHER`.
 
-    orbits: as :func:`graphkit.kernels.orbits.prepare` returns it. sizes (rows,) int64 entries of each row, columns int32 ascending
-    within a row, values int64, none 0. O(visited wedges + diamonds) time for keys of two hops, and the sum over pairs two hops apart of
-    a degree for 3:4-4.
+    orbits: as :func:`graphkit.kernels.orbits.prepare` returns it. sizes (rows,) int64 entries of each row, columns
+    int32 ascending within a row, values int64, none 0. O(visited wedges + diamonds) time for keys of two hops, and the
+    sum over pairs two hops apart of a degree for 3:4-4.
     """
     wanted = np.array([key in keys for key in FURTHER])
     rest = np.diff(orbits.indptr)[orbits.indices] - 1 - orbits.triangles  # B: wedges that an edge goes on to
@@ -92,7 +95,9 @@ def _sum_over(indptr, values):
 
 
 def _bounds(wedges: _Wedges):
-    """Rows that cut the work into pieces of at most about :data:`PIECE` entries of two hops, as many of three, and :data:`STEPS` steps."""
+    """Rows that cut the work into pieces of at most about :data:`PIECE` entries of two hops, as many of three, and
+    :data:`STEPS` steps.
+    """
     cuts = [np.array([0, len(wedges.room)])]
     for amount, most in ((wedges.room + wedges.far // 4 + 1, PIECE), (wedges.work, STEPS)):
         total = np.concatenate([[0], np.cumsum(amount)])
@@ -110,7 +115,9 @@ def _scratch(n: int) -> tuple:
 
 
 def _piece(orbits, wanted, rest, wedges: _Wedges, scratch, begin: int, end: int) -> dict:
-    """key -> (sizes, columns, values) of rows begin .. end; buffers are as long as the rows could need, and touched as far as they do."""
+    """key -> (sizes, columns, values) of rows begin .. end; buffers are as long as the rows could need, and touched as
+    far as they do.
+    """
     near = int(wedges.room[begin:end].sum()) if wanted[:6].any() else 0
     far = int(wedges.far[begin:end].sum()) if wanted[6] else 0
     columns, values = np.empty((6, near), np.int32), np.empty((6, near), np.int64)
@@ -269,7 +276,9 @@ def _far_row(indptr, indices, beside, touched, count, near, inside, from_t, far,
 
 @numba.njit(cache=True, nogil=True)
 def _ascending(listed, count, marks):
-    """Put the first ``count`` node numbers in order: by sorting, or where they are many by looking for marks above 0."""
+    """Put the first ``count`` node numbers in order: by sorting, or where they are many by looking for marks above
+    0.
+    """
     if count * 16 < len(marks):
         listed[:count].sort()
         return

@@ -1,8 +1,9 @@
 """Sums over the triangles and 4-cycles of every edge of a simple graph, from which orbits are counted.
 
-A node is above another if it has more neighbours, or as many and a larger number. Triangles and 4-cycles are found from the upper one of
-an edge's ends, by looking through the neighbours of the lower one: O(sum over edges of the smaller degree), which is O(arboricity m) and,
-on a star, O(m). Reference: Chiba, Nishizeki: Arboricity and Subgraph Listing Algorithms, SIAM Journal on Computing 14(1), 1985.
+A node is above another if it has more neighbours, or as many and a larger number. Triangles and 4-cycles are found from
+the upper one of an edge's ends, by looking through the neighbours of the lower one: O(sum over edges of the smaller
+degree), which is O(arboricity m) and, on a star, O(m). Reference: Chiba, Nishizeki: Arboricity and Subgraph Listing
+Algorithms, SIAM Journal on Computing 14(1), 1985.
 
 All work is cut by edges and not by rows, so that a hub is shared out too.
 """
@@ -32,7 +33,8 @@ def reverse_of(indptr, indices) -> np.ndarray:
 
 
 def triangles_of(indptr, indices, reverse, room=lambda count: None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(2m,) int64 triangles of every entry; (2m + 1,) int64 starts of the int32 lists of common neighbours of the edges u < v, ascending.
+    """(2m,) int64 triangles of every entry; (2m + 1,) int64 starts of the int32 lists of common neighbours of the edges
+    u < v, ascending.
 
     ``room`` is told how many entries the lists have before they are made, to refuse too many.
     """
@@ -59,12 +61,14 @@ def triangles_of(indptr, indices, reverse, room=lambda count: None) -> tuple[np.
 
 
 def triangle_sums(indptr, indices, reverse, triangles, starts, common) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(2m,) int64 of the entry u, v over its triangles u, v, x: sum of T[u, x], sum of the degrees of x, and the edges among the x.
+    """(2m,) int64 of the entry u, v over its triangles u, v, x: sum of T[u, x], sum of the degrees of x, and the edges
+    among the x.
 
     Time: the entries of the lists for each entry u, x of every triangle.
     """
     rows, degree = rows_of(indptr), np.diff(indptr)
-    # For the edges among the common neighbours every list of the row is read, once for each triangle of the edge that it belongs to.
+    # For the edges among the common neighbours every list of the row is read, once for each triangle of the edge that
+    # it belongs to.
     inner = np.zeros(len(indices), np.int64)
     in_ranges(
         lambda a, b, place: _inner_work(indptr, indices, rows, reverse, triangles, starts, common, place, a, b, inner),
@@ -91,8 +95,8 @@ def triangle_sums(indptr, indices, reverse, triangles, starts, common) -> tuple[
 def four_cycles(indptr, indices, reverse) -> np.ndarray:
     """(2m,) int64 number of 4-cycles, with chords or without, that every edge is on.
 
-    A cycle is counted at its uppermost node, from both of the wedges that make it up. O(sum over edges of the smaller degree) time;
-    a count for every entry and thread, of at most :data:`MOST_COPIES`, memory.
+    A cycle is counted at its uppermost node, from both of the wedges that make it up. O(sum over edges of the smaller
+    degree) time; a count for every entry and thread, of at most :data:`MOST_COPIES`, memory.
     """
     n, degree = len(indptr) - 1, np.diff(indptr)
     rows = rows_of(indptr)
@@ -137,7 +141,8 @@ def _reverse(indptr, indices, rows, place, begin, end, out):
 
 @numba.njit(cache=True, nogil=True)
 def _common(indptr, indices, rows, upper, reverse, mark, begin, end, counts, starts, common):
-    """Count the common neighbours of the edges among begin .. end whose row is the upper end, or list them where there is room.
+    """Count the common neighbours of the edges among begin .. end whose row is the upper end, or list them where there
+    is room.
 
     What is found is written at the place of the edge from the smaller to the larger number.
     """
@@ -217,8 +222,8 @@ def _cycles(indptr, indices, upper, reverse, rank, begin, end, reached, totals):
 
 @numba.njit(cache=True, nogil=True)
 def _phase(phase, indptr, indices, upper, reverse, rank, v, first, last, reached, totals):
-    """Over the wedges v, u, w from v down, u from the entries first .. last of v's row: count those that end at w (0), add to both of
-    their edges how many others end there (1), or forget the counts (2)."""
+    """Over the wedges v, u, w from v down, u from the entries first .. last of v's row: count those that end at w (0),
+    add to both of their edges how many others end there (1), or forget the counts (2)."""
     for e in range(first, last):
         if not upper[e]:
             continue

@@ -1,13 +1,16 @@
-"""Orbit adjacencies of graphlets of 2 to 4 nodes: in how many induced subgraphs two nodes sit on two orbits, a given hop apart.
+"""Orbit adjacencies of graphlets of 2 to 4 nodes: in how many induced subgraphs two nodes sit on two orbits, a given
+hop apart.
 
-A key (h, a, b) names the hop distance inside the graphlet and the orbits of the row's and the column's node, orbits numbered 0 to 14
-as Przulj does. 20 keys are counted; 12 of them are symmetric, the transposes of the other 8 complete the 28 matrices.
-Reference: Windels, Malod-Dognin, Przulj, Graphlets correct for the topological information missed by random walks, 2024.
+A key (h, a, b) names the hop distance inside the graphlet and the orbits of the row's and the column's node, orbits
+numbered 0 to 14 as Przulj does. 20 keys are counted; 12 of them are symmetric, the transposes of the other 8 complete
+the 28 matrices. Reference: Windels, Malod-Dognin, Przulj, Graphlets correct for the topological information missed by
+random walks, 2024.
 
-With T the triangles of an edge and B[u, v] = d_v - 1 - T[u, v] the wedges that go on at v, the counts of edges and nodes follow from sums
-over the triangles of each edge, the edges among their third nodes, and the 4-cycles (:mod:`graphkit.kernels.orbit_sums`): the work is
-the sum over edges of the smaller degree and the number of diamonds, and a star of a million leaves takes a moment. The matrices between
-nodes that are not neighbours are sums over wedges; see :mod:`graphkit.kernels.orbit_rows` for what of that is inherent.
+With T the triangles of an edge and B[u, v] = d_v - 1 - T[u, v] the wedges that go on at v, the counts of edges and
+nodes follow from sums over the triangles of each edge, the edges among their third nodes, and the 4-cycles
+(:mod:`graphkit.kernels.orbit_sums`): the work is the sum over edges of the smaller degree and the number of diamonds,
+and a star of a million leaves takes a moment. The matrices between nodes that are not neighbours are sums over wedges;
+see :mod:`graphkit.kernels.orbit_rows` for what of that is inherent.
 """
 
 from __future__ import annotations
@@ -54,8 +57,9 @@ class TooLarge(UsageError):
 class Orbits(NamedTuple):
     """What every count needs of a simple graph.
 
-    indptr (n + 1,) int64, indices (2m,) int32: neighbours, ascending. reverse (2m,) int64: place of the edge the other way round.
-    triangles (2m,) int64. common_ptr (2m + 1,) int64 into common, int32: the common neighbours of the edges u < v, else none.
+    indptr (n + 1,) int64, indices (2m,) int32: neighbours, ascending. reverse (2m,) int64: place of the edge the other
+    way round. triangles (2m,) int64. common_ptr (2m + 1,) int64 into common, int32: the common neighbours of the edges
+    u < v, else none.
     max_bytes: what one result may take.
     """
 
@@ -69,7 +73,9 @@ class Orbits(NamedTuple):
 
 
 def prepare(matrix: scipy.sparse.csr_array, max_bytes: int = 1 << 62) -> Orbits:
-    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for too many."""
+    """Count the triangles of a symmetric (n, n) 0/1 matrix without diagonal and list them; raises :class:`TooLarge` for
+    too many.
+    """
     indptr, indices = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     reverse = orbit_sums.reverse_of(indptr, indices)
     room = lambda entries: require_room("the lists of triangles", 4 * entries, max_bytes)  # noqa: E731
@@ -127,7 +133,8 @@ def adjacency_of(
 ):
     """The (n, n) int64 CSR matrix of a key of :data:`KEYS` or the transpose of one, zeros left out.
 
-    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge` as soon as it takes more than ``max_bytes``.
+    ``counts`` is :func:`one_hop`'s answer, for its keys. Raises :class:`TooLarge` as soon as it takes more than
+    ``max_bytes``.
     """
     n = len(orbits.indptr) - 1
     if key not in KEYS and key[0] > 1:
@@ -149,7 +156,9 @@ def sum_of(
     counts: np.ndarray | None = None,
     report=lambda done, total: None,
 ):
-    """The sum of :func:`adjacency_of` of some keys, without the matrices of :data:`FURTHER` one by one; raises :class:`TooLarge`."""
+    """The sum of :func:`adjacency_of` of some keys, without the matrices of :data:`FURTHER` one by one; raises
+    :class:`TooLarge`.
+    """
     further = [key for key in keys if key in FURTHER]
     wholes = [adjacency_of(orbits, key, counts) for key in keys if key not in FURTHER]
     if not further:

@@ -1,8 +1,10 @@
-"""Events of each node's past: the last few in a ring of fixed size, or all of them in growing lists that are searched by event number.
+"""Events of each node's past: the last few in a ring of fixed size, or all of them in growing lists that are searched
+by event number.
 
-Events are known by ascending numbers. "Before event m" means with a smaller number, so that of simultaneous events the earlier in the
-data is known to the later. Queries are rows of (node, m); answers have k columns, -1 where there is nothing. Writing an event takes
-O(1), reading a ring O(k), reading lists O(k + log degree), or O(k^2 + log degree) where k of more are drawn.
+Events are known by ascending numbers. "Before event m" means with a smaller number, so that of simultaneous events the
+earlier in the data is known to the later. Queries are rows of (node, m); answers have k columns, -1 where there is
+nothing. Writing an event takes O(1), reading a ring O(k), reading lists O(k + log degree), or O(k^2 + log degree) where
+k of more are drawn.
 """
 
 from __future__ import annotations
@@ -83,7 +85,8 @@ def read_latest(pool, start, count, src, dst, rows, moments, found_node, found_e
 
 @numba.njit(cache=True, nogil=True)
 def read_drawn(pool, start, count, src, dst, rows, moments, seed, found_node, found_event):
-    """Fill (R, k) with k different events of each node before its moment, drawn evenly (Floyd), or all where there are no more.
+    """Fill (R, k) with k different events of each node before its moment, drawn evenly (Floyd), or all where there are
+    no more.
 
     The draw is made of ``seed`` (uint64), the node and its moment alone: a row has the same in any batch.
     """

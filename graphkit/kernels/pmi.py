@@ -1,6 +1,7 @@
 """Positive pointwise mutual information of a sparse matrix of counts, and of random walks without the matrix of walks.
 
-PMI[u, v] = log(O[u, v] S / (row_u column_v)) with S the sum of O; shifted by log b, and entries that are not positive left out (PPMI).
+PMI[u, v] = log(O[u, v] S / (row_u column_v)) with S the sum of O; shifted by log b, and entries that are not positive
+left out (PPMI).
 """
 
 from __future__ import annotations
@@ -40,11 +41,13 @@ def positive_pmi(counts: scipy.sparse.csr_array, shift: float = 1.0) -> scipy.sp
 def walk_pmi(
     matrix: scipy.sparse.csr_array, window: int, shift: float = 1.0, room=lambda entries: None
 ) -> scipy.sparse.csr_array:
-    """(n, n) float32 CSR matrix max(log(vol / (b T) (sum_{t=1..T} P^t) D^-1), 0) of a symmetric (n, n) adjacency matrix, b = ``shift``.
+    """(n, n) float32 CSR matrix max(log(vol / (b T) (sum_{t=1..T} P^t) D^-1), 0) of a symmetric (n, n) adjacency
+    matrix, b = ``shift``.
 
-    P = D^-1 A, D the degrees and vol their sum: the PPMI of how often two nodes lie at most T steps apart on a long walk, and what
-    skip-gram with b negative samples factorises (Qiu et al., Network Embedding as Matrix Factorization, WSDM 2018). ``room`` is told
-    the entries so far, to refuse too many. O(T n m) time; O(COLUMNS n) memory beside the result.
+    P = D^-1 A, D the degrees and vol their sum: the PPMI of how often two nodes lie at most T steps apart on a long
+    walk, and what skip-gram with b negative samples factorises (Qiu et al., Network Embedding as Matrix Factorization,
+    WSDM 2018). ``room`` is told the entries so far, to refuse too many. O(T n m) time; O(COLUMNS n) memory beside the
+    result.
     """
     n, degree = matrix.shape[0], np.asarray(matrix.sum(axis=1), np.float64).ravel()
     inverse = np.divide(1.0, degree, out=np.zeros(n), where=degree > 0)

@@ -25,8 +25,8 @@ NO_MATRIX = np.empty((0, 0), np.float32)
 class Start:
     """X, the matrix that the powers start from, asked for by columns.
 
-    Either sparse, ``rows`` with the magnitude ``amplitude`` (n,) float32 of each row's entries, or ``dense``, a function
-    of (start, stop) that returns those columns as a C-ordered float32 matrix which the caller may overwrite.
+    Either sparse, ``rows`` with the magnitude ``amplitude`` (n,) float32 of each row's entries, or ``dense``, a
+    function of (start, stop) that returns those columns as a C-ordered float32 matrix which the caller may overwrite.
     """
 
     num_nodes: int
@@ -48,9 +48,9 @@ class Start:
 class PowerSum:
     """The sum over k = 0..q of coefficients[k] * norm(M^k X).
 
-    adjacency: A. scale: (n,) float32, the diagonal that A's rows are multiplied by. coefficients: q + 1 numbers; a power
-    with coefficient 0 is neither normalised nor added. normalize: norm divides each row by its Euclidean length (zero
-    rows stay zero), else it is the identity. standardize: columns of the sum get mean 0 and standard deviation 1.
+    adjacency: A. scale: (n,) float32, the diagonal that A's rows are multiplied by. coefficients: q + 1 numbers; a
+    power with coefficient 0 is neither normalised nor added. normalize: norm divides each row by its Euclidean length
+    (zero rows stay zero), else it is the identity. standardize: columns of the sum get mean 0 and standard deviation 1.
     concatenate: the terms stand side by side, in the order of k, instead of being added.
     """
 

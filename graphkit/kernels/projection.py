@@ -37,7 +37,9 @@ def row_states(keys: np.ndarray, seed: int, salt: int = 0) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SparseRows:
-    """A sparse n x d matrix of +-1: row i holds entries[indptr[i]:indptr[i+1]], each column * 2 + (1 where negative)."""
+    """A sparse n x d matrix of +-1: row i holds entries[indptr[i]:indptr[i+1]], each column * 2 + (1 where
+    negative).
+    """
 
     indptr: np.ndarray
     entries: np.ndarray

@@ -2,9 +2,9 @@
 
 One pass over the rows computes z = scale[v] * sum_e weights[e] * X[indices[e]], stores it, and adds it, L2-normalised
 where asked, to a running total. In ``benchmarks/bench_fastrp.py`` FastRP on this kernel takes about a third of the time
-that it takes on DGL's ``copy_u_sum`` (rmat graph of 2^17 nodes, two threads), which is why it is the default on the CPU:
-four neighbours are added per pass over a row that stays in the first-level cache, the rows are cut into chunks of equal
-work, and the normalised sum costs no second sweep over memory.
+that it takes on DGL's ``copy_u_sum`` (rmat graph of 2^17 nodes, two threads), which is why it is the default on the
+CPU: four neighbours are added per pass over a row that stays in the first-level cache, the rows are cut into chunks of
+equal work, and the normalised sum costs no second sweep over memory.
 
 Every entry of the result is summed in the order of the row's edges, and every reduction over rows runs over chunks
 that do not depend on the number of threads: results are the same for any number of threads and any column blocks.
@@ -72,7 +72,9 @@ def _finish_row(row, v, scale, target, store, total, coefficient, mode, squares)
 
 
 def _over_chunks(rows, steps: float, *arguments) -> None:
-    """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work, ``steps`` in all; the last argument holds their bounds."""
+    """Call ``rows(*arguments, begin, end)`` for ranges of chunks of equal work, ``steps`` in all; the last argument
+    holds their bounds.
+    """
     *arguments, chunks = arguments
     bounds = chunks.tolist()
     in_ranges(
@@ -89,8 +91,9 @@ def propagate(
     """Multiply: z = scale[v] * sum over the row's edges of weight * source[index].
 
     indptr (n+1,), indices (m,), weights (m,) or (0,) for ones, scale (n,) float32; source (n, d) float32; target (n, d)
-    receives z, coefficient * z after ``mode``, or nothing, as ``store`` says; total (n, d) += coefficient * z after ``mode``
-    (not with STORE_TERM); squares (n,) float64, read and written where ``mode`` needs it; chunks: bounds of row chunks.
+    receives z, coefficient * z after ``mode``, or nothing, as ``store`` says; total (n, d) += coefficient * z after
+    ``mode`` (not with STORE_TERM); squares (n,) float64, read and written where ``mode`` needs it; chunks: bounds of
+    row chunks.
     """
     steps = (len(indices) + len(scale)) * source.shape[1] / VALUES
     _over_chunks(

@@ -8,17 +8,20 @@ phi(z) = (exp(z) - 1) / z (zero-order hold),
 Backward, with g_t = C_t dy_t + exp(z_{t+1}) g_{t+1} the gradient of h_t and, for Euler,
 
     du_t = dt_t sum_n g_t B_t + D dy_t,         ddt_t = sum_n g_t (B_t u_t + h_{t-1} exp(z_t) A),
-    dA = sum_t g_t h_{t-1} exp(z_t) dt_t,       dB_t = sum_c g_t dt_t u_t,      dC_t = sum_c dy_t h_t,      dD = sum_t dy_t u_t.
+    dA = sum_t g_t h_{t-1} exp(z_t) dt_t,       dB_t = sum_c g_t dt_t u_t,      dC_t = sum_c dy_t h_t,      dD = sum_t
+    dy_t u_t.
 
-Channels are worked on in tiles of :data:`TILE`, which the compiler turns into vector instructions; the N TILE states of a tile
-stay in the first-level cache for the whole sequence. Forward keeps the states at every :data:`STRIDE`-th step, backward
-recomputes those between. The work is cut by sequences and tiles into at most :data:`MOST_GROUPS` groups that depend on the shape
-alone, each with partial sums of its own for dA, dB, dC and dD: results do not depend on the number of threads.
+Channels are worked on in tiles of :data:`TILE`, which the compiler turns into vector instructions; the N TILE states of
+a tile stay in the first-level cache for the whole sequence. Forward keeps the states at every :data:`STRIDE`-th step,
+backward recomputes those between. The work is cut by sequences and tiles into at most :data:`MOST_GROUPS` groups that
+depend on the shape alone, each with partial sums of its own for dA, dB, dC and dD: results do not depend on the number
+of threads.
 
 Beside the kernels stands :func:`plain`, the definition.
 
-Time O(Bt L e N) both ways. Memory beside inputs and gradients: Bt L e N / STRIDE for the states, and a copy of B's and C's gradients
-for each group of tiles, of which there are MOST_GROUPS for one sequence and one for MOST_GROUPS sequences.
+Time O(Bt L e N) both ways. Memory beside inputs and gradients: Bt L e N / STRIDE for the states, and a copy of B's and
+C's gradients for each group of tiles, of which there are MOST_GROUPS for one sequence and one for MOST_GROUPS
+sequences.
 
 Reference: Gu, Dao: Mamba: Linear-Time Sequence Modeling with Selective State Spaces, 2023.
 """
@@ -137,8 +140,9 @@ def _forward_tile(u, dt, rate, b, c_in, skip, start, width, zoh, y, states, h, d
 def _step_back(rows, states, past, b, c_in, db, dc, zoh):
     """Take the gradients of the states back by a step, from ``exp(z_{t+1}) g_{t+1}`` to ``exp(z_t) g_t``.
 
-    Flat arrays of tiles, since a compiler can tell that constant offsets into one array do not overlap. rows: the step's dt, u
-    and dy, then the gradients of u and dt, which are added to. states: for each n its g, rates and the gradient of the rates.
+    Flat arrays of tiles, since a compiler can tell that constant offsets into one array do not overlap. rows: the
+    step's dt, u and dy, then the gradients of u and dt, which are added to. states: for each n its g, rates and the
+    gradient of the rates.
     past: for each n the state before the step and its decay. b, c_in: (N,). db, dc: (N,), added to.
     """
     for n in range(len(b)):
@@ -173,7 +177,9 @@ def _step_back(rows, states, past, b, c_in, db, dc, zoh):
 
 @numba.njit(fastmath=RELAXED, cache=True, nogil=True)
 def _recompute(u, dt, b, first, last, start, width, zoh, h, states, past, rows):
-    """Fill past (STRIDE, 2 N TILE) of steps first .. last - 1 as :func:`_step_back` reads it; h: (N TILE,) states before the first."""
+    """Fill past (STRIDE, 2 N TILE) of steps first .. last - 1 as :func:`_step_back` reads it; h: (N TILE,) states
+    before the first.
+    """
     for t in range(first, last):
         k = t - first
         _copy(dt[t], start, width, rows)
@@ -195,7 +201,8 @@ def _recompute(u, dt, b, first, last, start, width, zoh, h, states, past, rows):
 
 @numba.njit(fastmath=RELAXED, cache=True, nogil=True)
 def _backward_tile(u, dt, b, c_in, skip, dy, kept, start, width, zoh, du, d_dt, db, dc, d_skip, h, states, past, rows):
-    """Gradients of one tile of one sequence; db, dc (L, N), d_skip (TILE,) and the rates' gradients in ``states`` are added to.
+    """Gradients of one tile of one sequence; db, dc (L, N), d_skip (TILE,) and the rates' gradients in ``states`` are
+    added to.
 
     kept: (chunks, N TILE), the states that forward kept. h (N TILE,), past (STRIDE, 2 N TILE), rows (5 TILE,): scratch.
     """

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def simple_matrix(dataset: GraphDataset) -> scipy.sparse.csr_array:
-    """(n, n) symmetric 0/1 matrix of a data set: weights and directions are ignored, loops dropped, copies of edges merged.
+    """(n, n) symmetric 0/1 matrix of a data set: weights and directions are ignored, loops dropped, copies of edges
+    merged.
 
     Says in one line what it left out. Raises :class:`DataError` for a data set of many graphs.
     """

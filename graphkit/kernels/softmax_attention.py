@@ -1,14 +1,17 @@
-"""Softmax attention among the nodes of each graph of a batch, with dropout on its weights, forward and backward, without padding.
+"""Softmax attention among the nodes of each graph of a batch, with dropout on its weights, forward and backward,
+without padding.
 
-Per graph and head, with queries q, keys k, values v (N, w), scale = w^-1/2 and M_ij = 1 / (1 - p) where an entry is kept, else 0,
+Per graph and head, with queries q, keys k, values v (N, w), scale = w^-1/2 and M_ij = 1 / (1 - p) where an entry is
+kept, else 0,
 
     P = softmax_j(scale q k^T),        out = (P * M) v,
-    dv = (P * M)^T dout,  dS = P * (M * (dout v^T) - D) with D_i = <dout_i, out_i>,  dq = scale dS k,  dk = scale dS^T q.
+    dv = (P * M)^T dout,  dS = P * (M * (dout v^T) - D) with D_i = <dout_i, out_i>,  dq = scale dS k,  dk = scale dS^T
+    q.
 
-A row of P is computed, used and forgotten; backward computes it again from the kept log of its sum. Whether an entry is dropped
-depends on a seed, its graph's first node, its head, row and column, so that nothing but the seed is kept of the mask and results do not
-depend on the number of threads. Molecules have tens of nodes: there padded blocks and a tensor of random numbers for the mask cost
-several times the arithmetic.
+A row of P is computed, used and forgotten; backward computes it again from the kept log of its sum. Whether an entry is
+dropped depends on a seed, its graph's first node, its head, row and column, so that nothing but the seed is kept of the
+mask and results do not depend on the number of threads. Molecules have tens of nodes: there padded blocks and a tensor
+of random numbers for the mask cost several times the arithmetic.
 
 Time O(sum N^2 w heads) both ways; memory O(N w) per thread beside inputs and outputs. :func:`plain` is the definition.
 
@@ -30,7 +33,8 @@ PARTS = 4  # per thread, since graphs differ in size
 SMALL_WORK = 2**17  # weights below which threads are not worth their start
 
 
-# Scratch is (rows, longest graph), contiguous, with n columns in use: the compiler makes vector instructions of unit strides alone.
+# Scratch is (rows, longest graph), contiguous, with n columns in use: the compiler makes vector instructions of unit
+# strides alone.
 
 
 @numba.njit(cache=True, nogil=True)
@@ -195,7 +199,9 @@ def _backward_part(qkv, starts, scale, dropped, kept_weight, seed, first, last, 
 
 
 def _parts(starts: np.ndarray, heads: int) -> np.ndarray:
-    """Cut the graphs into ranges of about equally many weights, a few for each thread, or one where there are few weights."""
+    """Cut the graphs into ranges of about equally many weights, a few for each thread, or one where there are few
+    weights.
+    """
     work = np.cumsum(np.diff(starts) ** 2)
     total, threads = work[-1] if len(work) else 0, torch.get_num_threads()
     parts = PARTS * threads if threads > 1 and heads * total > SMALL_WORK else 1
@@ -212,8 +218,8 @@ def _dropping(rate: float) -> tuple[int, float]:
 def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return the (n, heads, w) results and the (n, heads) logs that :func:`backward` needs.
 
-    qkv: (n, 3, heads, w) queries, keys and values, C-contiguous, float32 or float64. starts: (graphs + 1,) first nodes. rate: share of
-    the weights to drop, below 1.
+    qkv: (n, 3, heads, w) queries, keys and values, C-contiguous, float32 or float64. starts: (graphs + 1,) first nodes.
+    rate: share of the weights to drop, below 1.
     """
     n, _, heads, width = qkv.shape
     out, logs = np.empty((n, heads, width), qkv.dtype), np.empty((n, heads), qkv.dtype)
@@ -228,7 +234,9 @@ def forward(qkv: np.ndarray, starts: np.ndarray, rate: float = 0.0, seed: int = 
 
 
 def _pieces(starts: np.ndarray, cuts: np.ndarray, steps: int) -> list[tuple[int, int, int, int]]:
-    """(first graph, last, first node, last) of parts that take at most STEPS steps, of ``steps`` for a weight; large graphs by nodes."""
+    """(first graph, last, first node, last) of parts that take at most STEPS steps, of ``steps`` for a weight; large
+    graphs by nodes.
+    """
     sizes, total, pieces = np.diff(starts), int(starts[-1]), []
     for first, last in zip(cuts[:-1].tolist(), cuts[1:].tolist()):
         work = sizes[first:last].astype(np.float64) ** 2 * steps
@@ -243,7 +251,9 @@ def _pieces(starts: np.ndarray, cuts: np.ndarray, steps: int) -> list[tuple[int,
 
 
 def backward(qkv, starts, out, logs, d_out, rate: float = 0.0, seed: int = 0) -> np.ndarray:
-    """Return the (n, 3, heads, w) gradient of qkv, given d_out (n, heads, w) of the results and what :func:`forward` returned."""
+    """Return the (n, 3, heads, w) gradient of qkv, given d_out (n, heads, w) of the results and what :func:`forward`
+    returned.
+    """
     d_qkv, width = np.empty_like(qkv), qkv.shape[3]
     scale, (dropped, kept), cuts = qkv.dtype.type(width**-0.5), _dropping(rate), _parts(starts, qkv.shape[2])
     kept = qkv.dtype.type(kept)

@@ -1,4 +1,5 @@
-"""SplitMix64 for kernels and, on arrays, for their plain definitions: random words that depend on a seed and on places alone.
+"""SplitMix64 for kernels and, on arrays, for their plain definitions: random words that depend on a seed and on places
+alone.
 
 Reference: Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
 """
@@ -29,7 +30,9 @@ def below(word, bound):
 
 
 def dropout_level(rate: float) -> tuple[int, float]:
-    """How many of the :data:`LEVELS` values of 16 random bits drop an entry, and the share of entries that stays; 0 < rate < 1."""
+    """How many of the :data:`LEVELS` values of 16 random bits drop an entry, and the share of entries that stays; 0 <
+    rate < 1.
+    """
     dropped = min(max(round(rate * LEVELS), 1), LEVELS - 1)
     return dropped, 1 - dropped / LEVELS
 

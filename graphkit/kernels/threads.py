@@ -1,13 +1,13 @@
 """Threads around kernels that release the interpreter's lock, and the one way to run a kernel in pieces.
 
-numba's own parallel loops cost many seconds of compilation each, on a user's first run; a kernel over a range of its work costs a
-few, and threads share out the ranges as well. There are as many as torch may use, which is what ``--threads`` says; asking numba
-would start its pool, and with it OpenMP's, beside torch's.
+numba's own parallel loops cost many seconds of compilation each, on a user's first run; a kernel over a range of its
+work costs a few, and threads share out the ranges as well. There are as many as torch may use, which is what
+``--threads`` says; asking numba would start its pool, and with it OpenMP's, beside torch's.
 
-Python hears a signal between two of its own instructions, so a compiled kernel that runs for minutes hears none. A kernel therefore works
-on a range, and :func:`in_ranges` cuts the work into ranges of at most :data:`STEPS` steps; one that goes on until something has
-converged returns after so many steps and is called again, with :func:`go_on` in between. Whatever ends one thread (a signal, an
-error) ends the others after their piece, nested calls included.
+Python hears a signal between two of its own instructions, so a compiled kernel that runs for minutes hears none. A
+kernel therefore works on a range, and :func:`in_ranges` cuts the work into ranges of at most :data:`STEPS` steps; one
+that goes on until something has converged returns after so many steps and is called again, with :func:`go_on` in
+between. Whatever ends one thread (a signal, an error) ends the others after their piece, nested calls included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from collections.abc import Callable
 import numpy as np
 
 LEAST = 256  # items below which a further thread costs more than it helps
-# Steps (an edge looked at, a number added) of one piece: a tenth of a second where they lie in order, half a second where they do not.
+# Steps (an edge looked at, a number added) of one piece: a tenth of a second where they lie in order, half a second
+# where they do not.
 STEPS = 1 << 26
 
 _here = threading.local()  # .shared: the innermost work that this thread takes part in
@@ -63,7 +64,9 @@ def go_on() -> None:
 
 
 def num_threads() -> int:
-    """Threads that kernels may use: those of torch, which is only asked where it is loaded; else what --threads has left for it."""
+    """Threads that kernels may use: those of torch, which is only asked where it is loaded; else what --threads has
+    left for it.
+    """
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_num_threads"):
         return torch.get_num_threads()
@@ -73,7 +76,8 @@ def num_threads() -> int:
 
 
 def in_threads(work: Callable[[int], None], count: int, *, worth: bool = True) -> None:
-    """Call ``work(k)`` for k = 0 .. count - 1 in as many threads as torch may use, or in this one where it is not worth it.
+    """Call ``work(k)`` for k = 0 .. count - 1 in as many threads as torch may use, or in this one where it is not worth
+    it.
 
     An error in one of them ends all, each after the k that it is at, and comes back.
     """
@@ -114,11 +118,13 @@ os.register_at_fork(after_in_child=_after_fork)
 def in_ranges(
     work: Callable[..., None], count: int, least: int = LEAST, *, cost=1, scratch: Callable[[], object] | None = None
 ) -> None:
-    """Call ``work(start, stop)`` for ranges that cover 0 .. count, in threads: a few for each, none of more than :data:`STEPS` steps.
+    """Call ``work(start, stop)`` for ranges that cover 0 .. count, in threads: a few for each, none of more than
+    :data:`STEPS` steps.
 
-    cost: steps of an item, one number for all or (count,) of them; an item that takes more by itself is a range of its own. least: items
-    below which a range is not divided for the threads' sake. scratch: makes what a thread needs once for all of its ranges, such as
-    a mark for every node; it is the third argument of ``work``. Nothing that ``work`` computes may depend on where the ranges end.
+    cost: steps of an item, one number for all or (count,) of them; an item that takes more by itself is a range of its
+    own. least: items below which a range is not divided for the threads' sake. scratch: makes what a thread needs once
+    for all of its ranges, such as a mark for every node; it is the third argument of ``work``. Nothing that ``work``
+    computes may depend on where the ranges end.
     """
     bounds = ranges(count, least, cost).tolist()
     own = threading.local()
@@ -150,7 +156,8 @@ def ranges(count: int, least: int = LEAST, cost=1, threads: int | None = None) -
 
 
 def in_order(work: Callable[[int, int], None], count: int, cost: float = 1) -> None:
-    """Call ``work(start, stop)`` for ranges of at most :data:`STEPS` steps that cover 0 .. count, one after the other in this thread.
+    """Call ``work(start, stop)`` for ranges of at most :data:`STEPS` steps that cover 0 .. count, one after the other
+    in this thread.
 
     For kernels whose ranges depend on those before, such as a counting sort.
     """

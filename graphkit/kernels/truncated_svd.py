@@ -1,8 +1,9 @@
 """The leading singular triplets of a large sparse matrix by a block Krylov method.
 
-Musco, Musco: Randomized Block Krylov Methods for Stronger and Faster Approximate Singular Value Decomposition, NIPS 2015, with blocks
-added until the triplets stand still. A product with a block of vectors reads the matrix once for all of them, on the kernel of
-:mod:`graphkit.kernels.propagation`; the some hundred products of Lanczos' method with one vector each take several times as long.
+Musco, Musco: Randomized Block Krylov Methods for Stronger and Faster Approximate Singular Value Decomposition, NIPS
+2015, with blocks added until the triplets stand still. A product with a block of vectors reads the matrix once for all
+of them, on the kernel of :mod:`graphkit.kernels.propagation`; the some hundred products of Lanczos' method with one
+vector each take several times as long.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ WIDEST = 32  # blocks at most
 
 
 def left_factors(matrix: scipy.sparse.csr_array, dim: int, *, symmetric: bool, seed: int = 0, tolerance: float = 3e-3):
-    """U_k sqrt(S_k) of the (n, m) float32 CSR matrix U S V', and its (k,) singular values in falling order, k at most ``dim``.
+    """U_k sqrt(S_k) of the (n, m) float32 CSR matrix U S V', and its (k,) singular values in falling order, k at most
+    ``dim``.
 
     symmetric: M = M', which halves the products. tolerance: blocks are added until none of the
-    values moves by more than its square times the largest (the error of a value is about the square of its vectors'). The first block
-    is drawn from ``seed``. The entry of largest magnitude in a column is positive. Rows without entries are zero.
-    Time O(entries) for each of some hundred vectors, and O(n b^2) for a basis of b of them; memory O((n + m) b), and the transpose
-    of a matrix that is not symmetric.
+    values moves by more than its square times the largest (the error of a value is about the square of its vectors').
+    The first block is drawn from ``seed``. The entry of largest magnitude in a column is positive. Rows without entries
+    are zero. Time O(entries) for each of some hundred vectors, and O(n b^2) for a basis of b of them; memory O((n + m)
+    b), and the transpose of a matrix that is not symmetric.
     """
     used_rows = np.flatnonzero(np.diff(matrix.indptr))
     used_columns = used_rows if symmetric else np.unique(matrix.indices)
@@ -80,7 +82,9 @@ def _krylov(matrix, count: int, symmetric: bool, seed: int, tolerance: float):
 
 
 def _orthonormal(block, basis):
-    """An orthonormal basis of what a block has beyond ``basis``; twice, since once leaves the rounding of large parts."""
+    """An orthonormal basis of what a block has beyond ``basis``; twice, since once leaves the rounding of large
+    parts.
+    """
     for _ in range(2):
         block = block - basis @ (basis.T @ block)
         block, _ = np.linalg.qr(block)

@@ -1,10 +1,12 @@
 """How much the walks of neighbours end in the same places, from the powers of a 0/1 matrix in CSR form.
 
-H_i^k is the multiset of the ends of all walks of k steps from node i, (A^k)[i, x] times node x. The overlap of i with j at (k1, k2)
-counts the entries of H_i^k1 at nodes that H_j^k2 holds too: sum over x with (A^k2)[j, x] > 0 of (A^k1)[i, x].
+H_i^k is the multiset of the ends of all walks of k steps from node i, (A^k)[i, x] times node x. The overlap of i with j
+at (k1, k2) counts the entries of H_i^k1 at nodes that H_j^k2 holds too: sum over x with (A^k2)[j, x] > 0 of (A^k1)[i,
+x].
 
 Walks that never use the edge i-j follow from the same powers: with B = A without the edge,
-B^k[i] = A^k[i] - sum over s < k of (B^s[i, i] A^(k-1-s)[j] + B^s[i, j] A^(k-1-s)[i]), split by where the last use of it would be.
+B^k[i] = A^k[i] - sum over s < k of (B^s[i, i] A^(k-1-s)[j] + B^s[i, j] A^(k-1-s)[i]), split by where the last use of it
+would be.
 """
 
 from __future__ import annotations
@@ -22,8 +24,8 @@ from graphkit.kernels.threads import in_ranges
 class Powers(NamedTuple):
     """A^1 .. A^K, one behind the other.
 
-    indptr: (K, n + 1) int64 into the arrays of all powers. indices: int32 columns, ascending in a row. counts: float64 numbers of
-    walks, exact below 2^53. sizes: (K, n) float64, |H_i^k|.
+    indptr: (K, n + 1) int64 into the arrays of all powers. indices: int32 columns, ascending in a row. counts: float64
+    numbers of walks, exact below 2^53. sizes: (K, n) float64, |H_i^k|.
     """
 
     indptr: np.ndarray
@@ -45,8 +47,8 @@ def walk_powers(matrix: scipy.sparse.csr_array, hops: int, max_entries: int) -> 
         entries = np.minimum(_support(powers[-1]) @ degree.astype(np.int64), first.shape[0]).sum()
         if entries > max_entries:
             raise UsageError(
-                f"--hops {hops}: walks of {k} steps may have {entries:,} pairs of ends, expected at most --max-entries {max_entries:,}; "
-                "take fewer hops, more entries (12 bytes each) or --no-exact"
+                f"--hops {hops}: walks of {k} steps may have {entries:,} pairs of ends, expected at most --max-entries"
+                f" {max_entries:,}; take fewer hops, more entries (12 bytes each) or --no-exact"
             )
         power = scipy.sparse.csr_array(powers[-1] @ first)
         power.sort_indices()
@@ -65,7 +67,8 @@ def _support(matrix) -> scipy.sparse.csr_array:
 
 
 def mean_overlaps(powers: Powers, indptr: np.ndarray, indices: np.ndarray, beta: float) -> np.ndarray:
-    """Return (n,) means over the listed j of sum over k1, k2 of beta^(k1 + k2 - 2) times the overlap of i with j at (k1, k2).
+    """Return (n,) means over the listed j of sum over k1, k2 of beta^(k1 + k2 - 2) times the overlap of i with j at
+    (k1, k2).
 
     indptr (n + 1,) int64, indices: the nodes j that node i is compared with. A node without any gets 0.
     """
@@ -113,8 +116,9 @@ def mean_concentrations(
 ) -> np.ndarray:
     """Return (n,) means over the listed j of the overlap of i with j over its largest value, NaN where there is none.
 
-    Both are sums over k1, k2 of beta^(k1 + k2 - 2): of the overlap at (k1, k2), and of |H_i^k1|. apart: i and j are compared without
-    the edge between them, where there is one. Time O(hops) for each entry of the powers in row j, for each listed j.
+    Both are sums over k1, k2 of beta^(k1 + k2 - 2): of the overlap at (k1, k2), and of |H_i^k1|. apart: i and j are
+    compared without the edge between them, where there is one. Time O(hops) for each entry of the powers in row j, for
+    each listed j.
     """
     out = np.full(len(indptr) - 1, np.nan)
     ends = indptr, indices.astype(np.int32)
@@ -136,7 +140,8 @@ def _mean_concentrations(powers_ptr, columns, counts, sizes, indptr, indices, be
             j = indices[e]
             _scatter(other, powers_ptr, columns, counts, j, True)
             without = apart and i != j and own[1, j] > 0
-            # B^k[i] = sum over m of mine[k, 0, m] A^m[i] + mine[k, 1, m] A^m[j]; theirs: the same of j, with the two in exchange
+            # B^k[i] = sum over m of mine[k, 0, m] A^m[i] + mine[k, 1, m] A^m[j]; theirs: the same of j, with the two in
+            # exchange
             mine, theirs = _walks_apart(own, other, i, j, hops, without), _walks_apart(other, own, j, i, hops, without)
             weighted = np.zeros((2, hops + 1))
             size = 0.0
@@ -168,7 +173,9 @@ def _scatter(rows, powers_ptr, columns, counts, node, fill):
 
 @numba.njit(cache=True, nogil=True)
 def _walks_apart(own, other, i, j, hops, without):
-    """(hops + 1, 2, hops + 1) factors of row i of B^k by rows i and j of A^m; exact, as all of them are whole numbers."""
+    """(hops + 1, 2, hops + 1) factors of row i of B^k by rows i and j of A^m; exact, as all of them are whole
+    numbers.
+    """
     factors = np.zeros((hops + 1, 2, hops + 1))
     back, across = np.zeros(hops + 1), np.zeros(hops + 1)  # B^k[i, i] and B^k[i, j]
     for k in range(hops + 1):

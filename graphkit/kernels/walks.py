@@ -1,13 +1,15 @@
 """Sampled neighbourhoods of nodes: random walks, the sets of nodes they visit, and the subgraphs that these induce.
 
-The tokens of a node v stand in the order [k = m (s of them), ..., k = 1 (s of them), k = 0], T = m s + 1 in all: token (k, r) is
-made of M uniform random walks of k steps from v. A step takes one of the edges that leave a node, repeated edges each for
-itself; at a node that no edge leaves the walk stays. Every walk has random words of its own, from the seed, its node and its
-place: a node's tokens do not depend on what else is in the batch, nor on the number of threads. The s tokens of one length are
-drawn independently and alike, so that their order among themselves is random as it is.
+The tokens of a node v stand in the order [k = m (s of them), ..., k = 1 (s of them), k = 0], T = m s + 1 in all: token
+(k, r) is made of M uniform random walks of k steps from v. A step takes one of the edges that leave a node, repeated
+edges each for itself; at a node that no edge leaves the walk stays. Every walk has random words of its own, from the
+seed, its node and its
+place: a node's tokens do not depend on what else is in the batch, nor on the number of threads. The s tokens of one
+length are drawn independently and alike, so that their order among themselves is random as it is.
 
-Time O(M s m^2) per node for the walks, and for a subgraph of c nodes O(sum over its nodes of min(c, degree) log max(c, degree)).
-Beside the kernel stands :func:`token_walks_plain`, the same in NumPy; ``benchmarks/bench_scan.py`` has the speed.
+Time O(M s m^2) per node for the walks, and for a subgraph of c nodes O(sum over its nodes of min(c, degree) log max(c,
+degree)). Beside the kernel stands :func:`token_walks_plain`, the same in NumPy; ``benchmarks/bench_scan.py`` has the
+speed.
 
 Reference: Behrouz, Hashemi: Graph Mamba: Towards Learning on Graphs with State Space Models, KDD 2024.
 """
@@ -30,7 +32,8 @@ def token_lengths(m: int, repeats: int) -> np.ndarray:
 def token_walks(matrix: Adjacency, nodes: np.ndarray, *, m: int, walks: int, repeats: int, seed: int) -> np.ndarray:
     """Return (B, T, M, m + 1) int32 nodes that the walks visit, -1 beyond a walk's end.
 
-    nodes: (B,) where the walks start. walks: M per token. Raises ValueError for m < 0, or fewer than one walk or repeat.
+    nodes: (B,) where the walks start. walks: M per token. Raises ValueError for m < 0, or fewer than one walk or
+        repeat.
     """
     lengths = _lengths(m, walks, repeats)
     out = np.empty((len(nodes), len(lengths), walks, m + 1), np.int32)
@@ -95,8 +98,9 @@ def _walk(indptr, indices, nodes, lengths, seed, out, start, stop):
 def unions(walks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the set of nodes of each token.
 
-    walks: (B, T, M, m + 1) of :func:`token_walks`. Returns nodes (P,) int32, token after token, ascending in each; starts (B T + 1,)
-    int64, where each token begins; place (B, T, M, m + 1) int64, the entry of ``nodes`` that a walk is at, -1 beyond its end.
+    walks: (B, T, M, m + 1) of :func:`token_walks`. Returns nodes (P,) int32, token after token, ascending in each;
+    starts (B T + 1,) int64, where each token begins; place (B, T, M, m + 1) int64, the entry of ``nodes`` that a walk
+    is at, -1 beyond its end.
     """
     batch, tokens = walks.shape[:2]
     visited = np.ascontiguousarray(walks).reshape(batch * tokens, walks.shape[2] * walks.shape[3])
@@ -161,8 +165,8 @@ def _lower(values, start, stop, value):
 def induced(matrix: Adjacency, nodes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return all edges among the nodes of each token, as one block-diagonal graph.
 
-    nodes, starts: of :func:`unions`. Returns src and dst, (E,) int64 entries of ``nodes``, and (E,) int64 places in the rows of the
-    matrix that the edges come from; repeated edges and loops are all there.
+    nodes, starts: of :func:`unions`. Returns src and dst, (E,) int64 entries of ``nodes``, and (E,) int64 places in the
+    rows of the matrix that the edges come from; repeated edges and loops are all there.
     """
     counts = np.empty(len(nodes), np.int64)
     empty = np.empty(0, np.int64)
@@ -207,7 +211,8 @@ def _edges(indptr, indices, nodes, starts, at, src, dst, entry, fill, start, sto
 
 
 def visit_counts(place: np.ndarray, total: int) -> np.ndarray:
-    """Return (P, m + 1) float32: the share of its token's walks that are at a node after 0, 1, ..., m steps (anonymous walks).
+    """Return (P, m + 1) float32: the share of its token's walks that are at a node after 0, 1, ..., m steps (anonymous
+    walks).
 
     place: (B, T, M, m + 1) of :func:`unions`; total: P.
     """
@@ -221,8 +226,8 @@ def visit_counts(place: np.ndarray, total: int) -> np.ndarray:
 def walk_bits(matrix: Adjacency, walks: np.ndarray, window: int) -> np.ndarray:
     """Return (..., m + 1, 2 window) uint8 bits of walks (..., m + 1): what a walk shows of the subgraph it runs in.
 
-    Column j - 1: the node at t is the one at t - j; column window + j - 1: an edge joins the two, in either direction. 0 before the
-    start and beyond the end.
+    Column j - 1: the node at t is the one at t - j; column window + j - 1: an edge joins the two, in either direction.
+    0 before the start and beyond the end.
     """
     flat = np.ascontiguousarray(walks).reshape(-1, walks.shape[-1])
     out = np.zeros((*flat.shape, 2 * window), np.uint8)

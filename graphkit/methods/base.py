@@ -105,11 +105,14 @@ class Learner(Method):
         raise NotImplementedError
 
     def validation_loss(self) -> float | None:
-        """Loss of the last prediction of ``"valid"``, of which the lowest selects the epoch; None: each metric selects its own."""
+        """Loss of the last prediction of ``"valid"``, of which the lowest selects the epoch; None: each metric selects
+        its own.
+        """
         return None
 
     def gains(self, valid: dict[str, float]) -> bool:
-        """Whether an evaluation that found these validation values starts the patience again, even where it selects nothing.
+        """Whether an evaluation that found these validation values starts the patience again, even where it selects
+        nothing.
 
         Called once after every evaluation; what it remembers belongs into :meth:`training_state`.
         """
@@ -125,7 +128,9 @@ class Learner(Method):
         """Run after each optimiser step."""
 
     def training_state(self) -> dict[str, Any]:
-        """Return all that further training needs: tensors, numbers, lists and dicts; a method adds schedulers, caches."""
+        """Return all that further training needs: tensors, numbers, lists and dicts; a method adds schedulers,
+        caches.
+        """
         return {"model": self.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_training_state(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""What TGN, TGAT and JODIE share: a node's vector at a time is made of a memory, of whom it met, or both; a pair is scored by its two."""
+"""What TGN, TGAT and JODIE share: a node's vector at a time is made of a memory, of whom it met, or both; a pair is
+scored by its two.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,19 @@ class EventVectorsConfig(LearnerConfig):
 class EventVectorsLearner(StreamLearner):
     """A stream learner that scores (u, v) by an MLP of the two nodes' vectors at the time of the event.
 
-    A subclass says in ``parts`` what vectors are made of. A batch is scored from what earlier batches left: messages that wait, and
-    neighbours that were met before the batch, or with ``within`` before the time of the very event. Node features are used where
-    there are some, and event features likewise.
+    A subclass says in ``parts`` what vectors are made of. A batch is scored from what earlier batches left: messages
+    that wait, and neighbours that were met before the batch, or with ``within`` before the time of the very event. Node
+    features are used where there are some, and event features likewise.
     """
 
     def parts(self) -> dict:
         """Return what vectors are made of.
 
-        embedding: attention, sum, time or identity. memory: options of :class:`graphkit.nn.node_memory.MemoryUpdate`, or None.
-        last: whether a node's last message of a batch is its only one. uniform: draw neighbours from all of the past. back: a
-        neighbour stands at the moment when it was met. within: neighbours met in the same batch, before, are known.
+        embedding: attention, sum, time or identity. memory: options of :class:`graphkit.nn.node_memory.MemoryUpdate`,
+            or None.
+        last: whether a node's last message of a batch is its only one. uniform: draw neighbours from all of the past.
+        back: a neighbour stands at the moment when it was met. within: neighbours met in the same batch, before, are
+            known.
         """
         raise NotImplementedError
 
@@ -89,7 +93,9 @@ class EventVectorsLearner(StreamLearner):
         self.mark = np.full(room, -1, dtype=np.int64)
 
     def _gaps(self) -> tuple[float, float]:
-        """Mean and standard deviation of the time between a node's training events, the first counted from the start."""
+        """Mean and standard deviation of the time between a node's training events, the first counted from the
+        start.
+        """
         train, events = self.dataset.split.train, self.dataset.events
         nodes = np.concatenate([events.src[train], events.dst[train]])
         times = np.tile(events.time[train] - self.store.origin, 2)
@@ -156,7 +162,9 @@ class EventVectorsLearner(StreamLearner):
         return neighbourhoods(self.finder, nodes, moments, self.depth, self.mark, back=self.back, draw=draw)
 
     def _present(self, nodes):
-        """What (U,) nodes are without neighbours, (U, d), and what was read from the memory: their vectors and when those last changed."""
+        """What (U,) nodes are without neighbours, (U, d), and what was read from the memory: their vectors and when
+        those last changed.
+        """
         rows = torch.from_numpy(nodes)
         feat = None if self.node_feat is None else self.node_feat[rows.to(self.device)]
         if self.held is None:

@@ -1,4 +1,6 @@
-"""Link learners whose message passing can be re-weighted by their own predictor (the "rw" of topological concentration)."""
+"""Link learners whose message passing can be re-weighted by their own predictor (the "rw" of topological
+concentration).
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,8 @@ class ReweightConfig(LearnerConfig):
 class Reweighted(LinkLearner):
     """A link learner that scores its own edges every few epochs and passes messages with weights raised by the scores.
 
-    A step's weights are normalised over the edges that the step sees: those taken out as targets have no part in them. The scores
-    themselves come, like the parameters, from the whole training graph. They are part of the model's state.
+    A step's weights are normalised over the edges that the step sees: those taken out as targets have no part in them.
+    The scores themselves come, like the parameters, from the whole training graph. They are part of the model's state.
     """
 
     #: (E,) probabilities of the messages' edges, in the learner's order; None before the first
@@ -83,7 +85,9 @@ class Reweighted(LinkLearner):
     def edge_probabilities(
         self, edges: Edges, h: torch.Tensor, logits: Callable[[torch.Tensor], torch.Tensor]
     ) -> torch.Tensor:
-        """Return (E,) sigmoid(logits(hbar_i * h_j)), i the end that ``reweight_normalize`` names, hbar the mean of its neighbours."""
+        """Return (E,) sigmoid(logits(hbar_i * h_j)), i the end that ``reweight_normalize`` names, hbar the mean of its
+        neighbours.
+        """
         from graphkit.nn.reweight import neighbour_means
 
         own, other = edges.receiver, edges.sender

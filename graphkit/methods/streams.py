@@ -1,4 +1,6 @@
-"""What learners of events share: batches in time order, a memory that is emptied each epoch, and judging as time goes on."""
+"""What learners of events share: batches in time order, a memory that is emptied each epoch, and judging as time goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ PAIRS = 8192  # pairs that are scored at a time where an event has several negat
 class EventStore:
     """Events by number as a learner looks them up: those of a data set, and more that come one by one.
 
-    src, dst: NumPy int64. time: int64 or float64, as the data's, since the first event; feat: float32 or None; tensors on the device.
-    Whole times differ exactly, so differences are taken before :meth:`spans` makes them float64. Arrays keep room at their end, so that
-    taking in an event costs O(1) on average; entries from ``count`` on mean nothing.
+    src, dst: NumPy int64. time: int64 or float64, as the data's, since the first event; feat: float32 or None; tensors
+        on the device.
+    Whole times differ exactly, so differences are taken before :meth:`spans` makes them float64. Arrays keep room at
+    their end, so that taking in an event costs O(1) on average; entries from ``count`` on mean nothing.
     """
 
     def __init__(self, events, device: str):
@@ -34,7 +37,8 @@ class EventStore:
         return times.double() / self.ticks if self.ticks != 1 else times.double()
 
     def append(self, src: int, dst: int, time: float, feat=None) -> int:
-        """Take in an event and return its number; time: as the data's. feat: (F,) floats where the events have features.
+        """Take in an event and return its number; time: as the data's. feat: (F,) floats where the events have
+        features.
 
         Raises :class:`DataError` for a time that is 2^63 or more after the first.
         """
@@ -63,13 +67,14 @@ class EventStore:
 class StreamLearner(Learner):
     """A learner with a memory of past events.
 
-    A batch is scored with what the memory holds of earlier batches and then taken in, in training and after it alike. Training starts
-    with an empty memory each epoch; validation goes on from there, and the test from the validation. Where the split hides events (of
-    masked nodes) the memory is built anew over all events before the test, as nothing else knows of them.
+    A batch is scored with what the memory holds of earlier batches and then taken in, in training and after it alike.
+    Training starts with an empty memory each epoch; validation goes on from there, and the test from the validation.
+    Where the split hides events (of masked nodes) the memory is built anew over all events before the test, as nothing
+    else knows of them.
 
-    A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch`` and ``score_pairs``. ``memory`` maps names to
-    tensors that are changed in place, or replaced by longer ones; copies of them are in checkpoints and in the saved model. They are
-    looked up by name.
+    A subclass sets ``model`` and ``memory`` in ``build`` and gives ``score_batch`` and ``score_pairs``. ``memory`` maps
+    names to tensors that are changed in place, or replaced by longer ones; copies of them are in checkpoints and in the
+    saved model. They are looked up by name.
     """
 
     memory: dict[str, torch.Tensor]
@@ -88,10 +93,11 @@ class StreamLearner(Learner):
         raise NotImplementedError
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None):
-        """Return logits of these events, (B,), and of (source, negative), shaped like the negatives, and take the events in.
+        """Return logits of these events, (B,), and of (source, negative), shaped like the negatives, and take the
+        events in.
 
-        negatives: (B,) nodes, or (B, K) with -1 where an event has fewer, whose logits are -inf; see :meth:`score_several`. sources:
-        shaped like the negatives, where they are not the events' own.
+        negatives: (B,) nodes, or (B, K) with -1 where an event has fewer, whose logits are -inf; see
+        :meth:`score_several`. sources: shaped like the negatives, where they are not the events' own.
         """
         raise NotImplementedError
 
@@ -129,7 +135,9 @@ class StreamLearner(Learner):
         self.taken = 0
 
     def batches(self, epoch: int, generator: numpy.random.Generator) -> Iterator[Any]:
-        """Yield (numbers of events, negative destinations) in time order; negatives are even over the training destinations."""
+        """Yield (numbers of events, negative destinations) in time order; negatives are even over the training
+        destinations.
+        """
         train = self.dataset.split.train
         negatives = generator.choice(np.unique(self.dataset.events.dst[train]), len(train))
         for start in range(0, len(train), self.config.batch_size):
@@ -145,7 +153,9 @@ class StreamLearner(Learner):
         return entropy(positive, torch.ones_like(positive)) + entropy(negative, torch.zeros_like(negative))
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
-        """Score the events of a split and their negatives; the memory stands at the end of the validation after either."""
+        """Score the events of a split and their negatives; the memory stands at the end of the validation after
+        either.
+        """
         parts = self.dataset.split
         if split == "valid":
             if self.taken != len(parts.train):

@@ -1,7 +1,7 @@
 """The learner of node and graph labels: data, batches, loss and prediction; a method adds its model.
 
-One class serves three shapes of data: one graph whose nodes are labelled, many labelled graphs, and many graphs whose nodes are
-labelled (one disconnected graph with ``ndata["_graph"]``).
+One class serves three shapes of data: one graph whose nodes are labelled, many labelled graphs, and many graphs whose
+nodes are labelled (one disconnected graph with ``ndata["_graph"]``).
 """
 
 from __future__ import annotations
@@ -75,9 +75,10 @@ class SupervisedConfig(LearnerConfig):
 class Batch(NamedTuple):
     """What a step sees.
 
-    graph: DGLGraph, batched for many graphs, or a list of blocks; holds the ``_`` data that ``prepare_graph`` added. x: (n, F)
-    features, categories, or node numbers where nodes have a learned vector, or None. e: (m, Fe), a list of them for blocks, or
-    None. rows: rows of the output that are scored, None for all. y: their targets. nodes: (k,) nodes of the whole graph.
+    graph: DGLGraph, batched for many graphs, or a list of blocks; holds the ``_`` data that ``prepare_graph`` added. x:
+    (n, F) features, categories, or node numbers where nodes have a learned vector, or None. e: (m, Fe), a list of them
+    for blocks, or None. rows: rows of the output that are scored, None for all. y: their targets. nodes: (k,) nodes of
+    the whole graph.
     """
 
     graph: Any
@@ -101,7 +102,8 @@ def _moved(part, device):
 class SupervisedLearner(Learner):
     """Base of the methods that learn labels; a method implements :meth:`build` and may override the hooks below it.
 
-    The model is called ``model(graph, x, e)`` and returns a row of logits per destination node, or per graph for a graph task.
+    The model is called ``model(graph, x, e)`` and returns a row of logits per destination node, or per graph for a
+    graph task.
     """
 
     Config = SupervisedConfig
@@ -310,7 +312,8 @@ class SupervisedLearner(Learner):
         return self._logits
 
     def last_layers(self) -> list[torch.nn.Module]:
-        """The parts of the model that turn vectors of nodes or graphs into logits, each called with one (rows, d) tensor of them.
+        """The parts of the model that turn vectors of nodes or graphs into logits, each called with one (rows, d)
+        tensor of them.
 
         Raises :class:`UsageError` for a method that does not name them.
         """
@@ -325,8 +328,8 @@ class SupervisedLearner(Learner):
     def logits_of(self, dataset) -> torch.Tensor:
         """Logits of every node, or graph, of another data set with the same features; the model is in evaluation mode.
 
-        Raises :class:`DataError` where the features differ, :class:`UsageError` where nodes have learned vectors, which those of
-        another graph lack.
+        Raises :class:`DataError` where the features differ, :class:`UsageError` where nodes have learned vectors, which
+        those of another graph lack.
         """
         self.model.eval()
         mine = (self.set, self.whole, self.targets, self.dataset, self._logits)
@@ -351,7 +354,9 @@ class SupervisedLearner(Learner):
         return torch.cat(found)
 
     def _check_inductive(self, graph) -> None:
-        """Compare a new graph's features with those of training; whole numbers and categories become what the model takes."""
+        """Compare a new graph's features with those of training; whole numbers and categories become what the model
+        takes.
+        """
         kinds = (
             ("node", graph.ndata, self.dims.in_dim, self.dims.node_tables),
             ("edge", graph.edata, self.dims.edge_dim, self.dims.edge_tables),
@@ -377,7 +382,8 @@ class SupervisedLearner(Learner):
 def schedule_factor(config: SupervisedConfig, epoch: int) -> float:
     """Factor of the learning rate in an epoch, counted from 0.
 
-    The warm-up rises linearly to 1; cosine then falls to 0 at ``epochs``; step cuts by ``decay`` every ``decay_every`` epochs.
+    The warm-up rises linearly to 1; cosine then falls to 0 at ``epochs``; step cuts by ``decay`` every ``decay_every``
+    epochs.
     """
     if epoch < config.warmup:
         return (epoch + 1) / (config.warmup + 1)

@@ -1,4 +1,6 @@
-"""Layers shared by several methods; :func:`selective_scan` and :class:`BiMamba` are also at hand as names of this package."""
+"""Layers shared by several methods; :func:`selective_scan` and :class:`BiMamba` are also at hand as names of this
+package.
+"""
 
 from __future__ import annotations
 

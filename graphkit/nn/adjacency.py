@@ -145,7 +145,8 @@ class Adjacency:
         return (self.propagate(x, values * factors[:entries]) + factors[entries:, None] * x) * scale
 
     def messages(self, loops: bool) -> tuple[Edges, torch.Tensor]:
-        """The entries that are on, row by row, as messages, then with ``loops`` one of each node to itself; and their places.
+        """The entries that are on, row by row, as messages, then with ``loops`` one of each node to itself; and their
+        places.
 
         Places are those in :meth:`values`, with the diagonal behind.
         """

@@ -22,18 +22,22 @@ SOFTMAX_EPSILON = 1e-4
 def check_size(kind: str, nodes: int) -> None:
     """Raise :class:`UsageError` where a graph of so many nodes is too large for an attention over all pairs."""
     if kind == "transformer" and nodes > FULL_NODES:
-        text = f"--attn transformer: found a graph of {nodes:,} nodes, expected at most {FULL_NODES:,} for attention over all pairs"
+        text = (
+            f"--attn transformer: found a graph of {nodes:,} nodes, expected at most {FULL_NODES:,} for attention over"
+            " all pairs"
+        )
         raise UsageError(f"{text}; use --attn performer or --attn none")
 
 
 class SelfAttention(nn.Module):
     """Multi-head self-attention within each graph of a batch; no node sees another graph, and edges are not seen.
 
-    kind ``transformer``: softmax(Q K^T / sqrt(d_h)) V over all pairs, O(sum N^2 d). ``performer``: the softmax's kernel replaced by an
-    inner product of m = d_h ln d_h random features, O(sum N d m): ``kernel`` ``softmax`` (:func:`softmax_features`), which
-    approximates the softmax, or ``relu`` (:func:`relu_features`). ``bigbird``: blocks of three consecutive nodes look at three
-    neighbouring blocks, the graph's first and last and three random ones, O(sum N d); it depends on the order of the nodes.
-    ``dropout`` falls on the attention weights alone. Performer never has these as numbers: there it falls on what the layer returns.
+    kind ``transformer``: softmax(Q K^T / sqrt(d_h)) V over all pairs, O(sum N^2 d). ``performer``: the softmax's kernel
+    replaced by an inner product of m = d_h ln d_h random features, O(sum N d m): ``kernel`` ``softmax``
+    (:func:`softmax_features`), which approximates the softmax, or ``relu`` (:func:`relu_features`). ``bigbird``: blocks
+    of three consecutive nodes look at three neighbouring blocks, the graph's first and last and three random ones,
+    O(sum N d); it depends on the order of the nodes. ``dropout`` falls on the attention weights alone. Performer never
+    has these as numbers: there it falls on what the layer returns.
     ``head_dim``: width d_h of each head, 0 for ``dim / heads``.
 
     Raises ValueError where ``heads`` does not divide ``dim`` and no ``head_dim`` is given.
@@ -66,7 +70,9 @@ class SelfAttention(nn.Module):
             self.register_buffer("seed", torch.randint(2**31 - 1, (1,)))
 
     def forward(self, graph, h: torch.Tensor, layout: Layout | None = None) -> torch.Tensor:
-        """Return (n, d) for the (n, d) node vectors of a batched DGLGraph; ``layout`` spares several layers its making."""
+        """Return (n, d) for the (n, d) node vectors of a batched DGLGraph; ``layout`` spares several layers its
+        making.
+        """
         layout = layout or Layout.of(graph)
         check_size(self.kind, layout.largest)
         qkv = self.qkv(h).view(len(h), 3, self.heads, self.width)
@@ -125,7 +131,9 @@ class SelfAttention(nn.Module):
 
 
 class _WithDropout(torch.autograd.Function):
-    """The kernel of :mod:`graphkit.kernels.softmax_attention`: several times as fast as torch where weights are dropped."""
+    """The kernel of :mod:`graphkit.kernels.softmax_attention`: several times as fast as torch where weights are
+    dropped.
+    """
 
     @staticmethod
     def forward(ctx, qkv, bounds, rate):
@@ -151,9 +159,11 @@ class _WithDropout(torch.autograd.Function):
 
 
 def relu_features(x: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-    """(..., N, m) generalised kernel features relu(W x / d_h^(1/4)) + 1e-3 of (..., N, d_h) vectors, W the (m, d_h) features.
+    """(..., N, m) generalised kernel features relu(W x / d_h^(1/4)) + 1e-3 of (..., N, d_h) vectors, W the (m, d_h)
+    features.
 
-    Their inner products are, on average over W, the first-order arc-cosine kernel of the scaled vectors, but for the small term.
+    Their inner products are, on average over W, the first-order arc-cosine kernel of the scaled vectors, but for the
+    small term.
     """
     return functional.relu((x * x.shape[-1] ** -0.25) @ features.t()) + FEATURE_EPSILON
 
@@ -163,9 +173,10 @@ def softmax_features(
 ) -> torch.Tensor:
     """(..., N, m) positive features exp(W y - |y|^2 / 2 - c) + 1e-4 with y = x / d_h^(1/4), W the (m, d_h) features.
 
-    Their inner products are, on average over W, exp(q . k / sqrt(d_h)) but for the small term and a factor that attention divides out.
-    c is the largest entry of W y of each query, or of all keys of a graph (of those that are ``seen``, (..., N, 1)), so that nothing
-    overflows. A key that is not seen has the feature 1e-4, which the caller takes out.
+    Their inner products are, on average over W, exp(q . k / sqrt(d_h)) but for the small term and a factor that
+    attention divides out. c is the largest entry of W y of each query, or of all keys of a graph (of those that are
+    ``seen``, (..., N, 1)), so that nothing overflows. A key that is not seen has the feature 1e-4, which the caller
+    takes out.
     """
     y = x * x.shape[-1] ** -0.25
     raised = y @ features.t()
@@ -176,10 +187,13 @@ def softmax_features(
 
 
 def orthogonal_features(width: int, count: int | None = None) -> torch.Tensor:
-    """(m, d_h) Gaussian vectors, orthogonal within each group of d_h; m = d_h ln d_h, at least d_h, unless ``count`` says."""
+    """(m, d_h) Gaussian vectors, orthogonal within each group of d_h; m = d_h ln d_h, at least d_h, unless ``count``
+    says.
+    """
     count = count or max(width, int(width * math.log(width)))
     q, r = torch.linalg.qr(torch.randn(-(-count // width), width, width))
-    # Q is uniform among the orthogonal matrices only where R's diagonal is positive: as it comes, signs of Q lean to one side.
+    # Q is uniform among the orthogonal matrices only where R's diagonal is positive: as it comes, signs of Q lean to
+    # one side.
     q = q * torch.where(r.diagonal(dim1=-2, dim2=-1) < 0, -1.0, 1.0).unsqueeze(-2)
     # Rows of Q have length 1; Gaussian vectors have the length of other Gaussian vectors.
     return q.flatten(0, 1)[:count] * torch.randn(count, width).norm(dim=1, keepdim=True)

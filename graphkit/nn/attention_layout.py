@@ -104,8 +104,8 @@ class Layout:
 class BlockPattern:
     """The sparse pattern of a batch.
 
-    queries: (T, 3) rows of each block's nodes, real: which of them are nodes. keys: (T, W) rows that the block looks at, seen:
-    which of them count.
+    queries: (T, 3) rows of each block's nodes, real: which of them are nodes. keys: (T, W) rows that the block looks
+    at, seen: which of them count.
     """
 
     queries: torch.Tensor
@@ -141,7 +141,9 @@ class BlockPattern:
 
 @functools.lru_cache(maxsize=4096)
 def block_pattern(blocks: int, seed: int) -> np.ndarray:
-    """(blocks, <= 8) numbers of the blocks that each block looks at: its neighbours, first, last, three random ones; -1 none."""
+    """(blocks, <= 8) numbers of the blocks that each block looks at: its neighbours, first, last, three random ones; -1
+    none.
+    """
     if blocks <= 2 + BLOCK + RANDOM:
         return np.tile(np.arange(blocks), (blocks, 1))
     own = np.arange(blocks)[:, None]

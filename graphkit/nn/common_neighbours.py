@@ -47,10 +47,10 @@ class Completion(NamedTuple):
 class PairPredictor(nn.Module):
     """logit(i, j) = f_out(beta f_cn(pool) + ... + f_ij(h_i * h_j)), with the pools of the variant.
 
-    h' = h + f_x(h). NCN pools h'_u over the common neighbours u. NCNC adds each u that neighbours only one end point, with
-    probability p = alpha pt q / (pt q + 1 - q), q = sigmoid(scale (s - offset)), where s is the NCNC logit, one level less deep,
-    of the edge that u misses. As in the official code that inner call sees h' in place of h and an adjacency whose
-    dropout compounds; ``clean_recursion`` gives it h and the adjacency itself, as the paper writes it.
+    h' = h + f_x(h). NCN pools h'_u over the common neighbours u. NCNC adds each u that neighbours only one end point,
+    with probability p = alpha pt q / (pt q + 1 - q), q = sigmoid(scale (s - offset)), where s is the NCNC logit, one
+    level less deep, of the edge that u misses. As in the official code that inner call sees h' in place of h and an
+    adjacency whose dropout compounds; ``clean_recursion`` gives it h and the adjacency itself, as the paper writes it.
 
     config: the options of :class:`graphkit.methods.link.ncnc.NCNCConfig`.
     """
@@ -209,7 +209,9 @@ def _out(config) -> nn.Sequential:
 
 
 def _probability(config) -> nn.Sequential:
-    """pt in (0, 1) from h_i * h_j: two linear layers with a ReLU, without the normalisation and dropout of the other networks."""
+    """pt in (0, 1) from h_i * h_j: two linear layers with a ReLU, without the normalisation and dropout of the other
+    networks.
+    """
     width = config.hidden_dim
     return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid())
 

@@ -23,15 +23,15 @@ FORM = "graphkit neighbour generator 1"
 class CVAE(nn.Module):
     """p(x | c) of a vector x in R^F given a vector c in R^F, through z in R^d.
 
-    Encoder: a = ReLU(W [x, c] + b), q(z | x, c) = N(mean(a), diag exp(logvar(a))). Decoder: ReLU(V [z, c] + b), a linear layer to
-    R^F, then ``output``. Loss of a batch: (R(x_hat, x) + KL(q || N(0, I))) / batch, with R the binary cross-entropy or the squared
-    error, summed over features. O(F hidden) per row.
+    Encoder: a = ReLU(W [x, c] + b), q(z | x, c) = N(mean(a), diag exp(logvar(a))). Decoder: ReLU(V [z, c] + b), a
+    linear layer to R^F, then ``output``. Loss of a batch: (R(x_hat, x) + KL(q || N(0, I))) / batch, with R the binary
+    cross-entropy or the squared error, summed over features. O(F hidden) per row.
 
-    features: F. hidden, latent: widths. norm: BatchNorm behind every linear layer but the two of q. It uses the statistics of the
-    rows that it is given, in generation too.
+    features: F. hidden, latent: widths. norm: BatchNorm behind every linear layer but the two of q. It uses the
+    statistics of the rows that it is given, in generation too.
 
-    Follows Sohn, Lee, Yan: Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS 2015, in
-    the form of Liu et al.: Local Augmentation for Graph Neural Networks, ICML 2022.
+    Follows Sohn, Lee, Yan: Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS
+    2015, in the form of Liu et al.: Local Augmentation for Graph Neural Networks, ICML 2022.
 
     >>> import torch
     >>> model = CVAE(4, hidden=8, latent=2)
@@ -114,7 +114,9 @@ def gaussian_kl(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
 
 def fitting_forms(x: torch.Tensor) -> tuple[str, str]:
-    """Return (reconstruction, output) that fit features: BCE with sigmoid inside [0, 1], else squared error, tanh inside [-1, 1]."""
+    """Return (reconstruction, output) that fit features: BCE with sigmoid inside [0, 1], else squared error, tanh
+    inside [-1, 1].
+    """
     low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
         return "bce", "sigmoid"

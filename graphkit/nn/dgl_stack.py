@@ -28,9 +28,11 @@ class GraphStack(nn.Module):
         self.dropout = dropout
 
     def forward(self, graph, x: torch.Tensor, weigh: Callable | None = None) -> torch.Tensor:
-        """Encode (n, in_dim) features on a DGLGraph, or on one block per layer; returns (nodes of the last block, out_dim).
+        """Encode (n, in_dim) features on a DGLGraph, or on one block per layer; returns (nodes of the last block,
+        out_dim).
 
-        weigh: graph or block -> (edges,) factors of the weights of its messages (``gcn`` and ``sage``); None weighs all alike.
+        weigh: graph or block -> (edges,) factors of the weights of its messages (``gcn`` and ``sage``); None weighs all
+            alike.
         """
         blocks = graph if isinstance(graph, (list, tuple)) else [graph] * len(self.layers)
         for number, (layer, block) in enumerate(zip(self.layers, blocks)):

@@ -1,4 +1,6 @@
-"""The network of the learners that score two nodes by their vectors at a time: node memory, neighbourhoods, and the score of a pair."""
+"""The network of the learners that score two nodes by their vectors at a time: node memory, neighbourhoods, and the
+score of a pair.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from graphkit.nn.time_encoding import TimeEncoding
 
 
 class TimeProjection(nn.Module):
-    """s (1 + w dt): where a node will be dt after its vector last changed (JODIE); dt less its mean, over its standard deviation."""
+    """s (1 + w dt): where a node will be dt after its vector last changed (JODIE); dt less its mean, over its standard
+    deviation.
+    """
 
     def __init__(self, dim: int, mean: float, deviation: float):
         super().__init__()
@@ -25,8 +29,8 @@ class TimeProjection(nn.Module):
 
 
 class EventVectors(nn.Module):
-    """Parts: ``update`` of the node memory or None, ``features`` (to add node features to it) or None, ``layers`` over neighbours or
-    None, ``projection`` in time or None, and ``scorer``.
+    """Parts: ``update`` of the node memory or None, ``features`` (to add node features to it) or None, ``layers`` over
+    neighbours or None, ``projection`` in time or None, and ``scorer``.
 
     widths: of the features of events and of nodes.
     """
@@ -61,6 +65,8 @@ class EventVectors(nn.Module):
         self.scorer = Merge(width, width, width, 1)
 
     def score(self, vectors: torch.Tensor, count: int) -> torch.Tensor:
-        """(2, count) logits of sources with destinations and with negatives, from the (3 count, d) vectors of all of them in turn."""
+        """(2, count) logits of sources with destinations and with negatives, from the (3 count, d) vectors of all of
+        them in turn.
+        """
         first = vectors[:count].repeat(2, 1)
         return self.scorer(first, vectors[count:]).view(2, count)

@@ -1,4 +1,6 @@
-"""The plain graph neural networks that every comparison needs, for nodes and for graphs, on whole graphs and sampled blocks."""
+"""The plain graph neural networks that every comparison needs, for nodes and for graphs, on whole graphs and sampled
+blocks.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,8 @@ class FeedForward(nn.Sequential):
 class Block(nn.Module):
     """A convolution with what stands around it.
 
-    plain: convolution, norm, activation, dropout. residual: h + FeedForward(convolution(LayerNorm(h))), with [h, mean of the
-    neighbours] as the convolution of sage, as in Platonov et al., ICLR 2023.
+    plain: convolution, norm, activation, dropout. residual: h + FeedForward(convolution(LayerNorm(h))), with [h, mean
+    of the neighbours] as the convolution of sage, as in Platonov et al., ICLR 2023.
     """
 
     def __init__(self, conv: nn.Module, config, in_dim: int, out_dim: int, *, bare: bool = False, act: bool = True):
@@ -104,7 +106,8 @@ class MeanConcat(nn.Module):
 
 
 class LabelGNN(nn.Module):
-    """Input layer, blocks, and a linear layer on nodes, on pooled nodes, or on the pools of every layer (``readout="sum"``, GIN).
+    """Input layer, blocks, and a linear layer on nodes, on pooled nodes, or on the pools of every layer
+    (``readout="sum"``, GIN).
 
     config: the options of :class:`graphkit.methods.node.gnn.GNNConfig`. dims: sizes of the data.
     """
@@ -159,7 +162,9 @@ class LabelGNN(nn.Module):
         return GAT(in_dim, heads=heads, out_dim=out_dim, dropout=config.attn_dropout, average=end)
 
     def forward(self, graph, x: torch.Tensor | None, e) -> torch.Tensor:
-        """Return (destination nodes, out_dim) logits, or (G, out_dim) for a graph task. graph: DGLGraph or a block per layer."""
+        """Return (destination nodes, out_dim) logits, or (G, out_dim) for a graph task. graph: DGLGraph or a block per
+        layer.
+        """
         count = len(self.layers)
         blocks = graph if isinstance(graph, list) else [graph] * count
         features = e if isinstance(e, list) else [e] * count

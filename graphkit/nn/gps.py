@@ -21,13 +21,14 @@ GATED = ("gine", "gatedgcn")  # local layers whose messages PEG can weigh
 class GPSLayer(nn.Module):
     """One layer: h' = Norm(x + FFN(x)) with x = Norm(h + MPNN(h, e)) + Norm(h + Attn(h)).
 
-    Both branches read the same h. Dropout falls after each branch and in the feed-forward part. GatedGCN carries its own
-    residual and dropout, so that its output is normed as it is, and it alone changes e. A branch that is ``none`` is left out
-    of the sum. Every Norm has weights of its own.
+    Both branches read the same h. Dropout falls after each branch and in the feed-forward part. GatedGCN carries its
+    own residual and dropout, so that its output is normed as it is, and it alone changes e. A branch that is ``none``
+    is left out of the sum. Every Norm has weights of its own.
 
-    local: of :data:`graphkit.nn.local_layers.LOCAL` or ``none``; attn: of :data:`graphkit.nn.attention.KINDS` or ``none``; norm:
-    ``batch`` (over all nodes of the batch), ``layer`` or ``none``. peg: gate the local messages by distances. kernel: performer's, of
-    :data:`graphkit.nn.attention.KERNELS`; head_dim: width of an attention head, 0 for ``dim / heads``.
+    local: of :data:`graphkit.nn.local_layers.LOCAL` or ``none``; attn: of :data:`graphkit.nn.attention.KINDS` or
+        ``none``; norm:
+    ``batch`` (over all nodes of the batch), ``layer`` or ``none``. peg: gate the local messages by distances. kernel:
+    performer's, of :data:`graphkit.nn.attention.KERNELS`; head_dim: width of an attention head, 0 for ``dim / heads``.
     """
 
     def __init__(
@@ -76,10 +77,12 @@ class GPSLayer(nn.Module):
 class GPS(nn.Module):
     """Input and encodings side by side, layers, and a head on nodes or on the pooled nodes of each graph.
 
-    Node vectors start as [input of width d - sum of the encodings' widths; encoding 1; encoding 2; ...]; encodings enter there
-    and nowhere else, but for PEG's positions, which gate the local layers. Edge features are brought to the width d once.
+    Node vectors start as [input of width d - sum of the encodings' widths; encoding 1; encoding 2; ...]; encodings
+    enter there and nowhere else, but for PEG's positions, which gate the local layers. Edge features are brought to the
+    width d once.
 
-    config: the options of :class:`graphkit.methods.graph.graphgps.GraphGPSConfig`; encodings: its ``pe``, parsed. Raises
+    config: the options of :class:`graphkit.methods.graph.graphgps.GraphGPSConfig`; encodings: its ``pe``, parsed.
+        Raises
     :class:`UsageError` for options that do not go together.
     """
 
@@ -126,7 +129,9 @@ class GPS(nn.Module):
         )
 
     def forward(self, graph, x: torch.Tensor | None, e: torch.Tensor | None) -> torch.Tensor:
-        """Return (n, out_dim) logits of a node task, (G, out_dim) of a graph task. graph: batched, with its raw encodings."""
+        """Return (n, out_dim) logits of a node task, (G, out_dim) of a graph task. graph: batched, with its raw
+        encodings.
+        """
         encodings = self.encodings(dgl.remove_self_loop(graph) if self.drop_loops else graph)
         h = torch.cat([self.node_input(x, graph), encodings], dim=1)
         e = None if self.edge_input is None else self.edge_input(e, graph)

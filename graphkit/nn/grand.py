@@ -12,9 +12,9 @@ from graphkit.nn.symmetric import spread
 class Grand(nn.Module):
     """MLP(1/(K+1) sum_{k=0..K} A^k x), A = D^-1/2 (A + I) D^-1/2, with whole rows of x dropped in training (DropNode).
 
-    DropNode at rate delta zeroes a node's features without rescaling the others; in evaluation x is scaled by 1 - delta. The MLP has
-    two layers, dropout in front of each (``input_dropout``, ``dropout``) and BatchNorm there where ``norm``. The graph must have
-    self-loops. O(K m F) per pass.
+    DropNode at rate delta zeroes a node's features without rescaling the others; in evaluation x is scaled by 1 -
+    delta. The MLP has two layers, dropout in front of each (``input_dropout``, ``dropout``) and BatchNorm there where
+    ``norm``. The graph must have self-loops. O(K m F) per pass.
 
     Reference: Feng et al.: Graph Random Neural Networks for Semi-Supervised Learning on Graphs, NeurIPS 2020.
     """

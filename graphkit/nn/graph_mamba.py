@@ -1,4 +1,6 @@
-"""Graph Mamba: node vectors from sequences of sampled subgraphs, then scans over the nodes with message passing beside them."""
+"""Graph Mamba: node vectors from sequences of sampled subgraphs, then scans over the nodes with message passing beside
+them.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +42,8 @@ class Sequences:
     ) -> Sequences:
         """Sort the nodes of each graph by rank, and by noise where ranks are equal.
 
-        node_counts: (graphs,). ranks: (n,), the least comes first. noise: (n,). buckets: (n,) numbers below ``count``: those of
-        a graph are sequences of their own.
+        node_counts: (graphs,). ranks: (n,), the least comes first. noise: (n,). buckets: (n,) numbers below ``count``:
+        those of a graph are sequences of their own.
         """
         node_counts = node_counts.to(ranks.device)
         group = torch.arange(len(node_counts), device=ranks.device).repeat_interleave(node_counts) * count
@@ -66,7 +68,9 @@ class Sequences:
 
 
 class SubgraphEncoder(nn.Module):
-    """Tokens -> (B T, d) by message passing on their induced subgraphs: GatedGCN layers, then the mean or sum over the nodes."""
+    """Tokens -> (B T, d) by message passing on their induced subgraphs: GatedGCN layers, then the mean or sum over the
+    nodes.
+    """
 
     def __init__(self, dim: int, layers: int, *, pool: str, dropout: float, act: str):
         super().__init__()
@@ -93,10 +97,12 @@ class MeanEncoder(nn.Module):
 
 
 class WalkEncoder(nn.Module):
-    """Tokens -> (B T, d) from their walks (RWF): two convolutions along each walk, then the mean or sum over its steps and the walks.
+    """Tokens -> (B T, d) from their walks (RWF): two convolutions along each walk, then the mean or sum over its steps
+    and the walks.
 
-    A step's features: the vector of the node it is at, w bits "is the node of t - 1, ..., t - w" and w bits "is joined by an edge to the
-    node of t - 1, ..., t - w". Reference of the features: Toenshoff et al., Walking Out of the Weisfeiler Leman Hierarchy, TMLR 2023.
+    A step's features: the vector of the node it is at, w bits "is the node of t - 1, ..., t - w" and w bits "is joined
+    by an edge to the node of t - 1, ..., t - w". Reference of the features: Toenshoff et al., Walking Out of the
+    Weisfeiler Leman Hierarchy, TMLR 2023.
     """
 
     def __init__(self, dim: int, window: int, *, pool: str, dropout: float, act: str):
@@ -130,8 +136,9 @@ class WalkEncoder(nn.Module):
 class TokenStage(nn.Module):
     """Tokens of B nodes -> (B, d): local encoding, bidirectional Mamba layers over each node's sequence, read-out.
 
-    The sequence runs from the longest walks to the node itself, so that the last state is nearest the node; ``last`` reads it out,
-    ``mean`` all positions. With visits, a linear layer joins each node's vector and its share of the walks at every step.
+    The sequence runs from the longest walks to the node itself, so that the last state is nearest the node; ``last``
+    reads it out, ``mean`` all positions. With visits, a linear layer joins each node's vector and its share of the
+    walks at every step.
     """
 
     def __init__(self, config, dims: Dims, options: dict, positions: int):
@@ -161,7 +168,8 @@ class TokenStage(nn.Module):
     ) -> torch.Tensor:
         """Return (B, d).
 
-        h, positions: (U, d) vectors and (U, k) encodings of ``tokens.nodes``. e: (E, edge_dim) features of the tokens' edges, or None.
+        h, positions: (U, d) vectors and (U, k) encodings of ``tokens.nodes``. e: (E, edge_dim) features of the tokens'
+            edges, or None.
         order: (B, T) which token goes to each place, where a control wants another order.
         """
         h = h[tokens.row]
@@ -183,8 +191,9 @@ class TokenStage(nn.Module):
 class NodeLayer(nn.Module):
     """H' = Norm(H + BiMamba(H)) + Norm(H + MPNN(H, E)), the nodes as the tokens of one sequence per graph.
 
-    combine ``concat`` puts a linear layer on both side by side in place of the sum. GatedGCN has its residual inside. Either part can
-    be left out. feed_forward: H'' = Norm(H' + FFN(H')), as in GPS layers. On a block, the sequence holds its source nodes.
+    combine ``concat`` puts a linear layer on both side by side in place of the sum. GatedGCN has its residual inside.
+    Either part can be left out. feed_forward: H'' = Norm(H' + FFN(H')), as in GPS layers. On a block, the sequence
+    holds its source nodes.
     """
 
     def __init__(self, config, options: dict, *, scan: bool):
@@ -230,7 +239,8 @@ class NodeLayer(nn.Module):
 class GraphMamba(nn.Module):
     """Input and encodings, the token stage where m >= 1, node layers, and a head on nodes or pooled nodes.
 
-    config: the options of :class:`graphkit.methods.graph.graph_mamba.GraphMambaConfig`; encodings: its ``pe``, parsed, without ``walks``.
+    config: the options of :class:`graphkit.methods.graph.graph_mamba.GraphMambaConfig`; encodings: its ``pe``, parsed,
+        without ``walks``.
     """
 
     def __init__(self, config, encodings, dims: Dims):
@@ -270,7 +280,8 @@ class GraphMamba(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the (B, d) vectors of the nodes whose tokens these are, and the (B, k) encodings of the nodes.
 
-        holder, x: graph with the raw encodings of ``tokens.nodes``, and their features. e, order: see :class:`TokenStage`.
+        holder, x: graph with the raw encodings of ``tokens.nodes``, and their features. e, order: see
+            :class:`TokenStage`.
         """
         h, positions = self.embed(holder, x)
         last = (
@@ -290,9 +301,10 @@ class GraphMamba(nn.Module):
     ) -> torch.Tensor:
         """Return (destination nodes, out_dim) logits, or (G, out_dim) of a graph task.
 
-        graph: DGLGraph, or a list of blocks for the layers. h, positions: (source nodes, d) and (source nodes, k) from :meth:`embed`
-        or :meth:`token_vectors`. e: edge features, a list of them for blocks, or None. ranks, noise,
-        buckets: (source nodes,), see :meth:`Sequences.of`. The vectors of edges, which gatedgcn changes, start anew in every block.
+        graph: DGLGraph, or a list of blocks for the layers. h, positions: (source nodes, d) and (source nodes, k) from
+        :meth:`embed` or :meth:`token_vectors`. e: edge features, a list of them for blocks, or None. ranks, noise,
+        buckets: (source nodes,), see :meth:`Sequences.of`. The vectors of edges, which gatedgcn changes, start anew in
+            every block.
         """
         blocks = graph if isinstance(graph, list) else [graph] * len(self.layers)
         features = e if isinstance(e, list) else [e] * len(self.layers)

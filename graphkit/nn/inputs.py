@@ -13,8 +13,8 @@ class Dims:
     """Sizes that the data fix.
 
     in_dim, edge_dim: columns of the node and edge features, 0 where there are none. node_tables, edge_tables: number of
-    categories per column where the features are integers, else None. out_dim: logits per node or graph. num_nodes: nodes of
-    the one graph of a node task, 0 elsewhere. task: "node" or "graph".
+    categories per column where the features are integers, else None. out_dim: logits per node or graph. num_nodes:
+    nodes of the one graph of a node task, 0 elsewhere. task: "node" or "graph".
     """
 
     in_dim: int

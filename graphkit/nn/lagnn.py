@@ -44,8 +44,8 @@ def dropped_linear(linear: nn.Linear, x: View, dropout: float, training: bool) -
 def kept_entries(shape: tuple[int, ...], rate: float) -> tuple[torch.Tensor, float]:
     """Return a mask on the CPU of entries that dropout keeps, and their expected share, 1 - rate rounded to 1/65536.
 
-    16 random bits per entry, drawn from a number of torch's generator: torch's own dropout draws a double per entry, which on wide
-    features costs more than all else of a step.
+    16 random bits per entry, drawn from a number of torch's generator: torch's own dropout draws a double per entry,
+    which on wide features costs more than all else of a step.
     """
     count = 1
     for size in shape:
@@ -79,8 +79,10 @@ class ViewConv(nn.Module):
 class ViewGAT(nn.Module):
     """Dropout, then attention over in-neighbours, of dense or sparse features, on a graph or a sampled block.
 
-    a_ij = softmax_j LeakyReLU(l . W x_j + r . W x_i) per head, h'_i = sum_j a_ij W x_j + b; heads side by side, or averaged.
-    target: False leaves r out. symmetric: h'_i = d_i^1/2 sum_j a_ij d_j^-1/2 W x_j + b, d_j out-degrees and d_i in-degrees.
+    a_ij = softmax_j LeakyReLU(l . W x_j + r . W x_i) per head, h'_i = sum_j a_ij W x_j + b; heads side by side, or
+    averaged.
+    target: False leaves r out. symmetric: h'_i = d_i^1/2 sum_j a_ij d_j^-1/2 W x_j + b, d_j out-degrees and d_i
+        in-degrees.
     residual: adds V x_i, of the features that dropout left, and has no b.
 
     Reference: Velickovic et al., ICLR 2018; both variations: Wang et al., Bag of Tricks for Node Classification, 2021.
@@ -138,13 +140,17 @@ class ViewGAT(nn.Module):
 
 
 class ViewStack(nn.Module):
-    """A GCN, GraphSAGE or GAT whose first layer is a convolution per view, joined by concatenation or, ``join`` sum, by a sum.
+    """A GCN, GraphSAGE or GAT whose first layer is a convolution per view, joined by concatenation or, ``join`` sum, by
+    a sum.
 
-    h = dropout(act(norm([conv_1(x_1), ..., conv_V(x_V)]))), then ordinary layers of that width, the last to ``out_dim``. The sum of
-    the convolutions is one convolution of the concatenated views (gcn, sage); gat concatenates the views themselves there.
+    h = dropout(act(norm([conv_1(x_1), ..., conv_V(x_V)]))), then ordinary layers of that width, the last to
+    ``out_dim``. The sum of the convolutions is one convolution of the concatenated views (gcn, sage); gat concatenates
+    the views themselves there.
 
-    views: V. hidden: width per view, for ``gat`` per head. heads, out_heads: of gat; those of the last layer are averaged.
-    input_dropout: of every view. dropout: between layers. norm: BatchNorm behind all but the last layer. attention: further options of
+    views: V. hidden: width per view, for ``gat`` per head. heads, out_heads: of gat; those of the last layer are
+        averaged.
+    input_dropout: of every view. dropout: between layers. norm: BatchNorm behind all but the last layer. attention:
+        further options of
     :class:`ViewGAT`; with ``residual``, whose layers have no bias, one stands behind the last.
     """
 
@@ -188,7 +194,9 @@ class ViewStack(nn.Module):
         self.last_bias = nn.Parameter(torch.zeros(out_dim)) if bare else None
 
     def forward(self, graph, views: Sequence[View], e=None) -> torch.Tensor:
-        """Return (destinations, out_dim) logits of V views of the (sources, in_dim) features on a graph or a block per layer."""
+        """Return (destinations, out_dim) logits of V views of the (sources, in_dim) features on a graph or a block per
+        layer.
+        """
         blocks = graph if isinstance(graph, (list, tuple)) else [graph] * (len(self.middle) + 2)
         if self.kind == "gat" and self.join == "sum":
             views = [torch.cat(list(views), dim=1)]
@@ -208,8 +216,8 @@ class ViewStack(nn.Module):
 class ViewGCNII(nn.Module):
     """GCNII on several views: an input layer per view, concatenated (or summed), then the layers of that width.
 
-    H0 = [ReLU(x_1 W_1 + b_1), ...], ``num_layers`` of :class:`graphkit.nn.gnn.GCNII` with ReLU, a last linear layer; dropout in front
-    of every layer. Whole graphs and subgraphs only: H0 has no rows for the source nodes of a block.
+    H0 = [ReLU(x_1 W_1 + b_1), ...], ``num_layers`` of :class:`graphkit.nn.gnn.GCNII` with ReLU, a last linear layer;
+    dropout in front of every layer. Whole graphs and subgraphs only: H0 has no rows for the source nodes of a block.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """LargeGT: attention over a node's listed tokens (local), over a codebook of all nodes (global), and the head of both.
 
-Dwivedi, Liu, Luu, Bresson, Shah, Zhao, Graph Transformers for Large Graphs, arXiv 2312.11109. d: ``hidden_dim``, h: ``heads``, each of
-full width d; g: ``global_dim``; C: ``centroids``; F: width of the features; L: number of tokens.
+Dwivedi, Liu, Luu, Bresson, Shah, Zhao, Graph Transformers for Large Graphs, arXiv 2312.11109. d: ``hidden_dim``, h:
+``heads``, each of full width d; g: ``global_dim``; C: ``centroids``; F: width of the features; L: number of tokens.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ class LocalModule(nn.Module):
         t = W (MLP(tokens) + p);  t = LN(W' t + drop(MHA(LN(t))));  c = t[0];  r = t[1:]
         o = c + sum_j a_j r_j,    a = softmax_j(w^T [c ; r_j])
 
-    Linear weights are drawn from N(0, 0.02), biases are 0, but for those of the MLP, which start as torch has them: 0.02 there
-    too would leave the tokens less variance than the epsilon of the first norm. p, not in the paper, are learned vectors (L, d) of
-    the places of the list where ``config.place_vectors``, else 0: without them a token does not show whether it is the seed's own.
+    Linear weights are drawn from N(0, 0.02), biases are 0, but for those of the MLP, which start as torch has them:
+    0.02 there too would leave the tokens less variance than the epsilon of the first norm. p, not in the paper, are
+    learned vectors (L, d) of the places of the list where ``config.place_vectors``, else 0: without them a token does
+    not show whether it is the seed's own.
     """
 
     def __init__(self, config, in_dim: int):
@@ -57,7 +58,8 @@ class LocalModule(nn.Module):
         t = self.skip(t) + self.residual_dropout(self.attend(self.norm(t)))
         t = self.final_norm(self.residual_dropout(t))
         center, rest = t[:, :1], t[:, 1:]
-        # w^T [c ; r_j] in halves, without the concatenation. The half that meets c cancels in the softmax; it is kept as published.
+        # w^T [c ; r_j] in halves, without the concatenation. The half that meets c cancels in the softmax; it is kept
+        # as published.
         for_center, for_rest = self.readout.weight.chunk(2, dim=1)
         scores = functional.linear(center, for_center, self.readout.bias) + functional.linear(rest, for_rest)
         weight = scores.softmax(dim=1)
@@ -78,7 +80,8 @@ class GlobalModule(nn.Module):
         z_v = [W MLP(x_v) ; p_v];   q = W_q z_v,  k_c = W_k mu_c,  val_c = W_v mu_c[:g]
         o = sum_c softmax_c(q k_c^T / sqrt(d) + log n_c) val_c
 
-    n_c is the number of nodes that centroid c stands for. In training the codebook learns from each batch after it was read.
+    n_c is the number of nodes that centroid c stands for. In training the codebook learns from each batch after it was
+    read.
     """
 
     def __init__(self, config, in_dim: int, num_nodes: int):
@@ -137,7 +140,8 @@ class LargeGT(nn.Module):
     def forward(self, tokens, x, position, nodes: torch.Tensor) -> torch.Tensor:
         """Return (B, out_dim) logits of (B,) distinct nodes.
 
-        tokens (B, L, F) for the local module, x (B, F) and position (B, g) for the global one; None where a mode lacks it.
+        tokens (B, L, F) for the local module, x (B, F) and position (B, g) for the global one; None where a mode lacks
+        it.
         """
         parts = []
         if self.local_module is not None:
@@ -148,11 +152,13 @@ class LargeGT(nn.Module):
 
     @torch.no_grad()
     def settle(self, batches) -> None:
-        """Take the running statistics of the head anew, as the mean over batches (tuples of :meth:`forward`'s arguments).
+        """Take the running statistics of the head anew, as the mean over batches (tuples of :meth:`forward`'s
+        arguments).
 
-        The codebook moves by a hundredth a step and the head's usual running statistics follow it late, so that a model that is right
-        about every batch of training is wrong when it is judged by them. Nothing else changes, and nothing is drawn: all but the
-        head's normalisations see the batches as in evaluation. Leaves the model in evaluation mode.
+        The codebook moves by a hundredth a step and the head's usual running statistics follow it late, so that a model
+        that is right about every batch of training is wrong when it is judged by them. Nothing else changes, and
+        nothing is drawn: all but the head's normalisations see the batches as in evaluation. Leaves the model in
+        evaluation mode.
         """
         self.eval()
         norms = [module for module in self.head if isinstance(module, BatchNorm)]

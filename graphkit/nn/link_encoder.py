@@ -15,9 +15,9 @@ PURE = ("puregcn", "puresum")
 class LinkEncoder(nn.Module):
     """Node vectors h (n, d) from features or node identities.
 
-    ``puregcn`` layers are D^-1/2 (A + I) D^-1/2 x, ``puresum`` layers A x, both without weights; ``gcn`` layers multiply by
-    a weight and add a bias. Follows the official encoder: pure layers are bare, with one dropout after the last; after
-    each weighted layer but the last comes LayerNorm, dropout, ReLU, and after a single layer too.
+    ``puregcn`` layers are D^-1/2 (A + I) D^-1/2 x, ``puresum`` layers A x, both without weights; ``gcn`` layers
+    multiply by a weight and add a bias. Follows the official encoder: pure layers are bare, with one dropout after the
+    last; after each weighted layer but the last comes LayerNorm, dropout, ReLU, and after a single layer too.
 
     in_dim: width F of the features; None where nodes are known by a category, of which there are ``categories``.
     config: the options of :class:`graphkit.methods.link.ncnc.NCNCConfig`.

@@ -1,7 +1,7 @@
 """Message-passing layers on a graph or a sampled block, with edge features where the layer sees them.
 
-Every layer is called ``layer(graph, h, e)`` and returns ``(h', e')``. graph: a DGLGraph, or a block whose first source nodes are
-its destinations. h: (source nodes, d). e: (edges, d) or None. h': (destination nodes, d).
+Every layer is called ``layer(graph, h, e)`` and returns ``(h', e')``. graph: a DGLGraph, or a block whose first source
+nodes are its destinations. h: (source nodes, d). e: (edges, d) or None. h': (destination nodes, d).
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def mlp(widths, *, act: str = "relu", norm: bool = False) -> nn.Sequential:
 
 
 def normed(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Return norm(x); BatchNorm cannot take statistics of fewer than two rows: a single node or edge passes as it is."""
+    """Return norm(x); BatchNorm cannot take statistics of fewer than two rows: a single node or edge passes as it
+    is.
+    """
     if isinstance(norm, nn.BatchNorm1d) and norm.training and len(x) < 2:
         return x
     return norm(x) if len(x) else x
@@ -49,9 +51,10 @@ def normed(norm: nn.Module, x: torch.Tensor) -> torch.Tensor:
 class GatedGCN(nn.Module):
     """e'_ij = A1 h_i + A2 h_j + A3 e_ij; h'_i = A4 h_i + sum_j g_ij * A5 h_j / (sum_j g_ij + 1e-6), g = r sigmoid(e').
 
-    Then BatchNorm, activation, dropout and the residual, of nodes and edges alike: nothing around the layer may add another.
-    r, ``edge_gate``: (m, 1) factors where a positional encoding gives them, else 1. They weigh a message against the others: the same
-    factor everywhere changes nothing, but for the 1e-6.
+    Then BatchNorm, activation, dropout and the residual, of nodes and edges alike: nothing around the layer may add
+    another.
+    r, ``edge_gate``: (m, 1) factors where a positional encoding gives them, else 1. They weigh a message against the
+    others: the same factor everywhere changes nothing, but for the 1e-6.
 
     Reference: Bresson, Laurent, Residual Gated Graph ConvNets, 2017; Dwivedi et al., JMLR 2023.
     """
@@ -122,10 +125,11 @@ class GIN(nn.Module):
 
 
 class GCN(nn.Module):
-    """P h W + b with P = D^-1/2 A D^-1/2 of the graph with its own self-loops, on DGL's GraphConv; edge features are not seen.
+    """P h W + b with P = D^-1/2 A D^-1/2 of the graph with its own self-loops, on DGL's GraphConv; edge features are
+    not seen.
 
-    On directed graphs the D of the receiving node are in-degrees; those of the sender are out-degrees, as in DGL, or with
-    ``in_degrees`` its in-degrees too, as in PyG.
+    On directed graphs the D of the receiving node are in-degrees; those of the sender are out-degrees, as in DGL, or
+    with ``in_degrees`` its in-degrees too, as in PyG.
 
     Reference: Kipf, Welling, Semi-Supervised Classification with Graph Convolutional Networks, ICLR 2017.
     """
@@ -208,10 +212,11 @@ class GAT(nn.Module):
 
 
 def with_own_loops(graph, e: torch.Tensor | None):
-    """Return the graph with one loop at each node in place of those that it has, and the edge vectors with those of the loops.
+    """Return the graph with one loop at each node in place of those that it has, and the edge vectors with those of the
+    loops.
 
-    A loop's vector is the mean of those of its node's other incoming edges, 0 where there are none, as in PyG's GATConv. graph: a
-    DGLGraph, batched or not, no block. e: (m, d) or None. The loops come last.
+    A loop's vector is the mean of those of its node's other incoming edges, 0 where there are none, as in PyG's
+    GATConv. graph: a DGLGraph, batched or not, no block. e: (m, d) or None. The loops come last.
     """
     src, dst = graph.edges(order="eid")
     kept, nodes = src != dst, graph.nodes()
@@ -225,7 +230,8 @@ def with_own_loops(graph, e: torch.Tensor | None):
 
 
 class PNA(nn.Module):
-    """Mean, maximum and sum of the messages Linear([h_i, h_j, e_ij]), without degree scalers, then Linear([h_i, aggregates]).
+    """Mean, maximum and sum of the messages Linear([h_i, h_j, e_ij]), without degree scalers, then Linear([h_i,
+    aggregates]).
 
     The reduced form that the GraphGPS code uses. Reference: Corso et al., NeurIPS 2020.
     """

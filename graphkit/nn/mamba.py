@@ -16,7 +16,8 @@ SHORTEST, LONGEST, FLOOR = 1e-3, 1e-1, 1e-4  # initial step sizes dt
 def reverse(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
     """Reverse each sequence of (B, L, d) within its own length; what stands behind it stays where it is.
 
-    A plain flip would bring the padding to the front, whence the convolution's bias and the state leak into real positions.
+    A plain flip would bring the padding to the front, whence the convolution's bias and the state leak into real
+    positions.
     lengths: (B,), or None where all are L.
     """
     if lengths is None:
@@ -28,7 +29,9 @@ def reverse(x: torch.Tensor, lengths: torch.Tensor | None) -> torch.Tensor:
 
 
 class CausalConv(nn.Module):
-    """Depthwise causal convolution of (B, L, d): y_t = bias + sum_j w_j x_{t - width + 1 + j}, x = 0 before the start."""
+    """Depthwise causal convolution of (B, L, d): y_t = bias + sum_j w_j x_{t - width + 1 + j}, x = 0 before the
+    start.
+    """
 
     def __init__(self, dim: int, width: int):
         super().__init__()
@@ -37,7 +40,9 @@ class CausalConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(dim).uniform_(-bound, bound))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return (B, L, d). Sums of shifted copies: on the CPU several times as fast as conv1d with a group per channel."""
+        """Return (B, L, d). Sums of shifted copies: on the CPU several times as fast as conv1d with a group per
+        channel.
+        """
         width, length = len(self.weight), x.shape[1]
         padded = functional.pad(x, (0, 0, width - 1, 0))
         out = self.bias
@@ -52,10 +57,11 @@ class SelectiveSSM(nn.Module):
     [dt_raw, B_t, C_t] = u_t W_x, dt_t = softplus(dt_raw W_dt + b_dt), A = -exp(A_log), and with N states per channel
     h_t = exp(dt_t A) h_{t-1} + Bbar_t u_t, y_t = <h_t, C_t> + D u_t; see :func:`graphkit.nn.selective_scan`.
 
-    Starts with A = -(1, ..., N), D = 1, W_dt uniform within dt_rank^-1/2 of 0, and b_dt such that dt_t is about log-uniform in
-    [0.001, 0.1]. dt, A and the states are computed in float32 also where the rest is in half precision.
+    Starts with A = -(1, ..., N), D = 1, W_dt uniform within dt_rank^-1/2 of 0, and b_dt such that dt_t is about
+    log-uniform in [0.001, 0.1]. dt, A and the states are computed in float32 also where the rest is in half precision.
 
-    scan, discretization: backend (``auto``: by the device) and form of Bbar of the scan. Reference: Gu, Dao, 2023, section 3.
+    scan, discretization: backend (``auto``: by the device) and form of Bbar of the scan. Reference: Gu, Dao, 2023,
+        section 3.
     """
 
     def __init__(
@@ -92,8 +98,8 @@ class BiMamba(nn.Module):
     Z = X W_in, G = silu(X W_g), of width e = expand d; one gate for both directions:
     f = SSM_f(silu(conv_f(Z))), b = rev(SSM_b(silu(conv_b(rev(Z))))), Y = (f G + b G) W_out.
 
-    Convolutions and models are each direction's own; rev reverses each sequence within its length. Residual and norm are left to
-    the caller. Time and memory O(B L e N).
+    Convolutions and models are each direction's own; rev reverses each sequence within its length. Residual and norm
+    are left to the caller. Time and memory O(B L e N).
 
     dim: d. d_state: N. d_conv: width of the convolutions. dt_rank: default ceil(d / 16).
     Reference: Behrouz, Hashemi: Graph Mamba: Towards Learning on Graphs with State Space Models, KDD 2024.
@@ -128,7 +134,9 @@ class BiMamba(nn.Module):
         self.to_output = nn.Linear(inner, dim, bias=False)
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """Return (B, L, d). lengths: (B,) of the sequences, padded on the right; None: all are L. Values at pads mean nothing."""
+        """Return (B, L, d). lengths: (B,) of the sequences, padded on the right; None: all are L. Values at pads mean
+        nothing.
+        """
         z, gate = self.to_input(x), functional.silu(self.to_gate(x))
         forth = self.models[0](functional.silu(self.convs[0](z)))
         back = self.models[1](functional.silu(self.convs[1](reverse(z, lengths))))
@@ -148,7 +156,9 @@ class MambaLayer(nn.Module):
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Parameter groups for an optimiser: the decay for all but A_log and D of every :class:`SelectiveSSM`, which get none."""
+    """Parameter groups for an optimiser: the decay for all but A_log and D of every :class:`SelectiveSSM`, which get
+    none.
+    """
     kept = {id(p) for module in model.modules() if isinstance(module, SelectiveSSM) for p in (module.A_log, module.D)}
     parts = [[p for p in model.parameters() if (id(p) in kept) == free] for free in (False, True)]
     return [{"params": part, "weight_decay": decay} for part, decay in zip(parts, (weight_decay, 0.0)) if part]

@@ -44,7 +44,8 @@ class NATNetwork(nn.Module):
         return self.slot_update(self.slot_input(torch.cat([inputs, self.time(time)], 1)), held)
 
     def pool(self, summed, code, row, pairs: int) -> torch.Tensor:
-        """(pairs, width) of (G, node_dim + slot_dim) neighbours with their codes (G,) and the pairs (G,) that they belong to.
+        """(pairs, width) of (G, node_dim + slot_dim) neighbours with their codes (G,) and the pairs (G,) that they
+        belong to.
 
         Sum, or softmax-weighted sum with LeakyReLU scores, over a pair's neighbours; mean over heads.
         """

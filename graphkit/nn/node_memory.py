@@ -13,10 +13,10 @@ CELLS = {"gru": nn.GRUCell, "rnn": nn.RNNCell}
 class MemoryUpdate(nn.Module):
     """What turns the raw messages of a node and its vector s_i into its next vector.
 
-    A raw message of an event of i with j is [s_i | s_j | phi(dt) | f_e], dt the time since i's vector last changed; ``own`` False leaves
-    s_i out. message: ``identity``, or ``mlp`` of width ``message_dim``. Several messages of a node are averaged. updater: ``gru`` or
-    ``rnn``. sides: 1 cell for all messages, or 2, for those that a node has as source and as destination, with one message a node.
-    Reference: Rossi et al. 2020, section 3.1.
+    A raw message of an event of i with j is [s_i | s_j | phi(dt) | f_e], dt the time since i's vector last changed;
+    ``own`` False leaves s_i out. message: ``identity``, or ``mlp`` of width ``message_dim``. Several messages of a node
+    are averaged. updater: ``gru`` or ``rnn``. sides: 1 cell for all messages, or 2, for those that a node has as source
+    and as destination, with one message a node. Reference: Rossi et al. 2020, section 3.1.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class MemoryUpdate(nn.Module):
     def forward(self, state, owner, other, gap, feat, side) -> torch.Tensor:
         """(P, d) next vectors of nodes with vectors ``state`` (P, d) and at least one message each.
 
-        owner: (M,) row of each message, ascending. other: (M, d). gap: (M,) float64. feat: (M, F) or None. side: (M,) 0 for messages that
-        the node has as source, 1 as destination.
+        owner: (M,) row of each message, ascending. other: (M, d). gap: (M,) float64. feat: (M, F) or None. side: (M,) 0
+        for messages that the node has as source, 1 as destination.
         """
         raw = [*([state[owner]] if self.own else []), other, self.time(gap), *([] if feat is None else [feat])]
         messages = self.message(torch.cat(raw, 1))
@@ -64,9 +64,10 @@ class MemoryUpdate(nn.Module):
 class MessageLog:
     """Raw messages of each node that wait to be worked in: a log in which those of a node stand side by side.
 
-    New messages of a node take the place of its old ones, whose entries are reclaimed when the log is full, at O(1) per message on average;
-    it grows where more than half of it is in use. Its tensors are in ``memory``: of every entry the other end's vector, the event, the
-    time gap and the side; of every node where its messages start and how many they are.
+    New messages of a node take the place of its old ones, whose entries are reclaimed when the log is full, at O(1) per
+    message on average; it grows where more than half of it is in use. Its tensors are in ``memory``: of every entry the
+    other end's vector, the event, the time gap and the side; of every node where its messages start and how many they
+    are.
     """
 
     ENTRY = ("other", "event", "gap", "side")
@@ -125,11 +126,13 @@ class MessageLog:
 
 
 class NodeMemory:
-    """The vectors of all nodes, changed lazily: messages of a batch wait until one of their node's next batches has been scored.
+    """The vectors of all nodes, changed lazily: messages of a batch wait until one of their node's next batches has
+    been scored.
 
-    Reading works the waiting messages in, with gradients, and leaves what is held as it is; taking in a batch holds the changed vectors of
-    its nodes, detached, and replaces their messages by the batch's own. ``last``: only a node's last message of a batch counts; else their
-    mean. Its tensors are in ``memory``: ``state`` (n, d), ``changed`` (n,) time of the last event worked in, and the log.
+    Reading works the waiting messages in, with gradients, and leaves what is held as it is; taking in a batch holds the
+    changed vectors of its nodes, detached, and replaces their messages by the batch's own. ``last``: only a node's last
+    message of a batch counts; else their mean. Its tensors are in ``memory``: ``state`` (n, d), ``changed`` (n,) time
+    of the last event worked in, and the log.
     """
 
     EMPTY_ROWS: ClassVar[dict[str, int]] = {"state": 0, "changed": 0, "log_start": 0, "log_count": 0}
@@ -170,14 +173,16 @@ class NodeMemory:
     ) -> None:
         """Take in a batch whose nodes were read just before.
 
-        ends: (2, B) nodes. events: (B,) numbers. rows: (2, B) the place of the ends in what was read, ``vectors`` (U, d) and ``changed``
+        ends: (2, B) nodes. events: (B,) numbers. rows: (2, B) the place of the ends in what was read, ``vectors`` (U,
+            d) and ``changed``
         (U,).
         """
         vectors, memory, count = vectors.detach(), self.memory, len(events)
         nodes, places = ends.ravel(), rows.ravel().to(self.device)
         memory["state"][nodes.to(self.device)] = vectors[places]  # a node that comes twice has the same value twice
         memory["changed"][nodes.to(self.device)] = changed[places]
-        # In the order of the stream, source before destination, so that the last of a node's messages is well defined; a loop is one.
+        # In the order of the stream, source before destination, so that the last of a node's messages is well defined;
+        # a loop is one.
         order = torch.arange(2 * count).view(2, count).t().ravel()
         order = order[(order < count) | (ends[0] != ends[1])[order % count]]
         order = order[torch.argsort(nodes[order], stable=True)]

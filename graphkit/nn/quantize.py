@@ -1,7 +1,7 @@
 """A codebook that follows the data by exponential moving averages: vector quantisation without gradients.
 
-After van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, NeurIPS 2017, appendix A.1, in the form that
-GOAT (Kong et al., ICML 2023) and LargeGT use: vectors are normalised per column before they are matched.
+After van den Oord, Vinyals, Kavukcuoglu, Neural Discrete Representation Learning, NeurIPS 2017, appendix A.1, in the
+form that GOAT (Kong et al., ICML 2023) and LargeGT use: vectors are normalised per column before they are matched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ EPSILON = 1e-5
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over (B, d) that takes a batch of one: normalised with the running statistics, which it leaves alone."""
+    """Batch normalisation over (B, d) that takes a batch of one: normalised with the running statistics, which it
+    leaves alone.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, d) normalised vectors."""
@@ -28,21 +30,23 @@ class BatchNorm(nn.BatchNorm1d):
 class Codebook(nn.Module):
     """C centroids of d-dimensional vectors, and which centroid each of n nodes belongs to.
 
-    A training step with the vectors z (B, d) of B nodes: zb = BatchNorm(z) without affine part; every row goes to its nearest
-    centroid e_c; with n_c rows there and s_c their sum
+    A training step with the vectors z (B, d) of B nodes: zb = BatchNorm(z) without affine part; every row goes to its
+    nearest centroid e_c; with n_c rows there and s_c their sum
 
         counts_c <- decay counts_c + (1 - decay) n_c          sums_c <- decay sums_c + (1 - decay) s_c
         counts_c <- (counts_c + eps) / (N + C eps) N,         N = sum_c counts_c,   eps = 1e-5
         e_c = sums_c / counts_c
 
-    and ``centroids`` = e * running deviation + running mean is what a model reads, in the space of z. Counts start at 0; centroids and
-    sums are drawn from N(0, 1), apart from each other, and assignments uniformly. A centroid that no vector reaches in the first
-    step is therefore thrown far away by its small count, and comes back to the mean of the data only as its sum decays: few
-    centroids serve in the beginning, as published. (Counts of 1 and sums at the centroids quantise better from the start, and
-    leave a network that reads the centroids near chance when it is evaluated.)
+    and ``centroids`` = e * running deviation + running mean is what a model reads, in the space of z. Counts start at
+    0; centroids and sums are drawn from N(0, 1), apart from each other, and assignments uniformly. A centroid that no
+    vector reaches in the first step is therefore thrown far away by its small count, and comes back to the mean of the
+    data only as its sum decays: few centroids serve in the beginning, as published. (Counts of 1 and sums at the
+    centroids quantise better from the start, and leave a network that reads the centroids near chance when it is
+    evaluated.)
 
-    Buffers, so that a checkpoint holds all of it: ``unit`` (C, d) the e_c, ``counts`` (C,), ``sums`` (C, d), ``centroids`` (C, d),
-    ``assignments`` (n,) int32, ``members`` (C,) int64 nodes now assigned to each, and the running statistics of the columns.
+    Buffers, so that a checkpoint holds all of it: ``unit`` (C, d) the e_c, ``counts`` (C,), ``sums`` (C, d),
+    ``centroids`` (C, d), ``assignments`` (n,) int32, ``members`` (C,) int64 nodes now assigned to each, and the running
+    statistics of the columns.
     """
 
     def __init__(self, num_nodes: int, centroids: int, dim: int, *, decay: float = 0.99, frozen: bool = False):
@@ -86,7 +90,9 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def reassign(self, z: torch.Tensor, nodes: torch.Tensor) -> None:
-        """Assign (B,) distinct nodes by their (B, d) vectors, normalised with the running statistics; nothing else changes."""
+        """Assign (B,) distinct nodes by their (B, d) vectors, normalised with the running statistics; nothing else
+        changes.
+        """
         norm = self.norm
         self.assign(nodes, self.nearest(functional.batch_norm(z, norm.running_mean, norm.running_var, eps=norm.eps)))
 

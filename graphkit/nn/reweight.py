@@ -1,10 +1,11 @@
 """Edge weights raised where the link predictor believes in the edge.
 
-With w_e the weight that a layer gives to edge e by degrees, s_e the predictor's probability of the edge, N(i) the edges of node i that
-are normalised together and S_i the sum of their weights, the new weight is w_e + alpha S_i softmax_N(i)(s)_e. Layers take it as
-the factor w_new / w.
+With w_e the weight that a layer gives to edge e by degrees, s_e the predictor's probability of the edge, N(i) the edges
+of node i that are normalised together and S_i the sum of their weights, the new weight is w_e + alpha S_i
+softmax_N(i)(s)_e. Layers take it as the factor w_new / w.
 
-Reference: Wang, Zhao, Zhao et al., A Topological Perspective on Demystifying GNN-Based Link Prediction Performance, ICLR 2024.
+Reference: Wang, Zhao, Zhao et al., A Topological Perspective on Demystifying GNN-Based Link Prediction Performance,
+ICLR 2024.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class Edges(NamedTuple):
 
 
 def degree_weights(edges: Edges, kind: str) -> torch.Tensor:
-    """(E,) weights by degrees among these edges: ``gcn`` (d_i d_j)^-1/2, ``sage`` 1 / d_i of the receiver, ``sum`` 1."""
+    """(E,) weights by degrees among these edges: ``gcn`` (d_i d_j)^-1/2, ``sage`` 1 / d_i of the receiver, ``sum``
+    1.
+    """
     if kind == "sum":
         return torch.ones(len(edges.receiver), device=edges.receiver.device)
     received = torch.bincount(edges.receiver, minlength=edges.receivers).float()
@@ -37,7 +40,8 @@ def degree_weights(edges: Edges, kind: str) -> torch.Tensor:
 def factors(edges: Edges, scores: torch.Tensor, kind: str, alpha: float, normalize: str) -> torch.Tensor:
     """Return (E,) factors of the weights that :func:`degree_weights` gives.
 
-    scores: (E,) probabilities of the edges. normalize: the end whose edges are normalised together, ``receiver`` or ``sender``.
+    scores: (E,) probabilities of the edges. normalize: the end whose edges are normalised together, ``receiver`` or
+        ``sender``.
     """
     owner, count = (edges.receiver, edges.receivers) if normalize == "receiver" else (edges.sender, edges.senders)
     base, share = degree_weights(edges, kind), torch.exp(scores)

@@ -12,7 +12,8 @@ BACKENDS = ("numba", "chunked", "loop")
 DISCRETIZATIONS = ("euler", "zoh")
 
 CHUNK = 16
-# Numbers that the chunks worked on together may hold in a tensor, of one sequence or of several; the rest is taken in turns.
+# Numbers that the chunks worked on together may hold in a tensor, of one sequence or of several; the rest is taken in
+# turns.
 CHUNK_NUMBERS = 2**20
 CHUNK_NUMBERS_CUDA = 2**27
 
@@ -34,12 +35,12 @@ def selective_scan(
     Bbar_t = dt_t B_t (``euler``, as Mamba's code has it) or (exp(dt_t A) - 1) / A B_t (``zoh``, as its text has it).
     Computed in float64 where an argument is, else in float32; y has the type of u. All arguments receive gradients.
 
-    backend: ``numba``, the kernels of :mod:`graphkit.kernels.selective_scan` on the CPU; ``chunked``, plain torch on any device,
-    memory for some chunks' (16, 16, e, N) decays at a time; ``loop``, a step after the other, all states kept, the reference.
-    Default: numba on the CPU, chunked elsewhere.
+    backend: ``numba``, the kernels of :mod:`graphkit.kernels.selective_scan` on the CPU; ``chunked``, plain torch on
+    any device, memory for some chunks' (16, 16, e, N) decays at a time; ``loop``, a step after the other, all states
+    kept, the reference. Default: numba on the CPU, chunked elsewhere.
 
-    Raises :class:`UsageError` for an unknown backend or discretisation, or numba off the CPU; ValueError for shapes that do
-    not fit.
+    Raises :class:`UsageError` for an unknown backend or discretisation, or numba off the CPU; ValueError for shapes
+    that do not fit.
 
     >>> one = torch.ones(1, 4, 1)
     >>> selective_scan(one, one, torch.zeros(1, 1), one, one, torch.zeros(1)).flatten().tolist()  # a running sum
@@ -143,7 +144,8 @@ def _chunked_rows(u, dt, B, C, A, zoh, together: int) -> torch.Tensor:
     # Steps of size 0 change no state: they fill the last chunk up.
     full = [torch.nn.functional.pad(value, (0, 0, 0, -length % CHUNK)) for value in (u, dt, B, C)]
     for part in zip(*(value.unflatten(1, (-1, CHUNK)).split(together, dim=1) for value in full)):
-        # Recomputed in backward, so that some chunks' decays are alive at a time and the carried states are all that is kept.
+        # Recomputed in backward, so that some chunks' decays are alive at a time and the carried states are all that is
+        # kept.
         y, h = checkpoint(_some_chunks, *part, A, h, zoh, use_reentrant=False, preserve_rng_state=False)
         out.append(y.flatten(1, 2))
     return torch.cat(out, 1)[:, :length]
@@ -152,8 +154,8 @@ def _chunked_rows(u, dt, B, C, A, zoh, together: int) -> torch.Tensor:
 def _some_chunks(u, dt, B, C, A, h, zoh):
     """Return y (Bt, G, T, e) of G chunks of T steps without D u, and the states (Bt, e, N) after them.
 
-    The decay from step j to i is exp((S_i - S_j) A) with S the running sum of dt inside the chunk: every factor is at most 1
-    where A < 0. Dividing two running products instead would give 0/0 after a few hundred steps.
+    The decay from step j to i is exp((S_i - S_j) A) with S the running sum of dt inside the chunk: every factor is at
+    most 1 where A < 0. Dividing two running products instead would give 0/0 after a few hundred steps.
     """
     total = dt.cumsum(2)
     steps = dt.shape[2]
@@ -169,7 +171,9 @@ def _some_chunks(u, dt, B, C, A, h, zoh):
 
 
 def _carry(decay, added, h):
-    """The states before each of G chunks (Bt, G, e, N), and after the last, where each makes decay * h + added of h; in log G steps."""
+    """The states before each of G chunks (Bt, G, e, N), and after the last, where each makes decay * h + added of h; in
+    log G steps.
+    """
     shift = 1
     while shift < decay.shape[1]:
         # After this a chunk stands for the 2 shift chunks up to it, or for all where they are fewer.

@@ -18,7 +18,9 @@ GATHER_ENTRIES = 1 << 18  # entries per chunk of the gradient towards the values
 
 
 class Structure:
-    """Where the entries of an (m, n) sparse matrix stand: CSR pointers and columns, int32, and those of its transpose."""
+    """Where the entries of an (m, n) sparse matrix stand: CSR pointers and columns, int32, and those of its
+    transpose.
+    """
 
     def __init__(self, crow: torch.Tensor, col: torch.Tensor, shape: tuple[int, int]):
         self.crow, self.col, self.shape = crow, col, shape
@@ -99,7 +101,9 @@ class SparseFeatures:
         self.shape = tuple(dense.shape)
 
     def linear(self, weight: torch.Tensor, bias: torch.Tensor | None, dropout: float) -> torch.Tensor:
-        """Return dropout(X) W^T + b for a (d, F) weight; zeros stay zero under dropout, so this equals the dense form."""
+        """Return dropout(X) W^T + b for a (d, F) weight; zeros stay zero under dropout, so this equals the dense
+        form.
+        """
         values = torch.nn.functional.dropout(self.values, dropout, training=dropout > 0)
         out = product(self.structure, values, weight.t())
         return out if bias is None else out + bias

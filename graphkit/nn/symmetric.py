@@ -1,4 +1,6 @@
-"""The symmetric normalised adjacency P = D^-1/2 A D^-1/2 on whole graphs and on the pieces that a sampler cuts out of them."""
+"""The symmetric normalised adjacency P = D^-1/2 A D^-1/2 on whole graphs and on the pieces that a sampler cuts out of
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ def keep_degrees(graph):
 
 
 def degrees(graph) -> tuple[torch.Tensor, torch.Tensor]:
-    """(sources,) out-degrees and (destinations,) in-degrees of the whole graph where :func:`keep_degrees` saw it, else of ``graph``."""
+    """(sources,) out-degrees and (destinations,) in-degrees of the whole graph where :func:`keep_degrees` saw it, else
+    of ``graph``.
+    """
     if "_in_degree" not in graph.dstdata:
         return graph.out_degrees(), graph.in_degrees()
     return graph.srcdata["_out_degree"], graph.dstdata["_in_degree"]
@@ -22,9 +26,10 @@ def degrees(graph) -> tuple[torch.Tensor, torch.Tensor]:
 def scales(graph, dtype: torch.dtype, *, in_degrees: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
     """(sources, 1) factors 1/sqrt(d_j) and (destinations, 1) factors of the sum over neighbours in P.
 
-    d_j are out-degrees, with ``in_degrees`` in-degrees, which a block has only where :func:`keep_degrees` stored them; d_i are
-    in-degrees. All are those of the whole graph, see :func:`degrees`. Of d_i neighbours a piece holds k_i, whose sum stands for that
-    of all of them: the second factor is sqrt(d_i) / k_i, which is 1/sqrt(d_i) where all are there.
+    d_j are out-degrees, with ``in_degrees`` in-degrees, which a block has only where :func:`keep_degrees` stored them;
+    d_i are in-degrees. All are those of the whole graph, see :func:`degrees`. Of d_i neighbours a piece holds k_i,
+    whose sum stands for that of all of them: the second factor is sqrt(d_i) / k_i, which is 1/sqrt(d_i) where all are
+    there.
     """
 
     def column(count):

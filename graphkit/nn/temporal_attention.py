@@ -1,4 +1,5 @@
-"""Vectors of nodes at a time from those whom they met before: temporal attention (TGAT), temporal sum (TGN), and stacks of either.
+"""Vectors of nodes at a time from those whom they met before: temporal attention (TGAT), temporal sum (TGN), and stacks
+of either.
 
 A link joins a row, a node at a time t, to a neighbour j met at an event e at t_e <= t. What the row sees of it is
 x = [h_j | f_e | phi(t - t_e)]: the neighbour's vector, the event's features, and how long ago it was.
@@ -36,10 +37,12 @@ def link_graph(row: torch.Tensor, rows: int):
 
 
 class _Attend(torch.autograd.Function):
-    """(heads, R, |x|) sums of what links see (L, |x|), weighted by the softmax of their products with (heads, R, |x|) vectors of the rows.
+    """(heads, R, |x|) sums of what links see (L, |x|), weighted by the softmax of their products with (heads, R, |x|)
+    vectors of the rows.
 
-    stays: (L, heads) factors of the weights, dropout's, or None. Both directions are DGL's kernels on the graph of links; the gradient of
-    a link is taken from its only row, for which DGL's own gradient would fill an (L, |x|) array for each head and product.
+    stays: (L, heads) factors of the weights, dropout's, or None. Both directions are DGL's kernels on the graph of
+    links; the gradient of a link is taken from its only row, for which DGL's own gradient would fill an (L, |x|) array
+    for each head and product.
     """
 
     @staticmethod
@@ -76,9 +79,9 @@ class _Attend(torch.autograd.Function):
 class TemporalAttention(nn.Module):
     """Attention of a row to its links, heads of width out_dim / heads, then a merge with the row's own vector.
 
-    Row r with q = W_Q [h_r | phi(0)], links with K = W_K x, V = W_V x: a = softmax(q . K / sqrt(width)) over the links of r, and
-    h' = FFN([sum a V | h_r]); the sum is 0 for a row without links. The matrices are applied to rows, before and after the sum over links,
-    which is the same by linearity; so a link costs O(heads |x|) and not O(out_dim |x|).
+    Row r with q = W_Q [h_r | phi(0)], links with K = W_K x, V = W_V x: a = softmax(q . K / sqrt(width)) over the links
+    of r, and h' = FFN([sum a V | h_r]); the sum is 0 for a row without links. The matrices are applied to rows, before
+    and after the sum over links, which is the same by linearity; so a link costs O(heads |x|) and not O(out_dim |x|).
     """
 
     def __init__(self, in_dim: int, edge_dim: int, time_dim: int, out_dim: int, heads: int, dropout: float):
@@ -95,7 +98,9 @@ class TemporalAttention(nn.Module):
     def forward(
         self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor
     ) -> torch.Tensor:
-        """(R, out_dim) from own vectors (R, in_dim), phi(0) (1, time_dim), what links see (L, |x|) and their rows (L,)."""
+        """(R, out_dim) from own vectors (R, in_dim), phi(0) (1, time_dim), what links see (L, |x|) and their rows
+        (L,).
+        """
         rows = len(own)
         query = (
             self.query(torch.cat([own, present.expand(rows, -1)], 1)).view(rows, self.heads, self.width)
@@ -120,7 +125,9 @@ class TemporalSum(nn.Module):
     def forward(
         self, own: torch.Tensor, present: torch.Tensor, inputs: torch.Tensor, row: torch.Tensor
     ) -> torch.Tensor:
-        """(R, out_dim) from own vectors (R, in_dim), what links see (L, |x|) and their rows (L,); ``present`` is not used."""
+        """(R, out_dim) from own vectors (R, in_dim), what links see (L, |x|) and their rows (L,); ``present`` is not
+        used.
+        """
         graph = link_graph(row, len(own))
         summed = dgl.ops.copy_u_sum(graph, inputs)
         return self.out(torch.cat([own, torch.relu(self.links(summed))], 1))
@@ -157,7 +164,8 @@ class TemporalLayers(nn.Module):
     def forward(self, vectors: torch.Tensor, at: list[torch.Tensor], links: list[tuple]) -> torch.Tensor:
         """(R, out_dim) vectors of the rows of hop 0.
 
-        vectors: (U, in_dim) of all nodes. at: (R_l,) for each hop, the place of its rows in them. links: for each hop after hop 0
+        vectors: (U, in_dim) of all nodes. at: (R_l,) for each hop, the place of its rows in them. links: for each hop
+            after hop 0
         (row (L,), column (L,), age (L,) float64, features (L, edge_dim) or None).
         """
         current = [vectors[places] for places in at]

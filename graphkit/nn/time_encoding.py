@@ -24,7 +24,9 @@ class TimeEncoding(nn.Module):
 
 
 class _Cosines(torch.autograd.Function):
-    """Whole turns are taken off in float64; what is left, in [-pi, pi], is exact enough in float32, whose cosines are much faster."""
+    """Whole turns are taken off in float64; what is left, in [-pi, pi], is exact enough in float32, whose cosines are
+    much faster.
+    """
 
     @staticmethod
     def forward(ctx, time, frequency, phase):

@@ -18,12 +18,13 @@ from graphkit.nn.sparse import Structure, product
 class DropoutJudge(nn.Module):
     """A two-layer GCN on the training nodes alone, trained on true features, that scores generated ones.
 
-    U(X) = NLL(mean_m p_m, y) - mean_m NLL(p_m, y) over the training nodes, with p_m the softmax of M passes with dropout active:
-    at most 0 by Jensen's inequality, and the nearer to 0 the more the passes agree. Only the rows of the training nodes enter, so
-    that the nodes within two hops of them suffice (``nodes``); their weights in A = D^-1/2 (A + I) D^-1/2 are those of the whole
-    graph. A pass is O(edges hidden + nodes F).
+    U(X) = NLL(mean_m p_m, y) - mean_m NLL(p_m, y) over the training nodes, with p_m the softmax of M passes with
+    dropout active: at most 0 by Jensen's inequality, and the nearer to 0 the more the passes agree. Only the rows of
+    the training nodes enter, so that the nodes within two hops of them suffice (``nodes``); their weights in A = D^-1/2
+    (A + I) D^-1/2 are those of the whole graph. A pass is O(edges hidden + nodes F).
 
-    graph: DGLGraph without loops. rows: (T,) training nodes. labels: (T,) int64, -1 where unknown. features: F. classes: C.
+    graph: DGLGraph without loops. rows: (T,) training nodes. labels: (T,) int64, -1 where unknown. features: F.
+        classes: C.
 
     Reference: Liu et al.: Local Augmentation for Graph Neural Networks, ICML 2022.
     """
@@ -97,7 +98,9 @@ class DropoutJudge(nn.Module):
 
 
 def u_score(draw: Callable[[], torch.Tensor], labels: torch.Tensor, passes: int) -> float:
-    """NLL of the mean of M predictions less the mean of their NLLs; ``draw`` returns (T, C) log-probabilities of one pass."""
+    """NLL of the mean of M predictions less the mean of their NLLs; ``draw`` returns (T, C) log-probabilities of one
+    pass.
+    """
     total, losses = 0.0, 0.0
     for _ in range(passes):
         logs = draw()

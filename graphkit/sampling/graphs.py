@@ -12,7 +12,8 @@ from graphkit.errors import DataError
 class GraphSet:
     """G graphs laid end to end.
 
-    whole: a DGLGraph, nodes and edges ordered by graph, with the data of both. node_starts, edge_starts: (G + 1,) int64.
+    whole: a DGLGraph, nodes and edges ordered by graph, with the data of both. node_starts, edge_starts: (G + 1,)
+        int64.
     """
 
     def __init__(self, whole, node_counts: torch.Tensor, edge_counts: torch.Tensor):

@@ -1,8 +1,9 @@
 """LargeGT's offline step: lists of nodes and features of their surroundings, memory-mapped, and the look-up of a batch.
 
-A folder of ``graphkit sample largegt`` holds ``lists.npy`` (n, K) int32, ``hops.npy`` (n, 3, F) float32 or float16 where the graph
-has features, and ``sample.json`` with the parameters and the checksums of graph and features. Training without such a folder
-keeps the same arrays in the user's cache, the lists and the features apart, so that another K shares the features.
+A folder of ``graphkit sample largegt`` holds ``lists.npy`` (n, K) int32, ``hops.npy`` (n, 3, F) float32 or float16
+where the graph has features, and ``sample.json`` with the parameters and the checksums of graph and features. Training
+without such a folder keeps the same arrays in the user's cache, the lists and the features apart, so that another K
+shares the features.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """What fixes a sample beside the graph: list length, seed, cap of hubs (0: exact) and type of the stored features."""
+    """What fixes a sample beside the graph: list length, seed, cap of hubs (0: exact) and type of the stored
+    features.
+    """
 
     k: int = 50
     seed: int = 0
@@ -54,7 +57,8 @@ class HopTokens:
     features: np.ndarray
 
     def tokens(self, nodes: np.ndarray, hops: bool = True) -> torch.Tensor:
-        """Return (B, K (hops + 1), F) float32 tokens of (B,) seeds: for each listed node its own features, then each hop's.
+        """Return (B, K (hops + 1), F) float32 tokens of (B,) seeds: for each listed node its own features, then each
+        hop's.
 
         Without ``hops`` (B, K, F), the listed nodes' own features alone.
         """
@@ -91,8 +95,8 @@ def sample(
 ) -> dict[str, Any]:
     """Write a folder of lists and hop features; return what ``sample.json`` says.
 
-    Each file is written whole or not at all, ``sample.json`` last. Raises :class:`UsageError` where the folder holds a sample
-    already or features do not fit into float16, :class:`OutputError` where it cannot be written.
+    Each file is written whole or not at all, ``sample.json`` last. Raises :class:`UsageError` where the folder holds a
+    sample already or features do not fit into float16, :class:`OutputError` where it cannot be written.
     """
     folder, report = Path(folder), report or (lambda stage, done, total: None)
     if (folder / ABOUT).exists():
@@ -122,8 +126,8 @@ def sample(
 def load(folder: str | Path, graph, features: np.ndarray, k: int) -> HopTokens:
     """Open a folder of :func:`sample` for a graph; nothing is read before it is used.
 
-    Raises :class:`DataError` where the folder holds no sample of this graph and these features, :class:`UsageError` where its
-    lists have another length than ``k``.
+    Raises :class:`DataError` where the folder holds no sample of this graph and these features, :class:`UsageError`
+    where its lists have another length than ``k``.
     """
     folder = Path(folder)
     if not (folder / ABOUT).is_file():

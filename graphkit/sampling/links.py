@@ -1,8 +1,8 @@
 """Mini-batches for link prediction through DGL's samplers, by name, with the target edges out of every message graph.
 
-``full`` uses the whole graph; ``neighbor`` and ``labor`` sample a block per layer around the end points; ``shadow`` takes the
-end points' k-hop subgraph. These three score a batch of training edges and given negatives. ``cluster`` and ``saint`` draw a
-subgraph first, and score some of its own edges and non-edges.
+``full`` uses the whole graph; ``neighbor`` and ``labor`` sample a block per layer around the end points; ``shadow``
+takes the end points' k-hop subgraph. These three score a batch of training edges and given negatives. ``cluster`` and
+``saint`` draw a subgraph first, and score some of its own edges and non-edges.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from graphkit.sampling.samplers import count_parts, make_sampler, seeded
 class LinkBatch(NamedTuple):
     """What a step sees.
 
-    graph: a DGLGraph or a list of blocks without the target edges; ``edata[dgl.EID]`` are the training graph's edges. nodes: (k,)
-    int64 nodes whose features go in. positive, negative: (B, 2) int64 pairs as positions in the encoder's output.
+    graph: a DGLGraph or a list of blocks without the target edges; ``edata[dgl.EID]`` are the training graph's edges.
+    nodes: (k,) int64 nodes whose features go in. positive, negative: (B, 2) int64 pairs as positions in the encoder's
+        output.
     """
 
     graph: object
@@ -35,9 +36,9 @@ class LinkBatch(NamedTuple):
 class LinkSampler:
     """Cuts a training graph into :class:`LinkBatch` es.
 
-    graph: DGLGraph on the CPU, may hold self-loops and copies. positives: (P, 2) training edges. fanout: neighbours per layer, -1
-    all; one number for each layer or one for all. parts, parts_per_batch: of ``cluster``. saint_mode, saint_budget: node, edge
-    or walk (roots, length) of GraphSAINT.
+    graph: DGLGraph on the CPU, may hold self-loops and copies. positives: (P, 2) training edges. fanout: neighbours per
+    layer, -1 all; one number for each layer or one for all. parts, parts_per_batch: of ``cluster``. saint_mode,
+    saint_budget: node, edge or walk (roots, length) of GraphSAINT.
     """
 
     def __init__(

@@ -21,8 +21,8 @@ def uniform_non_edges(
 ) -> numpy.ndarray:
     """Draw (count, 2) int64 pairs uniformly, with replacement, from the unordered pairs that are no edge.
 
-    codes: (E,) ascending u * n + v, u < v, of the distinct undirected training edges. Raises :class:`DataError` where every
-    pair is an edge.
+    codes: (E,) ascending u * n + v, u < v, of the distinct undirected training edges. Raises :class:`DataError` where
+    every pair is an edge.
     """
     total = num_nodes * (num_nodes - 1) // 2
     if count and total - len(codes) <= 0:

@@ -23,8 +23,8 @@ class PairBatch(NamedTuple):
 class NeighbourPairs:
     """The ordered pairs (i, j) of the edges i -> j of a graph, loops aside, a share of them held out.
 
-    Both directions of an undirected edge are held out together, by a hash of its ends. Memory: one number per edge where edges are
-    held out or loops left out, and per epoch one per edge of a graph of up to 2^24 edges.
+    Both directions of an undirected edge are held out together, by a hash of its ends. Memory: one number per edge
+    where edges are held out or loops left out, and per epoch one per edge of a graph of up to 2^24 edges.
 
     graph: DGLGraph on the CPU. held_out: share of the undirected edges. seed: of the hash.
     """

@@ -14,8 +14,8 @@ DIGITS = 7  # of n times PageRank: what differs by less is a tie
 def ranks(graph, node_counts: np.ndarray, order: str) -> torch.Tensor:
     """Return (n,) int64 ranks, ascending with the score; nodes of equal score have equal rank.
 
-    graph: DGLGraph of parts laid end to end, ``node_counts`` nodes each. order: ``ppr`` (:func:`pagerank`), ``degree`` (edges that
-    arrive and leave), or ``random``, where all nodes are equal.
+    graph: DGLGraph of parts laid end to end, ``node_counts`` nodes each. order: ``ppr`` (:func:`pagerank`), ``degree``
+    (edges that arrive and leave), or ``random``, where all nodes are equal.
     """
     n = graph.num_nodes()
     if order == "random" or n == 0:
@@ -29,10 +29,13 @@ def ranks(graph, node_counts: np.ndarray, order: str) -> torch.Tensor:
 
 
 def pagerank(graph, node_counts: np.ndarray, *, restart: float = RESTART, tolerance: float = 1e-10) -> np.ndarray:
-    """Return (n,) float64 Personalised PageRank of each part of a graph, averaged over all nodes of the part as its centre.
+    """Return (n,) float64 Personalised PageRank of each part of a graph, averaged over all nodes of the part as its
+    centre.
 
-    The average of the vectors p_v = restart e_v + (1 - restart) P^T p_v over v is PageRank with a uniform restart, found by
-    iteration: O(m log(1 / tolerance)). P = D^-1 A follows the edges; a node that none leaves goes back to a uniform node.
+    The average of the vectors p_v = restart e_v + (1 - restart) P^T p_v over v is PageRank with a uniform restart,
+    found by
+    iteration: O(m log(1 / tolerance)). P = D^-1 A follows the edges; a node that none leaves goes back to a uniform
+        node.
     """
     n = graph.num_nodes()
     source, target = (ends.cpu().numpy() for ends in graph.edges(order="eid"))

@@ -1,8 +1,8 @@
 """Mini-batches for node labels through DGL's samplers, by name.
 
-``full`` uses the whole graph; ``neighbor`` and ``labor`` sample a block per layer around the seed nodes; ``shadow`` takes their
-k-hop subgraph; ``cluster`` and ``saint`` draw a subgraph and score the training nodes that it holds, all alike (GraphSAINT's paper
-weighs them by how often they are drawn).
+``full`` uses the whole graph; ``neighbor`` and ``labor`` sample a block per layer around the seed nodes; ``shadow``
+takes their k-hop subgraph; ``cluster`` and ``saint`` draw a subgraph and score the training nodes that it holds, all
+alike (GraphSAINT's paper weighs them by how often they are drawn).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from graphkit.sampling.samplers import count_parts, make_sampler, seeded
 class Sampled(NamedTuple):
     """A drawn piece of a graph.
 
-    graph: a DGLGraph or a list of blocks, with ``dgl.NID`` and ``dgl.EID`` of the whole graph. nodes: (k,) int64 nodes of the whole
-    graph whose features go in. rows: (B,) rows of the model's output that are scored. seeds: (B,) the nodes they belong to.
+    graph: a DGLGraph or a list of blocks, with ``dgl.NID`` and ``dgl.EID`` of the whole graph. nodes: (k,) int64 nodes
+    of the whole graph whose features go in. rows: (B,) rows of the model's output that are scored. seeds: (B,) the
+    nodes they belong to.
     """
 
     graph: Any
@@ -83,8 +84,9 @@ class NodeSampler(torch.utils.data.Dataset):
             order, size = generator.permutation(self.train), self.batch_size
         groups = [order[at : at + size] for at in range(0, len(order), size)]
         self.jobs = [(group, int(generator.integers(2**31))) for group in groups]
-        # Each piece comes from a seed of its own, so that it is the same whichever process draws it. The loader draws a number as well,
-        # which must not come from the generator that dropout takes its own from: a resumed epoch is drawn twice.
+        # Each piece comes from a seed of its own, so that it is the same whichever process draws it. The loader draws a
+        # number as well, which must not come from the generator that dropout takes its own from: a resumed epoch is
+        # drawn twice.
         pieces = torch.utils.data.DataLoader(
             self, batch_size=None, num_workers=self.workers, generator=torch.Generator()
         )

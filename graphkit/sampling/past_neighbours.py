@@ -22,8 +22,8 @@ def writes_of(src: np.ndarray, dst: np.ndarray, events: np.ndarray) -> tuple[np.
 class RecentNeighbours:
     """The last k events of each node, in a ring.
 
-    Answers queries of the present alone: what it holds must lie before their moments. O(n k) memory, O(k) per query and O(1) per event,
-    however long the past is. Its tensors are put in ``memory``, where they are read at every call.
+    Answers queries of the present alone: what it holds must lie before their moments. O(n k) memory, O(k) per query and
+    O(1) per event, however long the past is. Its tensors are put in ``memory``, where they are read at every call.
     """
 
     EMPTY_ROWS: ClassVar[dict[str, int]] = {
@@ -61,9 +61,9 @@ class RecentNeighbours:
 class PastNeighbours:
     """All events of each node, of which the last k before any moment are found, or k drawn evenly.
 
-    Lists have room for the events of ``store`` when they are made; one that needs more moves to the end of a pool that grows, with twice
-    its room, so that an event costs O(1) on average. O(n + E) memory; its tensors are in ``memory``. Draws depend on seed, ``draw``,
-    node and moment alone.
+    Lists have room for the events of ``store`` when they are made; one that needs more moves to the end of a pool that
+    grows, with twice its room, so that an event costs O(1) on average. O(n + E) memory; its tensors are in ``memory``.
+    Draws depend on seed, ``draw``, node and moment alone.
     """
 
     EMPTY_ROWS: ClassVar[dict[str, int]] = {"past_room": 0, "past_start": 0, "past_count": 0}
@@ -116,9 +116,9 @@ class PastNeighbours:
 class Hops:
     """Rows of nodes at moments, hop by hop, and the events that link each hop to the one before.
 
-    nodes: all different nodes, (U,). at: for hop 0, 1, .. the place in ``nodes`` of each row. moments: for all hops but the last of
-    several, the event number at whose time each row stands. links: for hop 1, 2, .. (row of the hop before, ascending; row of this hop;
-    event), (L,) each. The rows of the last of several hops are ``nodes`` themselves.
+    nodes: all different nodes, (U,). at: for hop 0, 1, .. the place in ``nodes`` of each row. moments: for all hops but
+    the last of several, the event number at whose time each row stands. links: for hop 1, 2, .. (row of the hop before,
+    ascending; row of this hop; event), (L,) each. The rows of the last of several hops are ``nodes`` themselves.
     """
 
     nodes: np.ndarray
@@ -132,8 +132,9 @@ def neighbourhoods(
 ) -> Hops:
     """Return the neighbourhood of ``depth`` hops of (R,) nodes at (R,) moments.
 
-    back: a neighbour stands at the moment of the event that made it one, and has its own neighbours before that (TGAT); else at the
-    moment of the row it belongs to (TGN). A node that comes twice at one moment is one row. mark: (n,) int64 of -1, scratch.
+    back: a neighbour stands at the moment of the event that made it one, and has its own neighbours before that (TGAT);
+    else at the moment of the row it belongs to (TGN). A node that comes twice at one moment is one row. mark: (n,)
+    int64 of -1, scratch.
     """
     rows, when, links = [nodes], [moments], []
     for hop in range(depth):

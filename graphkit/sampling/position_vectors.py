@@ -21,9 +21,11 @@ COEFFICIENTS = (0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0)
 def position_vectors(dataset, kind: str, dim: int, seed: int) -> np.ndarray:
     """Return (n, dim) float32 position vectors of the nodes of one graph; features and edge weights do not enter.
 
-    fastrp: the method of that name, powers 3 to 6 with equal weights (:mod:`graphkit.kernels.powers`); O(m dim). node2vec: p = q =
-    1 and the official walks, kept in the user's cache; needs the extra ``deepwalk``. lappe: eigenvectors of the normalised
-    Laplacian, the first left out, of length sqrt(n), so that their entries are about 1; 0 beyond the number of nodes.
+    fastrp: the method of that name, powers 3 to 6 with equal weights (:mod:`graphkit.kernels.powers`); O(m dim).
+        node2vec: p = q =
+    1 and the official walks, kept in the user's cache; needs the extra ``deepwalk``. lappe: eigenvectors of the
+    normalised Laplacian, the first left out, of length sqrt(n), so that their entries are about 1; 0 beyond the number
+    of nodes.
     """
     bare = dgl.graph(dataset.graph.edges(order="eid"), num_nodes=dataset.num_nodes)
     if kind == "fastrp":

@@ -24,8 +24,9 @@ def make_sampler(
 ):
     """Return DGL's sampler, or None for ``full``.
 
-    fanout: neighbours per layer, -1 all; one number for each layer or one for all. parts: of ``cluster``, at least 20 nodes
-    each. saint_mode, saint_budget: node, edge or walk (roots, length). Raises :class:`UsageError` for a wrong count of numbers.
+    fanout: neighbours per layer, -1 all; one number for each layer or one for all. parts: of ``cluster``, at least 20
+    nodes each. saint_mode, saint_budget: node, edge or walk (roots, length). Raises :class:`UsageError` for a wrong
+    count of numbers.
     """
     if len(fanout) not in (1, num_layers):
         raise UsageError(f"--fanout has {len(fanout)} numbers, expected 1 or {num_layers}, one per layer")

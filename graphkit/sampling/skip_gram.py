@@ -13,11 +13,12 @@ from graphkit.machine import seed_dgl
 def random_walks(
     graph, *, num_walks: int, walk_length: int, seed: int, p: float = 1.0, q: float = 1.0, weight: str | None = None
 ) -> list[list[int]]:
-    """Return walks of ``walk_length`` nodes, ``num_walks`` from every node that has outgoing edges, each round in random order.
+    """Return walks of ``walk_length`` nodes, ``num_walks`` from every node that has outgoing edges, each round in
+    random order.
 
-    A walk ends early at a node without outgoing edges. weight: ``edata`` of numbers of 0 or more in proportion to which a step is taken,
-    an edge of weight 0 being none (DGL's sampler aborts, or takes one, where a node has no others); not with p or q other
-    than 1, the factors 1/p and 1/q of steps back and away (Grover, Leskovec: node2vec, KDD 2016).
+    A walk ends early at a node without outgoing edges. weight: ``edata`` of numbers of 0 or more in proportion to which
+    a step is taken, an edge of weight 0 being none (DGL's sampler aborts, or takes one, where a node has no others);
+    not with p or q other than 1, the factors 1/p and 1/q of steps back and away (Grover, Leskovec: node2vec, KDD 2016).
     """
     graph = graph.cpu()
     if weight is not None:
@@ -63,8 +64,8 @@ def skip_gram(
 ) -> np.ndarray:
     """Return (num_nodes, dim) float32 skip-gram vectors of nodes on walks; nodes on none are zero.
 
-    window: nodes to each side. negative_samples: 0 for hierarchical softmax. With more than one worker results differ from run
-    to run. Raises :class:`MissingExtraError` without gensim.
+    window: nodes to each side. negative_samples: 0 for hierarchical softmax. With more than one worker results differ
+    from run to run. Raises :class:`MissingExtraError` without gensim.
     """
     word2vec = require_gensim()
     result = np.zeros((num_nodes, dim), np.float32)

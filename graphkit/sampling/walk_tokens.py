@@ -18,8 +18,8 @@ class Tokens:
     nodes: (U,) int64 distinct nodes of the base graph that occur. row: (P,) int64 row of ``nodes`` of every node of the
     block-diagonal graph, token after token. sizes: (B T,) int64 nodes of each token. src, dst: (E,) int64 edges of the
     block-diagonal graph; edges: (E,) int64 their numbers in the base graph. lengths: (T,) steps of each token's walks.
-    place: (B, T, M, m + 1) int64 entry of ``row`` that a walk is at, -1 beyond its end. visits: (P, m + 1) float32 shares of the walks
-    that are at the node after each number of steps. bits: (B, T, M, m + 1, 2 w) uint8, see
+    place: (B, T, M, m + 1) int64 entry of ``row`` that a walk is at, -1 beyond its end. visits: (P, m + 1) float32
+    shares of the walks that are at the node after each number of steps. bits: (B, T, M, m + 1, 2 w) uint8, see
     :func:`graphkit.kernels.walks.walk_bits`. The last three, and the edges, only where they were asked for, else None.
     """
 
@@ -44,8 +44,9 @@ class Tokens:
 class WalkTokens:
     """Draws tokens of the nodes of a base graph.
 
-    graph: DGLGraph; walks follow its edges. m, walks, repeats: as in :mod:`graphkit.kernels.walks`. subgraphs: find the edges among
-    the nodes of a token. paths: give the walks themselves. visits: count them. window: of the bits of walks, 0 for none.
+    graph: DGLGraph; walks follow its edges. m, walks, repeats: as in :mod:`graphkit.kernels.walks`. subgraphs: find the
+    edges among the nodes of a token. paths: give the walks themselves. visits: count them. window: of the bits of
+    walks, 0 for none.
 
     Memory O(B T M m) for a batch of B nodes, and O(n + m) for the graph.
     """

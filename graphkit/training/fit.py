@@ -30,10 +30,10 @@ Report = Callable[[dict[str, Any]], None]
 class FitResult:
     """What a run of one seed found.
 
-    best: metric -> {"epoch", "valid", "test"}; every metric selects the first epoch with its best validation value, or all that with
-    the lowest validation loss where the learner asks for it.
-    state: the learner's state at the best epoch of the data set's own metric. curve: {"epoch", metric: validation value} of every
-    evaluation.
+    best: metric -> {"epoch", "valid", "test"}; every metric selects the first epoch with its best validation value, or
+    all that with the lowest validation loss where the learner asks for it.
+    state: the learner's state at the best epoch of the data set's own metric. curve: {"epoch", metric: validation
+    value} of every evaluation.
     """
 
     best: dict[str, dict[str, float]]
@@ -74,10 +74,11 @@ def fit(
 ) -> FitResult:
     """Train a learner on a data set and select by validation.
 
-    ``report`` receives ``{"event": "step" | "evaluation", ...}``. With ``checkpoint_path`` the state is saved after the first epoch;
-    from then on after an epoch or step whenever :data:`SAVING_SHARE` times what the last save took has passed since, or
-    ``checkpoint_seconds`` where that is less; and when a signal is noted in ``stop``, which then raises :class:`Interrupted`. With
-    ``resume`` an existing checkpoint is continued; the result equals that of an unbroken run.
+    ``report`` receives ``{"event": "step" | "evaluation", ...}``. With ``checkpoint_path`` the state is saved after the
+    first epoch; from then on after an epoch or step whenever :data:`SAVING_SHARE` times what the last save took has
+    passed since, or ``checkpoint_seconds`` where that is less; and when a signal is noted in ``stop``, which then
+    raises :class:`Interrupted`. With ``resume`` an existing checkpoint is continued; the result equals that of an
+    unbroken run.
     Raises :class:`GraphkitError` when the loss stops being finite.
     """
     fixed_order()
@@ -201,7 +202,9 @@ class _Loop:
             return metrics.evaluate(self.dataset, predictions, split)
 
     def _better(self, valid: dict[str, float]) -> tuple[list[str], float]:
-        """The metrics whose best epoch this is, each by its own value or all by the learner's own validation loss; what selects."""
+        """The metrics whose best epoch this is, each by its own value or all by the learner's own validation loss; what
+        selects.
+        """
         progress, loss = self.progress, self.learner.validation_loss()
         if loss is None:
             return [name for name in valid if self._improves(name, valid[name])], valid[self.dataset.metric]
@@ -217,7 +220,9 @@ class _Loop:
         return value < best if metrics.better(name) == "min" else value > best
 
     def _gains(self, value: float) -> bool:
-        """Whether a new best is one for the patience too: small gains add up, as each is measured from the last that counted."""
+        """Whether a new best is one for the patience too: small gains add up, as each is measured from the last that
+        counted.
+        """
         start = self.progress.gained_from
         if (
             start is not None

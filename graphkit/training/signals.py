@@ -39,7 +39,8 @@ class StopRequest:
 
     @contextlib.contextmanager
     def soon(self) -> Iterator[None]:
-        """Around work of which nothing is kept, such as an evaluation: it is broken off where it goes on for long after a signal.
+        """Around work of which nothing is kept, such as an evaluation: it is broken off where it goes on for long after
+        a signal.
 
         Raises :class:`graphkit.stopping.Stopped` within the block, :data:`SOON` seconds after the signal.
         """

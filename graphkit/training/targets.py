@@ -17,10 +17,12 @@ BINARY_METRICS = ("rocauc", "ap")
 class Targets:
     """Labels of nodes or graphs.
 
-    kind: classes (cross-entropy), binary (one logit) and labels (one logit per label; binary cross-entropy), absolute and
-    squared (regression). values: (n,) int64 classes, -1 unknown, or (n, T) float32, NaN unknown. out_dim: number of logits.
-    center, scale: what a user's numbers are shifted and divided by for the loss, mean and deviation of the training nodes, so that an
-    option such as the learning rate means the same for metres and millimetres; predictions are in the user's units.
+    kind: classes (cross-entropy), binary (one logit) and labels (one logit per label; binary cross-entropy), absolute
+    and squared (regression). values: (n,) int64 classes, -1 unknown, or (n, T) float32, NaN unknown. out_dim: number of
+    logits.
+    center, scale: what a user's numbers are shifted and divided by for the loss, mean and deviation of the training
+    nodes, so that an option such as the learning rate means the same for metres and millimetres; predictions are in the
+    user's units.
     """
 
     kind: str
@@ -68,7 +70,8 @@ class Targets:
         return replace(self, values=self.values.to(device))
 
     def loss(self, logits: torch.Tensor, values: torch.Tensor, class_weights: str = "none") -> torch.Tensor:
-        """Mean loss of (B, out_dim) logits against the (B,) or (B, T) values of the same rows; unknown ones do not count.
+        """Mean loss of (B, out_dim) logits against the (B,) or (B, T) values of the same rows; unknown ones do not
+        count.
 
         class_weights ``batch`` weighs class c by (V - V_c) / V for the classes among the V rows, and others by 0.
 

@@ -155,9 +155,10 @@ def test_the_page_begins_with_what_does_not_hold_and_why(reproduce, claim, with_
     assert "never shown" not in out
     page = report.page(report.stored(tmp_path / "results"))
     first = page.partition("\n## ncnc")[0].splitlines()
-    assert first[-1] == (
-        "- **ncnc.better**: ncn beats common neighbours. Measured: ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.9000 ± 0.0000; expected "
-        "`ncn.test > cn.test + 0.1`. Common neighbours are enough here."
+    assert (
+        first[-1]
+        == "- **ncnc.better**: ncn beats common neighbours. Measured: ncn hits@100 0.8000 ± 0.1000; cn hits@100 0.9000"
+        " ± 0.0000; expected `ncn.test > cn.test + 0.1`. Common neighbours are enough here."
     )
     assert (
         "never shown" not in page

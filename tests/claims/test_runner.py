@@ -213,7 +213,9 @@ def test_a_malformed_claim_is_named_before_anything_runs(claim, spoil, message, 
 
 
 def test_a_paired_claim_is_judged_by_the_differences(tmp_path, claim):
-    """The means differ by .02 whatever the order of the values; only where the seeds go together is that more than noise."""
+    """The means differ by .02 whatever the order of the values; only where the seeds go together is that more than
+    noise.
+    """
     claim["expect"] = "paired(ncn.test, cn.test).low > 0"
     together = Script(ncn=result([0.62, 0.72, 0.82]), cn=result([0.6, 0.701, 0.799]))
     crossed = Script(ncn=result([0.62, 0.72, 0.82]), cn=result([0.799, 0.6, 0.701]))

@@ -1,4 +1,6 @@
-"""graphkit augment lagnn as its user meets it: its file, its output, its mistakes, and what graphkit train makes of the file."""
+"""graphkit augment lagnn as its user meets it: its file, its output, its mistakes, and what graphkit train makes of the
+file.
+"""
 
 from __future__ import annotations
 

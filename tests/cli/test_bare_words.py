@@ -1,4 +1,6 @@
-"""Commands that are called by their words alone: help for people, on stderr, and the exit code of wrong usage for scripts."""
+"""Commands that are called by their words alone: help for people, on stderr, and the exit code of wrong usage for
+scripts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Times of events: whole numbers of 64 bits, real numbers and dates, against Python's own whole numbers, fractions and calendar."""
+"""Times of events: whole numbers of 64 bits, real numbers and dates, against Python's own whole numbers, fractions and
+calendar.
+"""
 
 import datetime
 import io
@@ -243,7 +245,10 @@ def test_a_column_of_times_is_no_weight(tmp_path, command):
     with reading.ledger() as found:
         report = datasets.info(str(path), read=ReadOptions(columns="src,dst,time"))
     pairs = {tuple(line.split(",")[:2]) for line in path.read_text().splitlines()[1:]}
-    said = f"{path}: 60 events are {len(pairs)} edges as a graph, one for each pair, with its first time; loops are dropped"
+    said = (
+        f"{path}: 60 events are {len(pairs)} edges as a graph, one for each pair, with its first time; loops are"
+        " dropped"
+    )
     assert found.lines == [said] and report["edges"] == len(pairs) < 60
     assert report["weighted"] is False and report["events"]["count"] == 60
     assert (report["events"]["first"], report["events"]["last"]) == (NS, NS + 59) and "events" in report["tasks"]

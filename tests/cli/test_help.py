@@ -42,7 +42,8 @@ for words in json.loads(sys.argv[1]):
         except SystemExit as stop:
             code = stop.code
     heavy = {name for name in json.loads(sys.argv[2]) if name in sys.modules}
-    found.append({"code": code, "text": out.getvalue(), "heavy": sorted(heavy - before), "seconds": time.perf_counter() - started})
+    seconds = time.perf_counter() - started
+    found.append({"code": code, "text": out.getvalue(), "heavy": sorted(heavy - before), "seconds": seconds})
     before = heavy
 json.dump(found, sys.stdout)
 """

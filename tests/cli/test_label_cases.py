@@ -194,7 +194,9 @@ def test_numbers_are_learned_in_their_own_units(command, tmp_path):
 
 
 def test_ids_in_lists_of_nodes(command, tmp_path):
-    """A list may have a header, ids in a later column, or blanks in its ids; what is guessed is told, a wrong id stays an error."""
+    """A list may have a header, ids in a later column, or blanks in its ids; what is guessed is told, a wrong id stays
+    an error.
+    """
 
     def members(text, *more):
         (tmp_path / "n.txt").write_text(text)

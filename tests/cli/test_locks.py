@@ -1,4 +1,6 @@
-"""One process at a time writes a run: real processes, killed and stopped, and locks of other hosts and of numbers that were given anew."""
+"""One process at a time writes a run: real processes, killed and stopped, and locks of other hosts and of numbers that
+were given anew.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Another graph is read as the run's own was: directions, columns, ids, features by name; options that are given win."""
+"""Another graph is read as the run's own was: directions, columns, ids, features by name; options that are given
+win.
+"""
 
 from __future__ import annotations
 

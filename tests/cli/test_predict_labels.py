@@ -1,4 +1,6 @@
-"""graphkit predict on runs of labels, as its user meets it: string ids, own features, another graph, and what goes wrong."""
+"""graphkit predict on runs of labels, as its user meets it: string ids, own features, another graph, and what goes
+wrong.
+"""
 
 from __future__ import annotations
 

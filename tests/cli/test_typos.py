@@ -1,4 +1,6 @@
-"""A mistyped word gets the word that was meant, in one line, with the design's exit code, before anything is computed."""
+"""A mistyped word gets the word that was meant, in one line, with the design's exit code, before anything is
+computed.
+"""
 
 from __future__ import annotations
 

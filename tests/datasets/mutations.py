@@ -1,9 +1,11 @@
-"""Damages valid files of every reader and reads them, in a process of its own: ``python mutations.py FIRST COUNT FOLDER``.
+"""Damages valid files of every reader and reads them, in a process of its own: ``python mutations.py FIRST COUNT
+FOLDER``.
 
-Case k depends on k alone: it takes the reader k modulo their number, changes its file in one to four places (bits, bytes, pieces cut,
-doubled, moved or filled, digits and words that claim much) and reads it as the command line does. Before each case its number goes to
-FOLDER/case. A line on stdout for a case that raised something else than a DataError or UsageError, whose message has more than one line,
-or that took more memory than the budget of :data:`LIMIT` and what small files take besides, or more time than :data:`SECONDS`.
+Case k depends on k alone: it takes the reader k modulo their number, changes its file in one to four places (bits,
+bytes, pieces cut, doubled, moved or filled, digits and words that claim much) and reads it as the command line does.
+Before each case its number goes to FOLDER/case. A line on stdout for a case that raised something else than a DataError
+or UsageError, whose message has more than one line, or that took more memory than the budget of :data:`LIMIT` and what
+small files take besides, or more time than :data:`SECONDS`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 LIMIT = 64 << 20
@@ -82,7 +85,8 @@ def graphml() -> bytes:
     parts = [f'<node id="n{k}"/>' for k in range(N)]
     parts += [f'<edge source="n{u}" target="n{v}"><data key="w">{u}.5</data></edge>' for u, v in edges()]
     key = '<key id="w" for="edge" attr.name="weight" attr.type="double"/>'
-    return f'<?xml version="1.0"?>\n<graphml>{key}<graph edgedefault="undirected">{"".join(parts)}</graph></graphml>'.encode()
+    graph = f'<graph edgedefault="undirected">{"".join(parts)}</graph>'
+    return f'<?xml version="1.0"?>\n<graphml>{key}{graph}</graphml>'.encode()
 
 
 def table_of(columns) -> bytes:
@@ -311,10 +315,7 @@ def cases(folder: Path, tiny: Path) -> list[tuple[str, bytes, Callable[[bytes], 
     for name, task, files in CATALOGUE:
         for file in files:
             whole = (tiny / file).read_bytes()
-            read = lambda content, name=name, task=task, file=file: read_catalogue(
-                folder, tiny, name, task, file, content
-            )  # noqa: E731
-            found.append((file, whole, read))
+            found.append((file, whole, partial(read_catalogue, folder, tiny, name, task, file)))
     return found
 
 

@@ -1,9 +1,9 @@
 """Builds pickles from opcodes and reads them, in a process of its own: ``python pickle_fuzz.py FIRST COUNT FOLDER``.
 
-Case k depends on k alone. The generator knows the globals that the restricted unpickler allows and composes calls, states and items on
-whatever they give, well-formed ones with one part exchanged among them; what is read is then walked through, as a reader would. Before
-each case its number goes to FOLDER/case. A line on stdout for a case that took more memory than :data:`MEMORY` or more time than
-:data:`SECONDS`, or that raised something else than a DataError.
+Case k depends on k alone. The generator knows the globals that the restricted unpickler allows and composes calls,
+states and items on whatever they give, well-formed ones with one part exchanged among them; what is read is then walked
+through, as a reader would. Before each case its number goes to FOLDER/case. A line on stdout for a case that took more
+memory than :data:`MEMORY` or more time than :data:`SECONDS`, or that raised something else than a DataError.
 """
 
 from __future__ import annotations

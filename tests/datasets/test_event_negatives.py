@@ -1,4 +1,6 @@
-"""Negatives of events: random destinations by their pools, historical and inductive pairs by the definitions (Poursafaei et al. 2022)."""
+"""Negatives of events: random destinations by their pools, historical and inductive pairs by the definitions
+(Poursafaei et al. 2022).
+"""
 
 import numpy as np
 import pytest

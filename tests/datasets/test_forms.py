@@ -31,7 +31,8 @@ def pairs_of(dataset):
     return {(ids[u], ids[v]) for u, v in zip(*(ends.tolist() for ends in dataset.graph.edges()))}
 
 
-# What the catalogue has under a name ------------------------------------------------------------------------------------
+# What the catalogue has under a name
+# ------------------------------------------------------------------------------------
 
 SAME = {
     "minesweeper": "heterophilous/minesweeper.npz",
@@ -367,7 +368,8 @@ def test_info_says_what_was_found_and_what_to_run(use_tiny, tmp_path):
     assert "format" not in datasets.info("karate")
 
 
-# Options and hostile files ---------------------------------------------------------------------------------------------
+# Options and hostile files
+# ---------------------------------------------------------------------------------------------
 
 
 def test_options_that_a_form_does_not_take_are_wrong_usage(use_tiny):

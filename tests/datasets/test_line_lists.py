@@ -1,4 +1,6 @@
-"""Lines of different lengths: adjacency lists as networkx reads them, and items of users; without a word which, they are refused."""
+"""Lines of different lengths: adjacency lists as networkx reads them, and items of users; without a word which, they
+are refused.
+"""
 
 from __future__ import annotations
 

@@ -64,8 +64,9 @@ def undirected(graph):
     return sorted((u, v) for u, v in zip(src, dst) if u < v)
 
 
-# The columns of OGB: atomic number - 1, chirality, degree with hydrogens, charge + 5, hydrogens, radicals, hybridisation
-# (0 SP, 1 SP2, 2 SP3), aromatic, in ring; bonds: type (0 single, 1 double, 2 triple, 3 aromatic), stereo, conjugated.
+# The columns of OGB: atomic number - 1, chirality, degree with hydrogens, charge + 5, hydrogens, radicals,
+# hybridisation (0 SP, 1 SP2, 2 SP3), aromatic, in ring; bonds: type (0 single, 1 double, 2 triple, 3 aromatic), stereo,
+# conjugated.
 @needs_rdkit
 def test_ethanol_and_benzene_are_what_chemistry_says():
     ethanol, benzene = datasets.load("ogbg-molhiv").graphs[:2]
@@ -331,7 +332,8 @@ def test_info(data):
     assert datasets.info("zinc-partial")["notes"].startswith("Not ZINC-12k")
 
 
-# Molecules, positives, mean atoms and mean bonds: OGB's table (molhiv), LRGB's (307.30 directed bonds), the files' lines.
+# Molecules, positives, mean atoms and mean bonds: OGB's table (molhiv), LRGB's (307.30 directed bonds), the files'
+# lines.
 REAL = {
     "ogbg-molhiv": (41127, [1232, 81, 130], 25.5, 27.5),
     "peptides-func": (15535, None, 150.9, 153.7),

@@ -1,4 +1,6 @@
-"""Damaged files of every reader, read in a process of its own: a graph or one line, never a fault of ours, never much memory."""
+"""Damaged files of every reader, read in a process of its own: a graph or one line, never a fault of ours, never much
+memory.
+"""
 
 import json
 import shutil

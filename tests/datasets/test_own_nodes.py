@@ -1,4 +1,6 @@
-"""Files about nodes under any header: ids by their values, nodes that one file alone names, and each guess in one line."""
+"""Files about nodes under any header: ids by their values, nodes that one file alone names, and each guess in one
+line.
+"""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def test_ids_are_found_by_halving(people):
         if ids != "text":
             rows = [line.split(",") for line in text.splitlines()[1:]]
             number = {
-                name: (7 * k if ids else k) for k, name in enumerate(sorted({name for row in rows for name in row[:2]}))
+                name: 7 * k if ids else k for k, name in enumerate(sorted({name for row in rows for name in row[:2]}))
             }
             text = "a,b\n" + "".join(f"{number[a]},{number[b]}\n" for a, b, _ in rows)
         (people / "g.csv").write_text(text)
@@ -140,8 +140,8 @@ def test_clusters_are_the_same(people, options):
 def test_a_query_imports_neither_torch_nor_dgl(people):
     write_graph(datasets.load(str(people / "people.csv"), read=ReadOptions(weight="w")), people / "people.graph")
     code = (
-        "import sys\nfrom graphkit.cli.main import main\ntry:\n    main(sys.argv[1:])\nfinally:\n"
-        "    print([name for name in ('torch', 'dgl', 'pandas', 'scipy.stats') if name in sys.modules], file=sys.stderr)"
+        "import sys\nfrom graphkit.cli.main import main\ntry:\n    main(sys.argv[1:])\nfinally:\n    print([name for"
+        " name in ('torch', 'dgl', 'pandas', 'scipy.stats') if name in sys.modules], file=sys.stderr)"
     )
     words = ["cluster", "local", str(people / "people.graph"), "--seeds", "é3", "--volume", "60", "-q"]
     found = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
@@ -197,8 +197,10 @@ DAMAGE = {
     "rubbish": lambda f: (f / "indices.npy").write_bytes(b"rubbish" * 90),
     "pickle": lambda f: np.save(f / "degrees.npy", np.array([{}, []], dtype=object), allow_pickle=True),
     "dtype": lambda f: np.save(f / "indices.npy", np.load(f / "indices.npy").astype(np.int64)),
-    "huge": lambda f: (f / "indices.npy").write_bytes(
-        (f / "indices.npy").read_bytes().replace(b"'shape': (", b"'shape': (9")
+    "huge": (
+        lambda f: (f / "indices.npy").write_bytes(
+            (f / "indices.npy").read_bytes().replace(b"'shape': (", b"'shape': (9")
+        )
     ),
     "columns": lambda f: np.save(f / "node_feat.npy", np.asfortranarray(np.load(f / "node_feat.npy"))),
 }

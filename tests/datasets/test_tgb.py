@@ -66,7 +66,9 @@ def parts():
 
 
 def negatives_of(rows, part, rng):
-    """As TGB's generator makes them: keys of NumPy numbers, arrays of different lengths, of floats where there was no history."""
+    """As TGB's generator makes them: keys of NumPy numbers, arrays of different lengths, of floats where there was no
+    history.
+    """
     found = {}
     for p in parts()[part]:
         (u, v), t = rows[ORDER[p]], TIME[ORDER[p]]
@@ -152,7 +154,8 @@ def test_default_protocol_metric_and_the_drawn_splits(make):
 def test_flights_have_features_of_airports(make):
     folder, rows, _ = make("tgbl-flight")
     _, numbers = numbered()
-    # The last airport is not in any flight; one-hot kind (5) and continent (6), 7 letters of the region, longitude, latitude.
+    # The last airport is not in any flight; one-hot kind (5) and continent (6), 7 letters of the region, longitude,
+    # latitude.
     names = [*sorted(numbers), "0x999"]
     table = [[name, f"kind{k % 5}", f"part{k % 6}", "us-1", k / 2, -k / 4] for k, name in enumerate(names)]
     with open(folder / "airport_node_feat_v2.csv", "w", newline="") as file:

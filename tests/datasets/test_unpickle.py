@@ -251,7 +251,9 @@ def test_a_byte_order_is_kept_and_flags_are_not_looked_at(tmp_path):
 
 
 def torch_zip(path, size, stride, values=1, offset=0):
-    """A torch file with one tensor of that size and stride in a storage of so many values, which torch would write for no tensor."""
+    """A torch file with one tensor of that size and stride in a storage of so many values, which torch would write for
+    no tensor.
+    """
     numbers = b"".join(b"(" + b"".join(b"J" + struct.pack("<i", n) for n in sides) + b"t" for sides in (size, stride))
     content = (
         b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(("
@@ -306,7 +308,9 @@ def test_a_zip_of_large_members_is_refused_by_the_budget(tmp_path):
 
 
 def test_data_objects_with_tensors_inside(tmp_path, monkeypatch):
-    """As torch_geometric's lists of graphs were written: a class with a state, and storages that are torch files of their own."""
+    """As torch_geometric's lists of graphs were written: a class with a state, and storages that are torch files of
+    their own.
+    """
     module = types.ModuleType("torch_geometric.data.data")
     module.Data = type("Data", (), {"__module__": "torch_geometric.data.data"})
     for name in ("torch_geometric", "torch_geometric.data"):

@@ -121,9 +121,9 @@ def test_any_k_and_arrays_are_taken():
 
 def test_ogb_is_imported_quietly_and_without_asking_the_network():
     code = (
-        "import sys, threading; from graphkit.evaluation.metrics import ogb_evaluator\n"
-        "assert 'ogb' not in sys.modules\n"
-        "ogb_evaluator('ogbl-ddi'); assert not [m for m in sys.modules if m.split('.')[0] == 'outdated'], 'version check'"
+        "import sys, threading; from graphkit.evaluation.metrics import ogb_evaluator\nassert 'ogb' not in"
+        " sys.modules\nogb_evaluator('ogbl-ddi'); assert not [m for m in sys.modules if m.split('.')[0] == 'outdated'],"
+        " 'version check'"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -1,4 +1,6 @@
-"""Stratified folds, their figures, and the choice among embeddings, against plain loops, scikit-learn and what leaks would do."""
+"""Stratified folds, their figures, and the choice among embeddings, against plain loops, scikit-learn and what leaks
+would do.
+"""
 
 from __future__ import annotations
 

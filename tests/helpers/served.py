@@ -51,7 +51,9 @@ class Server:
         atexit.register(self.close)
 
     def start(self, *words, environment: dict[str, str] | None = None, streams: tuple = (os.devnull,) * 3) -> int:
-        """Begin a command line in the present folder; returns the number of its process. streams: the files of 0, 1 and 2."""
+        """Begin a command line in the present folder; returns the number of its process. streams: the files of 0, 1 and
+        2.
+        """
         environment = dict(os.environ) if environment is None else environment
         streams = [str(path) for path in streams]
         return self._ask(
@@ -59,7 +61,9 @@ class Server:
         )
 
     def wait(self, number: int, timeout: float = 900) -> int | None:
-        """The exit code of a command that was started, below 0 for a signal; None where it was ended because its time was over."""
+        """The exit code of a command that was started, below 0 for a signal; None where it was ended because its time
+        was over.
+        """
         return self._ask({"wait": number, "timeout": timeout})
 
     def close(self) -> None:
@@ -100,7 +104,9 @@ def _feed(pipe: Path, text: str) -> None:
 
 
 def serve() -> None:
-    """Answer each line of stdin: the number of a process that was begun, or the exit code of one that was waited for."""
+    """Answer each line of stdin: the number of a process that was begun, or the exit code of one that was waited
+    for.
+    """
     import importlib
 
     os.environ.setdefault("DGLBACKEND", "pytorch")

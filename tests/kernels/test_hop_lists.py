@@ -1,4 +1,6 @@
-"""Hop lists against their definition on dense matrices, their frequencies, and the hop features against dense products."""
+"""Hop lists against their definition on dense matrices, their frequencies, and the hop features against dense
+products.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,8 @@ def test_whole_pool_of_exactly_k_minus_one():
 
 
 def test_frequencies_of_nodes_in_both_parts_are_two_to_one():
-    # A hub in the middle of six leaves, two of which are joined: from a joined leaf the other one is one and two steps away.
+    # A hub in the middle of six leaves, two of which are joined: from a joined leaf the other one is one and two steps
+    # away.
     dense = np.zeros((7, 7), int)
     dense[0, 1:] = dense[1:, 0] = 1
     dense[1, 2] = dense[2, 1] = 1

@@ -1,4 +1,6 @@
-"""No kernel keeps a signal waiting: none holds the interpreter's lock, ranges are bounded by work, and a failure ends all threads."""
+"""No kernel keeps a signal waiting: none holds the interpreter's lock, ranges are bounded by work, and a failure ends
+all threads.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The definition of the scan against differences, and the kernels' groups of sequences and channels against the definition."""
+"""The definition of the scan against differences, and the kernels' groups of sequences and channels against the
+definition.
+"""
 
 from __future__ import annotations
 

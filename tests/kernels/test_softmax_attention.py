@@ -1,4 +1,6 @@
-"""Attention with dropout against its dense definition, whose mask is made by array operations, and torch's gradients of that."""
+"""Attention with dropout against its dense definition, whose mask is made by array operations, and torch's gradients of
+that.
+"""
 
 from __future__ import annotations
 

@@ -117,7 +117,9 @@ def test_inner_products_of_relu_features_are_the_arc_cosine_kernel():
 
 
 def reference_softmax_features(x, features, keys):
-    """The reference's formula in NumPy, double precision: the largest of W y, of one query or of all keys, comes off before |y|^2 / 2."""
+    """The reference's formula in NumPy, double precision: the largest of W y, of one query or of all keys, comes off
+    before |y|^2 / 2.
+    """
     x, features = np.asarray(x, dtype=np.float64), np.asarray(features, dtype=np.float64)
     y = x / x.shape[1] ** 0.25
     projected = y @ features.T

@@ -1,4 +1,6 @@
-"""Raw encodings against dense matrices: eigh, pinv, expm and matrix powers, and closed forms on cycles and complete graphs."""
+"""Raw encodings against dense matrices: eigh, pinv, expm and matrix powers, and closed forms on cycles and complete
+graphs.
+"""
 
 from __future__ import annotations
 

@@ -133,7 +133,9 @@ def norm_formula(norm, x, there, training):
 
 
 def phi_formula(module, adjacency, x, there, training):
-    """GIN layers of MLPs Linear, ReLU, BatchNorm, Linear, with a BatchNorm and no activation between them; x (n, k, 1)."""
+    """GIN layers of MLPs Linear, ReLU, BatchNorm, Linear, with a BatchNorm and no activation between them; x (n, k,
+    1).
+    """
     for number, mlp in enumerate(module.phi):
         if number:
             x = norm_formula(module.norms[number - 1], x, there, training)

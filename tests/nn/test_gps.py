@@ -118,7 +118,9 @@ def test_peg_weighs_the_messages_of_the_local_layer(local):
 
 
 def test_gat_attends_to_the_node_itself():
-    """In the whole model: every node has a message of its own, with the mean of its incoming edge vectors; loops of the data go."""
+    """In the whole model: every node has a message of its own, with the mean of its incoming edge vectors; loops of the
+    data go.
+    """
     torch.manual_seed(0)
     options = config(local="gat", attn="none", num_layers=1, norm="none")
     model = GPS(options, [], dims("node")).eval()

@@ -1,4 +1,6 @@
-"""Backbones with several views against their formulas on dense matrices, sparse against dense features, blocks against the graph."""
+"""Backbones with several views against their formulas on dense matrices, sparse against dense features, blocks against
+the graph.
+"""
 
 from __future__ import annotations
 

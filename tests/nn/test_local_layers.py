@@ -167,7 +167,9 @@ DIRECTED = [(0, 1), (0, 2), (0, 3), (2, 1), (3, 1), (1, 4), (4, 5), (2, 5), (3, 
 
 
 def test_gcn_of_the_hybrid_models_scales_by_in_degrees_at_both_ends_as_pyg():
-    """PyG's gcn_norm on a directed graph with added loops: deg_i = edges that reach i, weight of j -> i = 1/sqrt(deg_j deg_i)."""
+    """PyG's gcn_norm on a directed graph with added loops: deg_i = edges that reach i, weight of j -> i = 1/sqrt(deg_j
+    deg_i).
+    """
     torch.manual_seed(0)
     src, dst = zip(*DIRECTED)
     graph = dgl.add_self_loop(dgl.graph((src, dst), num_nodes=N))

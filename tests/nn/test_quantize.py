@@ -66,7 +66,8 @@ def test_starts_empty_with_sums_that_are_not_the_centroids():
     assert abs(float((book.unit * book.sums).mean())) < 0.05  # drawn apart
     before = book.sums.clone()
     book.update(torch.randn(10, 50), torch.arange(10))
-    # A batch of 10 weighs 0.1 in all; what nothing reached has a count of eps and stands as far away as its drawn sum says.
+    # A batch of 10 weighs 0.1 in all; what nothing reached has a count of eps and stands as far away as its drawn sum
+    # says.
     missed = torch.ones(400, dtype=torch.bool)
     missed[book.assignments.long()] = False
     share = 0.1 / (0.1 + 400 * 1e-5)

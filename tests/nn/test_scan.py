@@ -1,4 +1,6 @@
-"""The scan as torch sees it: every backend against the sequential definition, gradients and second ways to the same number."""
+"""The scan as torch sees it: every backend against the sequential definition, gradients and second ways to the same
+number.
+"""
 
 from __future__ import annotations
 

@@ -88,7 +88,9 @@ def test_patience_counts_evaluations_without_gain():
 
 
 def test_small_gains_count_once_they_add_up():
-    """Gains of 1 % are none where 5 % are asked for, each alone; four of them together are one. The best epoch is the best."""
+    """Gains of 1 % are none where 5 % are asked for, each alone; four of them together are one. The best epoch is the
+    best.
+    """
     found = fit(scripted([0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56], patience=3, min_gain=0.05), dataset())
     assert found.epochs == 7  # epoch 4 is 6 % above the first: the count begins anew
     found = fit(scripted([0.50, 0.51, 0.52, 0.52, 0.9], patience=3, min_gain=0.05), dataset())
@@ -141,7 +143,9 @@ def test_interrupted_and_resumed_equals_unbroken(tmp_path, stop_after):
 
 @pytest.mark.parametrize("cost, wait", [(0.01, 0.5), (0.1, 5.0), (0.5, 25.0), (3.0, 30.0)])
 def test_checkpoint_after_the_first_epoch_then_for_two_percent_of_the_time(tmp_path, monkeypatch, cost, wait):
-    """On a clock where an epoch takes a second and a save ``cost``: the next one comes fifty times the cost later, or 30 s."""
+    """On a clock where an epoch takes a second and a save ``cost``: the next one comes fifty times the cost later, or
+    30 s.
+    """
     from graphkit.training import checkpoint
 
     now, begun = [0.0], []

@@ -26,14 +26,15 @@ class CleoraConfig(Config):
 class Cleora(Embedder):
     """The vectors T_q of T_k = norm(D^-1 A T_(k-1)).
 
-    T_0 (n, d) is uniform in (-1, 1], a hash of (id, column, seed); ``norm`` divides each row by its Euclidean length. A is
-    the weighted adjacency, D its row sums. Only the last iterate is returned. Follows Algorithm 1 of the paper for a
-    simple graph (no hyperedges), except that the hash is SplitMix64. The vector of a node without outgoing edges is zero.
+    T_0 (n, d) is uniform in (-1, 1], a hash of (id, column, seed); ``norm`` divides each row by its Euclidean length. A
+    is the weighted adjacency, D its row sums. Only the last iterate is returned. Follows Algorithm 1 of the paper for a
+    simple graph (no hyperedges), except that the hash is SplitMix64. The vector of a node without outgoing edges is
+    zero.
 
     Time O(q m d), memory 2 n d float32.
 
-    Reference: Rychalska, Babel, Goluchowski, Michalowski, Dabrowski: Cleora: A Simple, Strong and Scalable Graph Embedding
-    Scheme, ICONIP 2021, arXiv 2102.02302.
+    Reference: Rychalska, Babel, Goluchowski, Michalowski, Dabrowski: Cleora: A Simple, Strong and Scalable Graph
+    Embedding Scheme, ICONIP 2021, arXiv 2102.02302.
 
     >>> import dgl
     >>> from graphkit.datasets.base import GraphDataset

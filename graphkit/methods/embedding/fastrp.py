@@ -25,7 +25,9 @@ SPARSE_FROM = 32.0
 
 @dataclass(frozen=True)
 class FastRPConfig(Config):
-    """Options of FastRP; the defaults that differ between the variants are None here and filled in by ``for_variant``."""
+    """Options of FastRP; the defaults that differ between the variants are None here and filled in by
+    ``for_variant``.
+    """
 
     dim: int = option(
         128, "length of each random vector, and of the result unless the powers stand side by side", min=1
@@ -41,7 +43,8 @@ class FastRPConfig(Config):
     normalize: bool = option(True, "divide each row of every power by its length before it is added")
     standardize: bool | None = option(
         None,
-        "give each dimension mean 0 and deviation 1; omitted: yes for a weighted sum (paper), no for powers side by side and gds",
+        "give each dimension mean 0 and deviation 1; omitted: yes for a weighted sum (paper), no for powers side by"
+        " side and gds",
     )
     input_matrix: str = option("transition", "P = D^-1 A or A itself", choices=("transition", "adjacency"))
     self_influence: float = option(0.0, "weight of a node's own random vector (power 0)")
@@ -98,7 +101,8 @@ class FastRP(Embedder):
     +-sqrt(s/d) with probability 1/(2s) each and 0 otherwise, or Gaussian. ``norm`` divides each row by its length.
     N N^T then approximates the similarities of S = sum_k w_k P^k L by the lemma of Johnson and Lindenstrauss.
 
-    Follows Algorithm 1 of the paper and the authors' normalisation of every power and standardisation of the sum, except:
+    Follows Algorithm 1 of the paper and the authors' normalisation of every power and standardisation of the sum,
+    except:
 
     - Row i of R depends on the seed and the original id of node i alone, so that vectors survive a re-ordering of nodes
       and edges (up to the rounding of sums).
@@ -111,10 +115,11 @@ class FastRP(Embedder):
     number of edges whatever their weights, ``self_influence`` adds norm(R), and columns are not standardised. Vectors
     have its distribution, not its bits (it draws from java.util.Random).
 
-    Time O(q m d), 2 q m d in blocks; memory at most 3 n d float32 plus the graph in core. A very sparse R (s of at least
-    32) is made dense only for ``self_influence``: the first product reads its entries. Products run on graphkit's own
-    numba kernel rather than DGL's SpMM, which it beats several times over on the CPU (``benchmarks/bench_fastrp.py``
-    measures both; :mod:`graphkit.kernels.propagation` says why); ``backend="dgl"`` uses DGL's, and is what runs on CUDA.
+    Time O(q m d), 2 q m d in blocks; memory at most 3 n d float32 plus the graph in core. A very sparse R (s of at
+    least 32) is made dense only for ``self_influence``: the first product reads its entries. Products run on graphkit's
+    own numba kernel rather than DGL's SpMM, which it beats several times over on the CPU
+    (``benchmarks/bench_fastrp.py`` measures both; :mod:`graphkit.kernels.propagation` says why); ``backend="dgl"`` uses
+    DGL's, and is what runs on CUDA.
 
     Reference: Chen, Sultan, Tian, Chen, Skiena: Fast and Accurate Network Embeddings via Very Sparse Random Projection,
     CIKM 2019, arXiv 1908.11512. Neo4j variant: Graph Data Science manual, "Fast Random Projection".
@@ -151,7 +156,9 @@ class FastRP(Embedder):
 
     @staticmethod
     def prepared(config: FastRPConfig, dataset: GraphDataset, seed: int, device: str = "cpu", concatenate=None):
-        """Return a function of no arguments that computes the vectors, with the terms side by side if ``concatenate``."""
+        """Return a function of no arguments that computes the vectors, with the terms side by side if
+        ``concatenate``.
+        """
         from graphkit.datasets.weights import shares
         from graphkit.kernels.adjacency import adjacency
         from graphkit.kernels.powers import PowerSum

@@ -39,31 +39,35 @@ class OrbitAdjacencyConfig(Config):
         self.wanted()
 
     def wanted(self) -> list[tuple[int, int, int]]:
-        """The keys (hops, orbit, orbit) whose counts are added; raises :class:`UsageError` for a word that names none."""
+        """The keys (hops, orbit, orbit) whose counts are added; raises :class:`UsageError` for a word that names
+        none.
+        """
         return keys_of(self.orbits, transposes=True)
 
 
 class OrbitAdjacency(Embedder):
-    r"""Vectors U_d sqrt(S_d) of the truncated SVD U S V' of the positive PMI of a sparse matrix of counts between nodes.
+    r"""Vectors U_d sqrt(S_d) of the truncated SVD U S V' of the positive PMI of a sparse matrix of counts between
+    nodes.
 
-    With orbits, O[u, v] is the number of induced graphlets of up to 4 nodes in which u sits on orbit A and v on orbit B, H steps
-    apart (GOPMI; a graphlet, a list and ``all`` add their matrices), and
-    PMI[u, v] = log(O[u, v] S / (row_u column_v)) - log b, S the sum of O, row and column its marginals; entries above 0 are kept.
-    A matrix with A other than B is not symmetric: the rows of H:A-B are nodes on A, and H:B-A, its transpose, gives
-    those on B, the right singular vectors of the first; so do the two keys make two embeddings. Graphlets and ``all`` hold
-    both, and are symmetric.
+    With orbits, O[u, v] is the number of induced graphlets of up to 4 nodes in which u sits on orbit A and v on orbit
+    B, H steps apart (GOPMI; a graphlet, a list and ``all`` add their matrices), and
+    PMI[u, v] = log(O[u, v] S / (row_u column_v)) - log b, S the sum of O, row and column its marginals; entries above 0
+    are kept. A matrix with A other than B is not symmetric: the rows of H:A-B are nodes on A, and H:B-A, its transpose,
+    gives those on B, the right singular vectors of the first; so do the two keys make two embeddings. Graphlets and
+    ``all`` hold both, and are symmetric.
 
     With walks, the matrix is DeepWalk's closed form, log(vol / (b T) (sum_{t=1..T} P^t) D^-1), P = D^-1 A (RWPMI).
     This is the PMI of the matrix D sum_t P^t / T, so that both go the same way from counts to vectors.
 
-    The graph is read as simple and undirected (weights and directions ignored, loops dropped, copies merged). Nodes on no graphlet,
-    and columns beyond the rank, are zero; ``singular_values`` (dim,) float64 are left as an attribute. The paper does not print its
-    dimensions, shift and classifier; the defaults are ours.
+    The graph is read as simple and undirected (weights and directions ignored, loops dropped, copies merged). Nodes on
+    no graphlet, and columns beyond the rank, are zero; ``singular_values`` (dim,) float64 are left as an attribute. The
+    paper does not print its dimensions, shift and classifier; the defaults are ours.
 
-    Time: counting, see :mod:`graphkit.kernels.orbits`, and some hundred products with the matrix. Memory O(entries), of 3:4-4 and of
-    walks of 3 steps and more up to n^2 of 8 bytes where nearly all pairs meet; never a dense n x n matrix.
+    Time: counting, see :mod:`graphkit.kernels.orbits`, and some hundred products with the matrix. Memory O(entries), of
+    3:4-4 and of walks of 3 steps and more up to n^2 of 8 bytes where nearly all pairs meet; never a dense n x n matrix.
 
-    Reference: Windels, Malod-Dognin, Przulj: Graphlets correct for the topological information missed by random walks, 2024.
+    Reference: Windels, Malod-Dognin, Przulj: Graphlets correct for the topological information missed by random walks,
+    2024.
 
     >>> from graphkit import datasets
     >>> OrbitAdjacency(dim=4, orbits="2:1-1").embed(datasets.load("karate")).shape
@@ -75,7 +79,8 @@ class OrbitAdjacency(Embedder):
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU.
 
-        Raises :class:`DataError` where no graphlet has the orbits or no entry is positive, :class:`UsageError` beyond ``max_memory``.
+        Raises :class:`DataError` where no graphlet has the orbits or no entry is positive, :class:`UsageError` beyond
+        ``max_memory``.
         """
         from graphkit.kernels.simple import simple_matrix
 
@@ -97,12 +102,14 @@ class OrbitAdjacency(Embedder):
             counts = orbits.sum_of(prepared, config.wanted(), edges)
             if not counts.nnz:
                 raise DataError(
-                    f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what there is"
+                    f"{name}: found no graphlet of {what}, expected at least one; count orbit-adjacency shows what"
+                    " there is"
                 )
             found = pmi.positive_pmi(counts, config.shift)
         if not found.nnz:
             raise DataError(
-                f"{name}: found no positive entry for {what} and --shift {config.shift:g}, expected edges and a lower shift"
+                f"{name}: found no positive entry for {what} and --shift {config.shift:g}, expected edges and a lower"
+                " shift"
             )
         return found
 
@@ -120,7 +127,9 @@ class OrbitAdjacency(Embedder):
         return vectors
 
     def count(self, matrix: scipy.sparse.csr_array):
-        """What the orbit adjacencies of a graph are made from: its triangles, and the counts of its edges where a key needs them."""
+        """What the orbit adjacencies of a graph are made from: its triangles, and the counts of its edges where a key
+        needs them.
+        """
         from graphkit.kernels import orbits
 
         prepared = orbits.prepare(matrix, int(self.config.max_memory * 1e9))

@@ -1,4 +1,6 @@
-"""The check that the claim on node labels runs: the best orbit adjacency against the best walks, neither chosen on test nodes."""
+"""The check that the claim on node labels runs: the best orbit adjacency against the best walks, neither chosen on test
+nodes.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,13 @@ WINDOWS = (1, 2, 3)
 
 
 def orbits_against_walks(dataset) -> dict[str, float]:
-    """Classify nodes by the vectors of each of the 28 orbit adjacencies and of walks of 1, 2 and 3 steps, 128 dimensions, b = 1.
+    """Classify nodes by the vectors of each of the 28 orbit adjacencies and of walks of 1, 2 and 3 steps, 128
+    dimensions, b = 1.
 
-    Half of the labelled nodes train, over 10 shuffles; in each, the orbit adjacency and the number of steps are chosen by macro-F1
-    on a fifth of the training nodes (:mod:`graphkit.evaluation.selection`). ``orbits`` and ``walks``: mean macro-F1 on the test
-    nodes, ``*_micro`` micro-F1; ``difference`` of the two and its one-sided ``p`` in a t test corrected for overlapping splits;
+    Half of the labelled nodes train, over 10 shuffles; in each, the orbit adjacency and the number of steps are chosen
+    by macro-F1 on a fifth of the training nodes (:mod:`graphkit.evaluation.selection`). ``orbits`` and ``walks``: mean
+    macro-F1 on the test nodes, ``*_micro`` micro-F1; ``difference`` of the two and its one-sided ``p`` in a t test
+    corrected for overlapping splits;
     ``keys``: different choices over the splits; ``adjacency``: macro-F1 of the matrix 1:0-0, the graph itself.
     """
     from graphkit.evaluation.selection import best_of, corrected_t

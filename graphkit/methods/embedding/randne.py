@@ -28,8 +28,8 @@ class RandNEConfig(Config):
 class RandNE(Embedder):
     """The projection U = sum_k a_k M^k R of a polynomial of M, the transition matrix or the adjacency.
 
-    R (n, d) is Gaussian with its columns made orthonormal; a (``weights``) starts at power 0. Follows Algorithm 1 of the
-    paper. Where a graph has fewer nodes than dimensions, columns cannot be orthonormal and stay as drawn.
+    R (n, d) is Gaussian with its columns made orthonormal; a (``weights``) starts at power 0. Follows Algorithm 1 of
+    the paper. Where a graph has fewer nodes than dimensions, columns cannot be orthonormal and stay as drawn.
 
     Time O(q m d + n d^2), memory 3 n d float32.
 

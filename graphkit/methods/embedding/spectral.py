@@ -26,14 +26,15 @@ class SpectralConfig(Config):
 
 
 class Spectral(Embedder):
-    """The leading eigenvectors of D^-1/2 A D^-1/2, i.e. the smallest ones of the normalised Laplacian I - D^-1/2 A D^-1/2.
+    """The leading eigenvectors of D^-1/2 A D^-1/2, i.e. the smallest ones of the normalised Laplacian I - D^-1/2 A
+    D^-1/2.
 
-    A is the symmetric weighted adjacency (a directed graph is made undirected as (A + A^T) / 2), D its row sums. Column j
-    belongs to the j-th largest eigenvalue; its entry of largest magnitude is positive. Nodes without edges are zero, and
-    so are columns beyond the number of nodes. ``eigenvalues`` (dim,) float64 are left as an attribute.
+    A is the symmetric weighted adjacency (a directed graph is made undirected as (A + A^T) / 2), D its row sums. Column
+    j belongs to the j-th largest eigenvalue; its entry of largest magnitude is positive. Nodes without edges are zero,
+    and so are columns beyond the number of nodes. ``eigenvalues`` (dim,) float64 are left as an attribute.
 
-    Time O(dim (m + n dim)) per Lanczos restart, memory O(n dim) float64. The result does not depend on the seed beyond the
-    choice among vectors of a repeated eigenvalue (as many zeros as components beyond the first lie there).
+    Time O(dim (m + n dim)) per Lanczos restart, memory O(n dim) float64. The result does not depend on the seed beyond
+    the choice among vectors of a repeated eigenvalue (as many zeros as components beyond the first lie there).
 
     Reference: Ng, Jordan, Weiss: On Spectral Clustering: Analysis and an Algorithm, NIPS 2001.
 

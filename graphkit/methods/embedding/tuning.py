@@ -28,10 +28,10 @@ CACHE_BYTES = 2e9
 def tune(config: FastRPConfig, dataset: GraphDataset, *, seed: int, device: str) -> tuple[FastRPConfig, dict]:
     """Return the configuration with the best strength in [-1, 0] and last weight in [1, 64], and what was found.
 
-    The search embeds at ``config.tune_dim`` dimensions. Objective ``labels`` is macro-F1 with 10 % of the labelled nodes
-    for training: it uses the labels, which an evaluation on the same labels must declare. ``links`` is the ROC-AUC of
-    hidden edges against as many non-edges. Raises :class:`MissingExtraError` without optuna and :class:`DataError` where
-    the labels are missing.
+    The search embeds at ``config.tune_dim`` dimensions. Objective ``labels`` is macro-F1 with 10 % of the labelled
+    nodes for training: it uses the labels, which an evaluation on the same labels must declare. ``links`` is the
+    ROC-AUC of hidden edges against as many non-edges. Raises :class:`MissingExtraError` without optuna and
+    :class:`DataError` where the labels are missing.
     """
     try:
         import optuna
@@ -146,10 +146,11 @@ def _auc(vectors, positives, negatives) -> float:
 
 
 def hide_edges(dataset: GraphDataset, ratio: float, seed: int):
-    """Take a share of the edges out of the graph; return (hidden (P, 2), data set without them, as many non-edges (Q, 2)).
+    """Take a share of the edges out of the graph; return (hidden (P, 2), data set without them, as many non-edges (Q,
+    2)).
 
-    In an undirected graph both directions and every copy of a hidden edge go. Raises :class:`DataError` where the graph is
-    too small to hide an edge, or has no non-edge.
+    In an undirected graph both directions and every copy of a hidden edge go. Raises :class:`DataError` where the graph
+    is too small to hide an edge, or has no non-edge.
     """
     from graphkit.lazy import dgl, torch
 

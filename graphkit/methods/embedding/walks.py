@@ -42,7 +42,8 @@ class Walks(Embedder):
     DeepWalk walks with steps in proportion to the edge weights, never over an edge that weighs 0;
     node2vec weights the next step by 1/p back to the node
     before, 1 to its neighbours, 1/q elsewhere (edge weights do not enter there, DGL's sampler ignores them). Directed
-    graphs are walked along their edges; a walk ends early at a node without outgoing ones. Nodes without edges are zero.
+    graphs are walked along their edges; a walk ends early at a node without outgoing ones. Nodes without edges are
+    zero.
 
     Time O(num_walks * walk_length * window * n * dim), memory O(n dim + n num_walks walk_length).
 
@@ -54,8 +55,8 @@ class Walks(Embedder):
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU; needs the extra ``deepwalk``.
 
-        Raises :class:`MissingExtraError` without gensim, :class:`DataError` where p or q differ from 1 on a weighted graph, and for a
-        weight below 0. Nodes whose edges all weigh 0 are zero, which a line says.
+        Raises :class:`MissingExtraError` without gensim, :class:`DataError` where p or q differ from 1 on a weighted
+        graph, and for a weight below 0. Nodes whose edges all weigh 0 are zero, which a line says.
         """
         from graphkit.sampling.skip_gram import require_gensim, skip_gram
 
@@ -87,8 +88,8 @@ class Walks(Embedder):
         config = self.config
         if (config.p != 1 or config.q != 1) and dataset.weighted:
             raise DataError(
-                f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take; expected --p 1 --q 1, or a "
-                "graph without weights"
+                f"{dataset.name}: has edge weights, which node2vec with p or q other than 1 does not take; expected --p"
+                " 1 --q 1, or a graph without weights"
             )
         shares(dataset, "steps of walks")
         return random_walks(

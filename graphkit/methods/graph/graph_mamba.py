@@ -1,4 +1,6 @@
-"""Graph Mamba: selective state-space models on sequences of sampled subgraphs, and of nodes, for node and graph labels."""
+"""Graph Mamba: selective state-space models on sequences of sampled subgraphs, and of nodes, for node and graph
+labels.
+"""
 
 from __future__ import annotations
 
@@ -172,17 +174,20 @@ class Drawn(NamedTuple):
 class GraphMamba(SupervisedLearner):
     """Logits of nodes or graphs from bidirectional Mamba blocks, with message passing beside them.
 
-    m >= 1: token (k, r) of a node is the subgraph induced by the nodes that M random walks of k steps visit, k = m..0, s of each
-    but the last; a local encoder makes a vector of it, Mamba layers run over the sequence of the m s + 1 vectors, from the
-    widest subgraph to the node itself, and the last place (or the mean) is the node's vector. Then, and with m = 0 from the start,
-    H <- BiMamba(H) + MPNN(H, E) with the nodes of a graph as one sequence, in ascending order of PageRank or degree; ties fall at
-    random. Walks, ties and buckets are drawn anew for every step of training, and by a fixed seed when evaluating. See
-    :mod:`graphkit.nn.graph_mamba` and :class:`graphkit.nn.mamba.BiMamba` for the formulas.
+    m >= 1: token (k, r) of a node is the subgraph induced by the nodes that M random walks of k steps visit, k = m..0,
+    s of each but the last; a local encoder makes a vector of it, Mamba layers run over the sequence of the m s + 1
+    vectors, from the widest subgraph to the node itself, and the last place (or the mean) is the node's vector. Then,
+    and with m = 0 from the start, H <- BiMamba(H) + MPNN(H, E) with the nodes of a graph as one sequence, in ascending
+    order of PageRank or degree; ties fall at random. Walks, ties and buckets are drawn anew for every step of training,
+    and by a fixed seed when evaluating. See :mod:`graphkit.nn.graph_mamba` and :class:`graphkit.nn.mamba.BiMamba` for
+    the formulas.
 
-    No code of the method was published. Read-out and final scan follow accounts of the paper; norms and residuals are ours.
+    No code of the method was published. Read-out and final scan follow accounts of the paper; norms and residuals are
+    ours.
 
-    Time and memory linear in nodes and edges: O(n (m s + 1)(M m + d N) + |E| d) per epoch. With a sampler, a step draws the subgraphs of
-    the nodes of its piece alone, from the whole graph; when evaluating they are encoded by 4,096 nodes at a time.
+    Time and memory linear in nodes and edges: O(n (m s + 1)(M m + d N) + |E| d) per epoch. With a sampler, a step draws
+    the subgraphs of the nodes of its piece alone, from the whole graph; when evaluating they are encoded by 4,096 nodes
+    at a time.
 
     Reference: Behrouz, Hashemi: Graph Mamba: Towards Learning on Graphs with State Space Models, KDD 2024.
     """

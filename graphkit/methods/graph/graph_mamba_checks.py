@@ -17,11 +17,13 @@ NAIVE_SHORT, NAIVE_LONG = 512, 2048  # the same for the loop that indexes, which
 def scan_figures(dataset) -> dict[str, float]:
     """Hold the scan against its definition, and measure how its time and memory grow.
 
-    ``error64`` and ``error32``: largest difference of outputs and of the six gradients from the sequential definition in NumPy
-    float64, over all backends and lengths, B=3, e=5, N=4, relative to the largest value where that exceeds 1. ``pad_difference``: largest
-    change of a BiMamba block's real outputs and of their gradients when pads are added. ``time_ratio``: time of forward and backward at
-    L=16384 over that at L=4096, e=64, N=16, each the best of three; ``naive_ratio``: the same of a loop that indexes step by step, at
-    L=2048 over 512. ``growth_mb``: growth of the peak memory of a process of its own by forward and backward at L=16384.
+    ``error64`` and ``error32``: largest difference of outputs and of the six gradients from the sequential definition
+    in NumPy float64, over all backends and lengths, B=3, e=5, N=4, relative to the largest value where that exceeds 1.
+    ``pad_difference``: largest change of a BiMamba block's real outputs and of their gradients when pads are added.
+        ``time_ratio``: time of forward and backward at
+    L=16384 over that at L=4096, e=64, N=16, each the best of three; ``naive_ratio``: the same of a loop that indexes
+    step by step, at L=2048 over 512. ``growth_mb``: growth of the peak memory of a process of its own by forward and
+    backward at L=16384.
     """
     times = [_best_time(length) for length in (SHORT, LONG)]
     naive = _alone(MEASURE_NAIVE, NAIVE_SHORT, NAIVE_LONG)
@@ -112,7 +114,9 @@ def _best_time(length: int) -> float:
 
 
 def naive_scan(u, dt, A, B, C, D):
-    """The loop that reads ``[:, t]`` of tensors of all steps: each read's gradient is a tensor of the full size, O(L^2) in all."""
+    """The loop that reads ``[:, t]`` of tensors of all steps: each read's gradient is a tensor of the full size, O(L^2)
+    in all.
+    """
     decay, pushed = torch.exp(dt.unsqueeze(-1) * A), (dt * u).unsqueeze(-1) * B.unsqueeze(2)
     h, out = u.new_zeros(u.shape[0], *A.shape), []
     for t in range(u.shape[1]):
@@ -136,8 +140,8 @@ print(json.dumps([naive_time(int(length)) for length in sys.argv[1:]]))
 """
 
 
-# In a process of its own, for the mark of the highest memory cannot be taken back everywhere. Not by getrusage: a process starts with
-# the mark of the one that started it.
+# In a process of its own, for the mark of the highest memory cannot be taken back everywhere. Not by getrusage: a
+# process starts with the mark of the one that started it.
 MEASURE_GROWTH = """
 import contextlib, json, psutil, sys, torch
 from graphkit.nn.scan import selective_scan

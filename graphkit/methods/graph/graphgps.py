@@ -82,11 +82,11 @@ class GraphGPS(SupervisedLearner):
     """Logits of nodes or graphs from layers that run message passing and attention side by side.
 
     h' = Norm(x + FFN(x)) with x = Norm(h + MPNN(h, e)) + Norm(h + Attn(h)), on h = [features; encodings]; see
-    :class:`graphkit.nn.gps.GPS` for the layer and :mod:`graphkit.nn.encodings` for the encodings, which are computed once and
-    kept in the user's cache. Attention stays within each graph.
+    :class:`graphkit.nn.gps.GPS` for the layer and :mod:`graphkit.nn.encodings` for the encodings, which are computed
+    once and kept in the user's cache. Attention stays within each graph.
 
-    Memory: O(sum N^2 heads) of a batch's graphs with full attention, refused above 8,192 nodes; O(m d + n d) with performer,
-    bigbird or none.
+    Memory: O(sum N^2 heads) of a batch's graphs with full attention, refused above 8,192 nodes; O(m d + n d) with
+    performer, bigbird or none.
 
     Reference: Rampasek et al., Recipe for a General, Powerful, Scalable Graph Transformer, NeurIPS 2022.
     """
@@ -118,7 +118,8 @@ class GraphGPS(SupervisedLearner):
         peg = any(encoding.name == "peg" for encoding in chosen)
         local = self.config.local
         if local == "gat" or (peg and local == "gatedgcn") or (local == "gcn" and self.dataset.directed):
-            # Weights of these models were learned under other formulas before: a run without this mark is refused, not reinterpreted.
+            # Weights of these models were learned under other formulas before: a run without this mark is refused, not
+            # reinterpreted.
             model.register_buffer("formula", torch.tensor(2))
         counts = model.parts()
         log.info(

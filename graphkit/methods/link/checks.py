@@ -17,14 +17,17 @@ TOLERANCE = 1e-4  # of float32 logits against float64 ones
 
 
 def completion_exactness(dataset, count: int = PAIRS) -> dict[str, float]:
-    """Hold the set kernel, NCNC with completion and target removal against their definitions, on pairs that have neighbourhoods.
+    """Hold the set kernel, NCNC with completion and target removal against their definitions, on pairs that have
+    neighbourhoods.
 
-    Half of the ``count`` pairs have a common neighbour by construction, a quarter are edges, a quarter are drawn from all nodes.
+    Half of the ``count`` pairs have a common neighbour by construction, a quarter are edges, a quarter are drawn from
+    all nodes.
 
-    Returns ``wrong_sets``, the number of pairs whose common or one-sided neighbours differ from SciPy's row algebra; ``with_common``,
-    the pairs with a common neighbour; ``largest_difference`` of NCNC's logits from the formula on Python's sets in float64; ``completed``,
-    the share of pairs that completion moves by more than the tolerance of that comparison; ``target_difference``, the largest one
-    between logits on the graph that a batch of the edges sees and on a graph that never had them.
+    Returns ``wrong_sets``, the number of pairs whose common or one-sided neighbours differ from SciPy's row algebra;
+    ``with_common``, the pairs with a common neighbour; ``largest_difference`` of NCNC's logits from the formula on
+    Python's sets in float64; ``completed``, the share of pairs that completion moves by more than the tolerance of that
+    comparison; ``target_difference``, the largest one between logits on the graph that a batch of the edges sees and on
+    a graph that never had them.
     """
     from graphkit.kernels.neighbour_sets import neighbour_sets, neighbour_sets_scipy
     from graphkit.methods.link.ncnc import NCNC
@@ -78,8 +81,9 @@ def _pairs_with_neighbourhoods(dataset, count: int, edges: numpy.ndarray) -> num
 def completed_logits(learner: NCNC, pairs: numpy.ndarray, near: list[set[int]]) -> torch.Tensor:
     """Return (P,) float64 logits of NCNC of depth 1 by its formula, the sets being Python's.
 
-    logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), w_u = 1 for common neighbours u, else p = alpha pt q / (pt q + 1 - q)
-    with q = sigmoid(scale (s - offset)) and s the NCN logit of the edge that u misses, on h' in place of h as in the official code.
+    logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), w_u = 1 for common neighbours u, else p = alpha pt
+    q / (pt q + 1 - q) with q = sigmoid(scale (s - offset)) and s the NCN logit of the edge that u misses, on h' in
+    place of h as in the official code.
     """
     config, predictor = learner.config, copy.deepcopy(learner.model["predictor"]).double().eval()
     with torch.no_grad():
@@ -109,7 +113,9 @@ def completed_logits(learner: NCNC, pairs: numpy.ndarray, near: list[set[int]]) 
 
 
 def _target_difference(learner: NCNC, dataset, targets: numpy.ndarray) -> float:
-    """Largest difference of the logits of ``targets`` on the graph that their batch sees and on one that is built without them."""
+    """Largest difference of the logits of ``targets`` on the graph that their batch sees and on one that is built
+    without them.
+    """
     from graphkit.nn.adjacency import EdgeIndex
 
     removed = {frozenset(pair) for pair in learner.positives[targets].tolist()}

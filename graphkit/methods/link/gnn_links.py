@@ -65,9 +65,9 @@ class GNNLinksConfig(ReweightConfig):
 class GNNLinks(Reweighted):
     """logit(i, j) = decoder(h_i * h_j), h from DGL's GraphConv, SAGEConv or GATConv layers.
 
-    Trained with binary cross-entropy on the edges and as many uniform non-edges of the training graph; in every step the target
-    edges, their reverses and their copies are out of the graph that messages pass along. Whatever the sampler is in training,
-    evaluation encodes all nodes on the whole training graph: memory O(m + n d).
+    Trained with binary cross-entropy on the edges and as many uniform non-edges of the training graph; in every step
+    the target edges, their reverses and their copies are out of the graph that messages pass along. Whatever the
+    sampler is in training, evaluation encodes all nodes on the whole training graph: memory O(m + n d).
 
     References: Kipf, Welling, ICLR 2017; Hamilton, Ying, Leskovec, NeurIPS 2017; Velickovic et al., ICLR 2018.
     """

@@ -43,15 +43,17 @@ class HeuristicConfig(LearnerConfig):
 
 
 class Heuristic(LinkLearner):
-    """Scores of node pairs from the graph alone, all of them symmetric; multiple edges, directions and weights are ignored.
+    """Scores of node pairs from the graph alone, all of them symmetric; multiple edges, directions and weights are
+    ignored.
 
-    With N the neighbours of a node and C = N(i) & N(j): ``cn`` |C|; ``aa`` sum over u in C of 1 / log |N(u)|; ``ra`` the same of
-    1 / |N(u)|; ``jaccard`` |C| / |N(i) | N(j)|; ``pa`` |N(i)| |N(j)|; ``katz`` sum over l <= max_length of beta^l (A^l)_ij;
-    ``ppr`` pi_i(j) + pi_j(i), pi_i = teleport sum over l of (1 - teleport)^l (A D^-1)^l e_i, a walk at a node without
-    neighbours staying there.
+    With N the neighbours of a node and C = N(i) & N(j): ``cn`` |C|; ``aa`` sum over u in C of 1 / log |N(u)|; ``ra``
+    the same of 1 / |N(u)|; ``jaccard`` |C| / |N(i) | N(j)|; ``pa`` |N(i)| |N(j)|; ``katz`` sum over l <= max_length of
+    beta^l (A^l)_ij; ``ppr`` pi_i(j) + pi_j(i), pi_i = teleport sum over l of (1 - teleport)^l (A D^-1)^l e_i, a walk at
+    a node without neighbours staying there.
 
-    Neighbourhood scores take O(|N(i)| + |N(j)|) per pair; katz and ppr O(m) per distinct node of the pairs and step, and
-    O(n block) memory. References: Adamic, Adar 2003; Zhou, Lü, Zhang 2009; Katz 1953; Page et al. 1999; Liben-Nowell, Kleinberg 2007.
+    Neighbourhood scores take O(|N(i)| + |N(j)|) per pair; katz and ppr O(m) per distinct node of the pairs and step,
+    and O(n block) memory. References: Adamic, Adar 2003; Zhou, Lü, Zhang 2009; Katz 1953; Page et al. 1999;
+    Liben-Nowell, Kleinberg 2007.
     """
 
     Config = HeuristicConfig

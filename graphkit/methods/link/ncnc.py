@@ -119,12 +119,13 @@ class NCNCConfig(ReweightConfig):
 class NCNC(Reweighted):
     """Scores of node pairs from the vectors of their common neighbours.
 
-    logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), h from one message-passing pass, h' = h + f_x(h); u runs
-    over N(i) & N(j) with w_u = 1 (``ncn``), and over the neighbours of one end point with w_u the probability that the other
-    edge exists too (``ncnc``). Follows the official code where it departs from the paper, see the sheet. The target edges of a
-    batch, their reverses and their copies are out of the graph that the batch sees.
+    logit(i, j) = f_out(beta f_cn(sum_u w_u h'_u) + f_ij(h_i * h_j)), h from one message-passing pass, h' = h + f_x(h);
+    u runs over N(i) & N(j) with w_u = 1 (``ncn``), and over the neighbours of one end point with w_u the probability
+    that the other edge exists too (``ncnc``). Follows the official code where it departs from the paper, see the sheet.
+    The target edges of a batch, their reverses and their copies are out of the graph that the batch sees.
 
-    Memory: O(m + n d) for the encoder, O(split_size * d) for completion. Time of an NCNC pair: deg(i) + deg(j) NCN pairs.
+    Memory: O(m + n d) for the encoder, O(split_size * d) for completion. Time of an NCNC pair: deg(i) + deg(j) NCN
+    pairs.
 
     Reference: Wang, Yang, Zhang, Neural Common Neighbor with Completion for Link Prediction, ICLR 2024.
     """
@@ -186,7 +187,8 @@ class NCNC(Reweighted):
             and (self.config.init_from is None or self.config.init_parts == "encoder")
         ):
             raise UsageError(
-                "--predictor-lr is 0 and no run gives the predictor's weights: it would stay random; expected more than 0"
+                "--predictor-lr is 0 and no run gives the predictor's weights: it would stay random; expected more"
+                " than 0"
             )
         super().on_epoch_start(epoch)
 
@@ -306,7 +308,9 @@ class NCNC(Reweighted):
         return torch.ones_like(self.edge_scores).index_put((places,), found)
 
     def score_edges(self) -> torch.Tensor:
-        """Probabilities of the training graph's entries and of its diagonal, by the part of the predictor that sees no pool."""
+        """Probabilities of the training graph's entries and of its diagonal, by the part of the predictor that sees no
+        pool.
+        """
         edges, _ = self.graph.messages(loops=True)
         return self.edge_probabilities(edges, self._vectors(self.graph), self.model["predictor"].pair_logits)
 
@@ -322,7 +326,9 @@ class NCNC(Reweighted):
         return score
 
     def explain_pairs(self, pairs: torch.Tensor) -> list[tuple[int, int, str, float]]:
-        """Return (pair, node, kind, p) of every node that a pair's pool holds; kind common, source-only or target-only."""
+        """Return (pair, node, kind, p) of every node that a pair's pool holds; kind common, source-only or
+        target-only.
+        """
         from graphkit.nn.common_neighbours import KIND_NAMES
 
         self.model.eval()

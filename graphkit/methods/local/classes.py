@@ -1,4 +1,6 @@
-"""Several classes at once from a few known nodes of each: every node goes to the class whose diffusion reaches it most."""
+"""Several classes at once from a few known nodes of each: every node goes to the class whose diffusion reaches it
+most.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ def classify(
     volume: float,
     report: Callable[[int, int], None] | None = None,
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """Return (n,) int64 positions in ``seeds`` (class -> nodes), -1 for nodes that no diffusion reaches, and (n,) float64 scores.
+    """Return (n,) int64 positions in ``seeds`` (class -> nodes), -1 for nodes that no diffusion reaches, and (n,)
+    float64 scores.
 
-    A class's diffusion starts at its seeds with the same ``volume`` for all; the score is x of a flow and value / d of a walk, of two
-    equal ones the earlier class takes the node, and seeds keep their class. Classes run in threads.
+    A class's diffusion starts at its seeds with the same ``volume`` for all; the score is x of a flow and value / d of
+    a walk, of two equal ones the earlier class takes the node, and seeds keep their class. Classes run in threads.
     Reference: Gleich, Mahoney 2015, Using Local Spectral Methods to Robustify Graph-Based Learning Algorithms.
     """
     from graphkit.kernels.threads import in_threads

@@ -1,4 +1,6 @@
-"""The cluster around seeds by diffusion: flow, p-norm flow, personalised PageRank or heat, on edges that noisy labels re-weight."""
+"""The cluster around seeds by diffusion: flow, p-norm flow, personalised PageRank or heat, on edges that noisy labels
+re-weight.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from graphkit.methods.local.graph import LocalGraph
 
 DIFFUSIONS = ("flow", "pnorm", "ppr", "heat")
-MOST = 0.9  # of all sinks: a flow whose source they cannot take has no solution, and one that they just take spreads to all
-# Of one over the volume: the residual of a walk that is not worth spreading. With 2 heat reaches about as far as the others, in a random
-# graph of degree 8 without any cluster 14 times the volume (ppr 12, flow 12); with 1 it is 72 times, with 0.1 all of the graph.
+# Of all sinks: a flow whose source they cannot take has no solution, and one that they just take spreads to all.
+MOST = 0.9
+# Of one over the volume: the residual of a walk that is not worth spreading. With 2 heat reaches about as far as the
+# others, in a random graph of degree 8 without any cluster 14 times the volume (ppr 12, flow 12); with 1 it is 72
+# times, with 0.1 all of the graph.
 SHARE = {"ppr": 0.1, "heat": 2.0}
 
 
@@ -56,11 +60,12 @@ class LocalConfig(Config):
 class LocalCluster:
     """A cluster and how it was found.
 
-    nodes: (k,) int64 by falling value; values: (k,) float64, x of a flow, p / d or heat / d of a walk, d the labelled degree.
+    nodes: (k,) int64 by falling value; values: (k,) float64, x of a flow, p / d or heat / d of a walk, d the labelled
+        degree.
     conductance, cut, volume: in the graph without labels; labelled_conductance: what the cut was chosen by.
     touched: nodes that the diffusion reached; pushes: times that a node passed on; mass: of a flow, in volumes.
-    status: ``converged``, ``stopped`` after the passes, or ``full`` where a component takes less than the mass. residual: of a flow, the
-    largest mass that a node keeps above its sink.
+    status: ``converged``, ``stopped`` after the passes, or ``full`` where a component takes less than the mass.
+    residual: of a flow, the largest mass that a node keeps above its sink.
     """
 
     nodes: numpy.ndarray
@@ -83,18 +88,19 @@ class LocalClustering(Clusterer):
 
         min over x >= 0 of  sum over edges ij of w_ij |x_i - x_j|^q / q  +  sum over i of x_i (T_i - Delta_i),
 
-    whose support has at most the source's volume where T is the degree. ``ppr`` approximates p = alpha s + (1 - alpha) p (I + D^-1 A) / 2
-    with residuals below eps d, ``heat`` exp(-t (I - A D^-1)) s within eps d. ``weighted``: w_ij is epsilon where the noisy labels of i
-    and j differ, edges between equal labels, 0 and 0 too, keep their weight. The cut is the sweep over falling x, p / d or heat / d with
-    the least conductance in the weighted graph, of those with at most half of its volume. O(volume reached) a pass or push; O(n)
-    memory, which is only touched where reached.
+    whose support has at most the source's volume where T is the degree. ``ppr`` approximates p = alpha s + (1 - alpha)
+    p (I + D^-1 A) / 2 with residuals below eps d, ``heat`` exp(-t (I - A D^-1)) s within eps d. ``weighted``: w_ij is
+    epsilon where the noisy labels of i and j differ, edges between equal labels, 0 and 0 too, keep their weight. The
+    cut is the sweep over falling x, p / d or heat / d with the least conductance in the weighted graph, of those with
+    at most half of its volume. O(volume reached) a pass or push; O(n) memory, which is only touched where reached.
 
-    References: Back de Luca, Fountoulakis, Yang 2024; Fountoulakis, Wang, Yang 2020 (p-norm); Andersen, Chung, Lang 2006 (ppr);
-    Kloster, Gleich 2014 (heat).
+    References: Back de Luca, Fountoulakis, Yang 2024; Fountoulakis, Wang, Yang 2020 (p-norm); Andersen, Chung, Lang
+    2006 (ppr); Kloster, Gleich 2014 (heat).
 
     >>> import networkx
     >>> from graphkit.methods.local.graph import LocalGraph
-    >>> club = LocalGraph.of_matrix(networkx.to_scipy_sparse_array(networkx.karate_club_graph(), weight=None), weighted=False)
+    >>> matrix = networkx.to_scipy_sparse_array(networkx.karate_club_graph(), weight=None)
+    >>> club = LocalGraph.of_matrix(matrix, weighted=False)
     >>> found = LocalClustering(volume=70, mass=1.5).cluster(club, np.array([33]))
     >>> len(found.nodes), round(found.conductance, 3)
     (17, 0.195)
@@ -140,7 +146,8 @@ class LocalClustering(Clusterer):
         sinks = (lambda nodes: np.ones(len(nodes))) if unit else (lambda nodes: np.asarray(graph.degrees[nodes]))
         residual = float((mass_left - sinks(touched)).max(initial=0.0))
         if power != 1.0 and word != "full" and residual > self.config.tol:
-            # What is above 0 is so in the solution too; on these nodes and those that they flow over to it is found at once.
+            # What is above 0 is so in the solution too; on these nodes and those that they flow over to it is found at
+            # once.
             masses = {int(node): float(source[seeds == node].sum()) for node in np.unique(seeds)}
             found = pnorm.solve(graph, np.union1d(touched[x > 0], seeds), masses, sinks, self.config.p, self.config.tol)
             word = "stopped" if found is None else "converged"
@@ -214,7 +221,9 @@ class LocalClustering(Clusterer):
 
 
 def warm_up(method: LocalClustering) -> None:
-    """Load the compiled kernels that a method uses, on a graph of two nodes, so that what is timed afterwards is the work alone."""
+    """Load the compiled kernels that a method uses, on a graph of two nodes, so that what is timed afterwards is the
+    work alone.
+    """
     from graphkit.methods.local.graph import LocalGraph, fixed
 
     rows = fixed(np.array([0, 1, 2])), fixed(np.array([1, 0], np.int32))

@@ -21,9 +21,10 @@ YEARS = (2006, 2007, 2008, 2009)
 def solver(dataset: GraphDataset) -> dict[str, float]:
     """Hold the diffusions against their definitions, on random graphs and on the data set's (a small one).
 
-    difference: of a flow's x from the quadratic program's, largest over 20 graphs of 60 nodes. lost: mass that the pushes lost.
-    order: how far x moves when the nodes are renumbered, and with them the order of the pushes. epsilon: of labels that weaken
-    nothing. residual, ppr, heat: of the walks, in units of eps d, the guarantee being 1.
+    difference: of a flow's x from the quadratic program's, largest over 20 graphs of 60 nodes. lost: mass that the
+        pushes lost.
+    order: how far x moves when the nodes are renumbered, and with them the order of the pushes. epsilon: of labels that
+    weaken nothing. residual, ppr, heat: of the walks, in units of eps d, the guarantee being 1.
     """
     found = {key: 0.0 for key in ("difference", "lost", "order", "epsilon")}
     for number in range(GRAPHS):
@@ -69,7 +70,9 @@ def flow(graph: LocalGraph, seed: int, mass: float, tolerance: float = 1e-11):
 
 
 def quadratic_program(weights, seed: int, mass: float):
-    """The x >= 0 that minimises x'Lx / 2 + x'(T - Delta), by an active-set method: exact on the nodes that it leaves above 0."""
+    """The x >= 0 that minimises x'Lx / 2 + x'(T - Delta), by an active-set method: exact on the nodes that it leaves
+    above 0.
+    """
     degree = weights.sum(1)
     laplacian, gain = np.diag(degree) - weights, -degree.astype(np.float64)
     gain[seed] += mass
@@ -113,8 +116,9 @@ def _walks(graph: LocalGraph) -> dict[str, float]:
 
 
 def random_model(dataset: GraphDataset) -> dict[str, float]:
-    """Mean F1 over 30 seeds of a cluster of the data set, labels right with 0.8 and with 0.5: ``flow``, ``weighted``, ``labels``,
-    and ``flow_chance``, ``weighted_chance`` for the latter. Sinks of 1, twice as much mass, the support: as in synthetic experiments."""
+    """Mean F1 over 30 seeds of a cluster of the data set, labels right with 0.8 and with 0.5: ``flow``, ``weighted``,
+    ``labels``, and ``flow_chance``, ``weighted_chance`` for the latter. Sinks of 1, twice as much mass, the support: as
+    in synthetic experiments."""
     graph, truth = LocalGraph.of(dataset), dataset.labels.numpy() == 1
     drawn = trials.draw([truth], 30, np.random.default_rng(0))
     means = {}
@@ -131,10 +135,10 @@ def random_model(dataset: GraphDataset) -> dict[str, float]:
 def attributed(dataset: GraphDataset) -> dict[str, float]:
     """F1 over ten seeds of every class, with labels predicted from the features of 25 nodes inside and 25 outside.
 
-    ``flow``, ``weighted``, ``labels``: means from a single seed, by the sweep. ``known_flow``, ``known_weighted``: from all 25 known
-    positives as seeds, twice the volume as mass, the support. ``..._std``: their spread over seeds. Paired over the seeds: ``gain``,
-    ``over_labels`` of weighted against flow and the labels, ``known_gain``, ``known_over_labels``, each with ``..._low``, the lower end of
-    its 95 % interval.
+    ``flow``, ``weighted``, ``labels``: means from a single seed, by the sweep. ``known_flow``, ``known_weighted``: from
+    all 25 known positives as seeds, twice the volume as mass, the support. ``..._std``: their spread over seeds. Paired
+    over the seeds: ``gain``, ``over_labels`` of weighted against flow and the labels, ``known_gain``,
+    ``known_over_labels``, each with ``..._low``, the lower end of its 95 % interval.
     """
     graph, classes, features = LocalGraph.of(dataset), dataset.labels.numpy(), noisy_labels.features_of(dataset)
     truths = [classes == number for number in range(int(classes.max()) + 1)]

@@ -1,4 +1,6 @@
-"""A graph as the local methods read it: rows of neighbours, and two-valued labels that weaken the edges between them."""
+"""A graph as the local methods read it: rows of neighbours, and two-valued labels that weaken the edges between
+them.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
 class LocalGraph:
     """An undirected graph whose edges weigh ``epsilon`` times as much where the labels of their ends differ.
 
-    indptr: (n + 1,) int64; indices: (m,) int32, both directions; weights: (m,) float64, empty where every edge weighs 1.
-    degrees: (n,) float64 without labels, and volume, their sum. labels: (n,) int8 of 0 and 1, empty where there are none.
+    indptr: (n + 1,) int64; indices: (m,) int32, both directions; weights: (m,) float64, empty where every edge weighs
+        1.
+    degrees: (n,) float64 without labels, and volume, their sum. labels: (n,) int8 of 0 and 1, empty where there are
+        none.
 
-    The arrays are read-only; those of a stored graph are mapped, and their rows are checked by the kernels that read them.
+    The arrays are read-only; those of a stored graph are mapped, and their rows are checked by the kernels that read
+    them.
     """
 
     indptr: numpy.ndarray
@@ -67,7 +72,9 @@ class LocalGraph:
 
     @classmethod
     def of_matrix(cls, matrix, weighted: bool = True) -> LocalGraph:
-        """From an (n, n) symmetric SciPy matrix with positive entries off the diagonal; ``weighted`` False reads them as 1."""
+        """From an (n, n) symmetric SciPy matrix with positive entries off the diagonal; ``weighted`` False reads them
+        as 1.
+        """
         matrix = matrix.tocsr()
         matrix.sort_indices()
         indptr = matrix.indptr.astype(np.int64)
@@ -98,7 +105,9 @@ class LocalGraph:
         return self.indptr, self.indices, self.weights, self.degrees, self.labels, self.epsilon
 
     def labelled(self, labels: numpy.ndarray, epsilon: float) -> LocalGraph:
-        """The same graph with (n,) labels of 0 and 1; weights are computed as they are read, and no edge is read here."""
+        """The same graph with (n,) labels of 0 and 1; weights are computed as they are read, and no edge is read
+        here.
+        """
         labels = np.ascontiguousarray(labels, dtype=np.int8)
         if labels.shape != (self.num_nodes,) or labels.view(np.uint8).max(initial=0) > 1:
             raise ValueError(f"labels: found shape {labels.shape}, expected ({self.num_nodes},) of 0 and 1")
@@ -118,7 +127,8 @@ class LocalGraph:
     def volume_beyond(self, volume: float) -> float:
         """The labelled volume, or a bound of it where that cannot change min(v, total - v) of any v up to ``volume``.
 
-        It is at least ``epsilon`` times the volume without labels, so that a set of half of that and less needs no sum over all edges.
+        It is at least ``epsilon`` times the volume without labels, so that a set of half of that and less needs no sum
+        over all edges.
         """
         least = self.epsilon * self.volume
         return least if len(self.labels) and 2.0 * volume <= least else self.labelled_volume

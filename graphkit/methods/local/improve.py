@@ -32,10 +32,10 @@ def improve(graph: LocalGraph, members: numpy.ndarray, method: str = "mqi", delt
     """Return the best set near (k,) ``members`` R, which hold at most half of the volume.
 
     ``mqi``: the subset of R with the least conductance cut(S) / vol(S). ``flow-improve``: the S with the least
-    cut(S) / (vol(S & R) - f vol(S - R)), f = vol(R) / vol(V - R), V the components that R meets. ``simple-local``: the same with
-    f + delta and V the graph, which keeps S, and what has to be read, near R. Each solves a few minimum cuts, for the value reached so
-    far (Dinkelbach), on the edges of R and of the nodes that a cut has added to it. References: Lang, Rao 2004; Andersen, Lang 2008;
-    Veldt, Gleich, Mahoney 2016.
+    cut(S) / (vol(S & R) - f vol(S - R)), f = vol(R) / vol(V - R), V the components that R meets. ``simple-local``: the
+    same with f + delta and V the graph, which keeps S, and what has to be read, near R. Each solves a few minimum cuts,
+    for the value reached so far (Dinkelbach), on the edges of R and of the nodes that a cut has added to it.
+    References: Lang, Rao 2004; Andersen, Lang 2008; Veldt, Gleich, Mahoney 2016.
 
     Raises :class:`DataError` for a set without edges to speak of, or of more than half of the volume.
     """
@@ -61,7 +61,9 @@ def improve(graph: LocalGraph, members: numpy.ndarray, method: str = "mqi", delt
 
 
 def _around(graph, inside, method: str) -> float:
-    """Volume of V: of the components that R meets for flow-improve, as a component without a cut would win over all; of the graph else."""
+    """Volume of V: of the components that R meets for flow-improve, as a component without a cut would win over all; of
+    the graph else.
+    """
     if method != "flow-improve":
         return graph.volume
     import scipy.sparse
@@ -90,8 +92,9 @@ def _score(graph, nodes, inside, price: float) -> float:
 def _minimum(graph, inside, expanded, score: float, price: float) -> tuple[numpy.ndarray, int]:
     """The S that minimises cut(S) - score (vol(S & R) - price vol(S - R)), and how many cuts that took.
 
-    Only the edges of ``expanded`` nodes are in the network; a node that the source's side takes in is expanded, in place, and the cut
-    solved again. When none is left the solution is that of the whole graph, as the edges that are missing join nodes of the sink.
+    Only the edges of ``expanded`` nodes are in the network; a node that the source's side takes in is expanded, in
+    place, and the cut solved again. When none is left the solution is that of the whole graph, as the edges that are
+    missing join nodes of the sink.
     """
     solved = 0
     while True:
@@ -140,7 +143,8 @@ def _edges(graph, nodes):
 
 
 def _cut(ends, capacities, source: int, sink: int) -> numpy.ndarray:
-    """Nodes below ``source`` on its side of a minimum cut of an undirected network; igraph's push-relabel with double capacities.
+    """Nodes below ``source`` on its side of a minimum cut of an undirected network; igraph's push-relabel with double
+    capacities.
 
     An edge at the source or the sink need not be directed: it is cut when its other end is on the other side.
     """

@@ -1,4 +1,6 @@
-"""The random model of local clustering with noisy labels: what flow finds as the labels get better, and where they should help."""
+"""The random model of local clustering with noisy labels: what flow finds as the labels get better, and where they
+should help.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ MODEL = "target-cluster"
 def helpful(n: int, k: int, p: float, q: float, inside: float, outside: float) -> bool:
     """Whether labels should help flow on the model, by a mean-field argument.
 
-    Of a node's edges, rho = q (n - k) / (p (k - 1)) leave the cluster for each that stays. Mass that covers the k nodes takes about
-    rho k / 2 others with it on the way: F1 is 1 / (1 + rho / 2). With labels that are right with ``inside`` and ``outside`` and
-    epsilon 0, it covers inside k nodes and leaves over (1 - outside) rho: F1 is 2 inside / (1 + inside + (1 - outside) rho). The latter
-    is larger for outside > 1 - inside + (1 - inside) / rho. The constants of the paper's theorem are not known here.
+    Of a node's edges, rho = q (n - k) / (p (k - 1)) leave the cluster for each that stays. Mass that covers the k nodes
+    takes about rho k / 2 others with it on the way: F1 is 1 / (1 + rho / 2). With labels that are right with ``inside``
+    and ``outside`` and epsilon 0, it covers inside k nodes and leaves over (1 - outside) rho: F1 is 2 inside / (1 +
+    inside + (1 - outside) rho). The latter is larger for outside > 1 - inside + (1 - inside) / rho. The constants of
+    the paper's theorem are not known here.
     """
     rho = q * (n - k) / (p * max(k - 1, 1)) if p > 0 else float("inf")
     return rho > 0 and outside > 1 - inside + (1 - inside) / rho
@@ -35,9 +38,11 @@ def sweep(
     seed: int,
     report: Callable[[int, int], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """One row for each pair of accuracies: mean F1 of ``flow``, ``weighted`` and ``labels`` over ``count`` seeds, and ``regime``.
+    """One row for each pair of accuracies: mean F1 of ``flow``, ``weighted`` and ``labels`` over ``count`` seeds, and
+    ``regime``.
 
-    Sinks are 1 and the support is the cluster, as in the paper's synthetic experiments; epsilon weighs edges between unlike labels.
+    Sinks are 1 and the support is the cluster, as in the paper's synthetic experiments; epsilon weighs edges between
+    unlike labels.
     """
     from graphkit import datasets
     from graphkit.datasets import synthetic

@@ -18,7 +18,9 @@ C = 100.0  # of the logistic regression, as measured on the co-author and co-pur
 
 
 def flipped(truth: numpy.ndarray, inside: float, outside: float, rng: numpy.random.Generator) -> numpy.ndarray:
-    """(n,) int8: 1 with probability ``inside`` in the true (n,) bool set and with probability 1 - ``outside`` elsewhere."""
+    """(n,) int8: 1 with probability ``inside`` in the true (n,) bool set and with probability 1 - ``outside``
+    elsewhere.
+    """
     right = rng.random(len(truth)) < np.where(truth, inside, outside)
     return (truth == right).astype(np.int8)
 
@@ -38,7 +40,9 @@ def features_of(dataset: GraphDataset) -> scipy.sparse.csr_array:
 
 
 def classified(features: scipy.sparse.csr_array, positives: numpy.ndarray, negatives: numpy.ndarray) -> numpy.ndarray:
-    """(n,) int8 labels by logistic regression on a few known nodes, which keep their own. O(entries of the features)."""
+    """(n,) int8 labels by logistic regression on a few known nodes, which keep their own. O(entries of the
+    features).
+    """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -55,7 +59,9 @@ def classified(features: scipy.sparse.csr_array, positives: numpy.ndarray, negat
 def sampled(
     truth: numpy.ndarray, seed: int, count: int, rng: numpy.random.Generator
 ) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """``count`` random nodes of the true set, the seed among them, and ``count`` of the rest; fewer where there are not so many."""
+    """``count`` random nodes of the true set, the seed among them, and ``count`` of the rest; fewer where there are not
+    so many.
+    """
     inside, outside = np.flatnonzero(truth), np.flatnonzero(~truth)
     others = inside[inside != seed]
     positives = np.append(rng.choice(others, min(count - 1, len(others)), replace=False), seed)

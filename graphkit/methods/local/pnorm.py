@@ -1,13 +1,15 @@
-"""p-norm flow solved on the nodes that it reaches: Newton's method on the flows of the edges, potentials from each step's linear system.
+"""p-norm flow solved on the nodes that it reaches: Newton's method on the flows of the edges, potentials from each
+step's linear system.
 
-The flow over edge ij is w_ij |x_i - x_j|^(q - 1) with q - 1 = 1 / (p - 1): for p = 8 a seventh root, so that a flow of .05 is a difference
-of 1e-9 between values of 1e7, and node by node nothing converges. The flows themselves have no such range. With A the nodes above 0, B
-their incidence matrix and b = source - sink, they solve
+The flow over edge ij is w_ij |x_i - x_j|^(q - 1) with q - 1 = 1 / (p - 1): for p = 8 a seventh root, so that a flow of
+.05 is a difference of 1e-9 between values of 1e7, and node by node nothing converges. The flows themselves have no such
+range. With A the nodes above 0, B their incidence matrix and b = source - sink, they solve
 
     min over f of  sum over edges e of |f_e|^p / (p w_e^(p - 1))   subject to  B f = b on A,
 
-whose multipliers are x. A grows by the nodes outside that get more than their sink takes; none leaves it, as raising a value never lowers
-another's (Fountoulakis, Wang, Yang: p-Norm Flow Diffusion for Local Graph Clustering, ICML 2020, whose dual this is).
+whose multipliers are x. A grows by the nodes outside that get more than their sink takes; none leaves it, as raising a
+value never lowers another's (Fountoulakis, Wang, Yang: p-Norm Flow Diffusion for Local Graph Clustering, ICML 2020,
+whose dual this is).
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 LARGEST = 20_000  # nodes above 0 whose systems are solved
 GAP = 1e-8  # relative, between the flows' cost and the bound that x gives of it
 STEPS = 400  # of Newton, for one set of nodes
-FLAT = 0.03  # of the largest flow: the curvature of smaller ones, which is next to nothing, is taken for that of this one, and at last
-FLATTER = 0.003  # of this one, whose seventh power is what floats can still tell apart
+# Of the largest flow: the curvature of smaller ones, which is next to nothing, is taken for that of this one.
+FLAT = 0.03
+FLATTER = 0.003  # at last: of this flow, whose seventh power is what floats can still tell apart
 FINAL = 100  # steps at last, or until differences of x and slopes agree to rounding
 
 
@@ -41,7 +44,8 @@ class Solved(NamedTuple):
 def solve(
     graph: LocalGraph, start: numpy.ndarray, source: dict[int, float], sinks, p: float, tolerance: float
 ) -> Solved | None:
-    """x of p-norm flow from ``start`` (k,), nodes that are known to be above 0; None where it does not converge, or on too many nodes.
+    """x of p-norm flow from ``start`` (k,), nodes that are known to be above 0; None where it does not converge, or on
+    too many nodes.
 
     source: mass by node. sinks: function from nodes to what they take. tolerance: mass that a node may have too much.
     """
@@ -60,7 +64,9 @@ def solve(
 
 
 def _on(graph, nodes, source, sinks, p: float):
-    """(x, gap, nodes outside that touch, mass that they receive) where the nodes given keep exactly what their sinks take."""
+    """(x, gap, nodes outside that touch, mass that they receive) where the nodes given keep exactly what their sinks
+    take.
+    """
     import scipy.sparse
     from scipy.sparse.linalg import spsolve
 
@@ -119,7 +125,8 @@ def _newton(incidence, system, flow, w, wanted, p: float, scale: float, flat: fl
     while size > 1e-9 and not _cost(f + size * step, price, p) <= cost:
         size *= 0.5
     f = f + size * step
-    # x >= 0 and any flow that keeps the balance bound each other; in units of the w above, x = y scale^(p - 1) / scale^(p - 1) = y.
+    # x >= 0 and any flow that keeps the balance bound each other; in units of the w above, x = y scale^(p - 1) /
+    # scale^(p - 1) = y.
     cost, q = _cost(f, price, p), p / (p - 1.0)
     bound = float(y @ (wanted / scale)) - float((w * np.abs(incidence.T @ y) ** q).sum()) / q
     off = np.abs(incidence.T @ y - price * np.abs(f) ** (p - 1.0) * np.sign(f)).max()
@@ -131,7 +138,9 @@ def _cost(f, price, p: float) -> float:
 
 
 def _edges(graph, nodes):
-    """(tail, head, weight, nodes outside): every edge of the nodes once; heads from len(nodes) on are outside, which x leaves at 0."""
+    """(tail, head, weight, nodes outside): every edge of the nodes once; heads from len(nodes) on are outside, which x
+    leaves at 0.
+    """
     from graphkit.kernels.local_work import unsound
 
     first, counts = np.array(graph.indptr[nodes]), graph.indptr[nodes + 1] - graph.indptr[nodes]

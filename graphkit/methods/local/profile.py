@@ -32,8 +32,8 @@ def profile(
 ) -> dict[str, numpy.ndarray]:
     """Return columns size, conductance, volume and seed (node number), a row for each size that some sweep reached.
 
-    Every seed is diffused at every volume of ``scales``, in threads; every prefix of its order is a candidate, up to half of the graph's
-    volume. The graph has no labels. Reference: Leskovec, Lang, Dasgupta, Mahoney 2009.
+    Every seed is diffused at every volume of ``scales``, in threads; every prefix of its order is a candidate, up to
+    half of the graph's volume. The graph has no labels. Reference: Leskovec, Lang, Dasgupta, Mahoney 2009.
     """
     from graphkit.kernels import local_work
     from graphkit.kernels.threads import in_threads

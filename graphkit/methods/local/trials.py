@@ -55,9 +55,10 @@ def run(
 ) -> dict[str, list[dict[str, float]]]:
     """Return for every method one row a trial: precision, recall, f1, conductance, nodes, touched and ms.
 
-    methods: word -> method, None for :data:`LABELS`. labeller: the (n,) labels of a trial, drawn once for all methods of the trial.
-    The volume of a true cluster is known to the methods, as in the published protocol. Trials run in threads. ms of a method: its labels
-    given and its kernels loaded, the weighting, diffusion, cut and measures.
+    methods: word -> method, None for :data:`LABELS`. labeller: the (n,) labels of a trial, drawn once for all methods
+        of the trial.
+    The volume of a true cluster is known to the methods, as in the published protocol. Trials run in threads. ms of a
+    method: its labels given and its kernels loaded, the weighting, diffusion, cut and measures.
     """
     from graphkit.kernels.threads import in_threads
     from graphkit.methods.local.clustering import warm_up

@@ -58,7 +58,8 @@ class GNNConfig(SupervisedConfig):
             **idle_unless(self.conv == "gcnii", self.conv, "alpha", "lamda"),
             **idle_unless(self.conv in ("gcn", "gat", "gcnii"), self.conv, "add_loops"),
             **idle_unless(self.readout == "sum", f"--readout {self.readout}", "head_dropout"),
-            # GatedGCN has its norm and activation inside, a residual block those of its feed-forward part; GIN's MLPs have both.
+            # GatedGCN has its norm and activation inside, a residual block those of its feed-forward part; GIN's MLPs
+            # have both.
             **idle_unless((plain and self.conv != "gatedgcn") or (gin and self.norm == "batch"), stack, "norm"),
             **idle_unless(plain or gin or self.conv == "gatedgcn", stack, "act"),
             **idle_unless(plain and self.conv != "gatedgcn", stack, "last_act"),
@@ -67,15 +68,16 @@ class GNNConfig(SupervisedConfig):
 
 
 class GNN(SupervisedLearner):
-    """Logits of nodes or graphs from GCN, GraphSAGE (mean), GAT, GIN, GINE, GatedGCN, GCNII, or an MLP that sees no edges.
+    """Logits of nodes or graphs from GCN, GraphSAGE (mean), GAT, GIN, GINE, GatedGCN, GCNII, or an MLP that sees no
+    edges.
 
-    Plain blocks follow the layers' own papers: h' = act(norm(conv(dropout(h)))), on raw features and, for nodes, with the last
-    convolution as output where the layer allows. Residual blocks are those of Platonov et al.: h' = h + FFN(conv(LN(h))).
-    Where a sampler drew some of a node's neighbours, gcn and gcnii scale their sum to that of all, sage and gat average, gin and gine
-    sum what was drawn. Memory O(m + n d); with edge vectors (gine, gatedgcn) O(m d).
+    Plain blocks follow the layers' own papers: h' = act(norm(conv(dropout(h)))), on raw features and, for nodes, with
+    the last convolution as output where the layer allows. Residual blocks are those of Platonov et al.: h' = h +
+    FFN(conv(LN(h))). Where a sampler drew some of a node's neighbours, gcn and gcnii scale their sum to that of all,
+    sage and gat average, gin and gine sum what was drawn. Memory O(m + n d); with edge vectors (gine, gatedgcn) O(m d).
 
-    References: Kipf, Welling 2017; Hamilton et al. 2017; Velickovic et al. 2018; Xu et al. 2019; Hu et al. 2020; Bresson, Laurent
-    2017; Chen et al. 2020; Platonov et al. 2023.
+    References: Kipf, Welling 2017; Hamilton et al. 2017; Velickovic et al. 2018; Xu et al. 2019; Hu et al. 2020;
+    Bresson, Laurent 2017; Chen et al. 2020; Platonov et al. 2023.
     """
 
     Config = GNNConfig
@@ -89,8 +91,8 @@ class GNN(SupervisedLearner):
             raise UsageError(f"--heads is {config.heads}, expected a divisor of --hidden-dim {config.hidden_dim}")
         if config.conv == "gatedgcn" and config.sampler in ("neighbor", "labor"):
             raise UsageError(
-                f"--sampler is {config.sampler!r}, whose layers see different edges, but gatedgcn carries edge vectors from layer to "
-                "layer; expected shadow, cluster or saint"
+                f"--sampler is {config.sampler!r}, whose layers see different edges, but gatedgcn carries edge vectors"
+                " from layer to layer; expected shadow, cluster or saint"
             )
         return LabelGNN(config, dims)
 
@@ -109,7 +111,9 @@ class GNN(SupervisedLearner):
         return kind(groups, lr=self.config.lr, weight_decay=0.0, foreach=True)
 
     def prepare_graph(self, graph):
-        """Add a self-loop to every node where the layer wants one, and the degrees that a sampler's pieces would not show."""
+        """Add a self-loop to every node where the layer wants one, and the degrees that a sampler's pieces would not
+        show.
+        """
         from graphkit.nn.symmetric import keep_degrees
 
         config = self.config

@@ -24,19 +24,22 @@ SPARSE_BELOW = 0.1  # share of non-zero features under which the first layer mul
 class LAGNN(SupervisedLearner):
     """A graph network trained on a node's features and on draws of what a neighbour of it could look like.
 
-    Stage one (:class:`NeighbourGenerator`, the first steps of epoch 1) trains p(x_neighbour | x_node) on the edges and freezes it.
-    Stage two: per step S times k fresh draws X_hat = decoder(z, X); the backbone's first layer has weights of its own for each of
-    the views [X_hat_1, ..., X_hat_k, X]. P_s: predictions of draw s for all nodes that the step computes, labelled or not;
+    Stage one (:class:`NeighbourGenerator`, the first steps of epoch 1) trains p(x_neighbour | x_node) on the edges and
+    freezes it. Stage two: per step S times k fresh draws X_hat = decoder(z, X); the backbone's first layer has weights
+    of its own for each of the views [X_hat_1, ..., X_hat_k, X]. P_s: predictions of draw s for all nodes that the step
+    computes, labelled or not;
 
-        loss = 1/S sum_s NLL(P_s, train) + lam/S sum_s mean_nodes ||P_s - q||^2,  q = sharpen(mean_s P_s, T) without gradient.
+        loss = 1/S sum_s NLL(P_s, train) + lam/S sum_s mean_nodes ||P_s - q||^2,  q = sharpen(mean_s P_s, T) without
+        gradient.
 
-    ``grand`` differs as in the paper: one draw for the whole training, true and generated features propagated apart, 2S predictions,
-    and the true features alone when predicting. An evaluation makes a fresh draw; the noise of the epoch that is kept is stored
-    beside the weights and used again in prediction.
+    ``grand`` differs as in the paper: one draw for the whole training, true and generated features propagated apart, 2S
+    predictions, and the true features alone when predicting. An evaluation makes a fresh draw; the noise of the epoch
+    that is kept is stored beside the weights and used again in prediction.
 
-    Follows Liu et al.; except: the selected generator always exists (the official code can end with none), weights of ``gcn`` and
-    ``sage`` start from U(-s, s), directed graphs are made undirected, and ``gcnii`` too is judged by the draw that it stores. Labels
-    that are not classes are sharpened as pairs (p, 1 - p). Nodes without features have the mean of their edges' features. Memory per
+    Follows Liu et al.; except: the selected generator always exists (the official code can end with none), weights of
+    ``gcn`` and ``sage`` start from U(-s, s), directed graphs are made undirected, and ``gcnii`` too is judged by the
+    draw that it stores. Labels that are not classes are sharpened as pairs (p, 1 - p). Nodes without features have the
+    mean of their edges' features. Memory per
     step: O(S k n F) while draws live, one after the other.
 
     Reference: Liu, Ying, Dong, Li, Xu, Rong, Zhao, Huang, Wu: Local Augmentation for Graph Neural Networks, ICML 2022.
@@ -44,7 +47,8 @@ class LAGNN(SupervisedLearner):
 
     Config = LAGNNConfig
 
-    # Preparation -------------------------------------------------------------------------------------------------------
+    # Preparation
+    # -------------------------------------------------------------------------------------------------------
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Read the data, build the backbone, and the generator where there are views of one."""
@@ -70,7 +74,9 @@ class LAGNN(SupervisedLearner):
         self.views = Views(self.config, raw, self.decoder)
 
     def _check_labels(self) -> None:
-        """Raise :class:`UsageError` for options that need classes, or probabilities, where the data have other labels."""
+        """Raise :class:`UsageError` for options that need classes, or probabilities, where the data have other
+        labels.
+        """
         from graphkit.training.targets import BINARY, CLASSES, LABELS
 
         kind, config = self.targets.kind, self.config
@@ -175,7 +181,8 @@ class LAGNN(SupervisedLearner):
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
         return kinds[c.optimizer](groups, lr=c.lr, weight_decay=c.weight_decay)
 
-    # Training ----------------------------------------------------------------------------------------------------------
+    # Training
+    # ----------------------------------------------------------------------------------------------------------
 
     def on_epoch_start(self, epoch: int) -> None:
         """Set the rate; before the first step, read the generator or make its judge."""
@@ -239,7 +246,8 @@ class LAGNN(SupervisedLearner):
         p = self.targets.probabilities(logits)
         return p if self.targets.kind == CLASSES else torch.stack([p, 1 - p], dim=-1)
 
-    # Views -------------------------------------------------------------------------------------------------------------
+    # Views
+    # -------------------------------------------------------------------------------------------------------------
 
     def _outputs(self, batch: Batch, shown: torch.Tensor | None) -> list[torch.Tensor]:
         """Logits of one draw: one set, of ``grand`` with views two. shown: (n, C) classes beside the features."""
@@ -262,7 +270,8 @@ class LAGNN(SupervisedLearner):
         parts = [sum(generated, x) / (len(generated) + 1)] if self.config.mode == "average" else [*generated, x]
         return parts if shown is None else [torch.cat([part, shown], dim=1) for part in parts]
 
-    # Prediction --------------------------------------------------------------------------------------------------------
+    # Prediction
+    # --------------------------------------------------------------------------------------------------------
 
     def node_logits(self) -> torch.Tensor:
         """(n, out_dim) logits of all nodes with one draw, kept with it until the weights change."""
@@ -313,7 +322,8 @@ class LAGNN(SupervisedLearner):
         shown = None if self.shown is None else x.new_zeros(len(x), self.dims.out_dim)
         return self._predicted(graph, x, views, draw, shown)
 
-    # State -------------------------------------------------------------------------------------------------------------
+    # State
+    # -------------------------------------------------------------------------------------------------------------
 
     def parameter_count(self) -> int:
         """Number of learned values of both stages."""

@@ -6,10 +6,12 @@ from graphkit.lazy import np, torch
 
 
 def conditional(dataset, steps: int = 300, seed: int = 0) -> dict[str, float]:
-    """Train a generator with a tenth of the undirected edges held out; binary cross-entropy of the held-out neighbours at z = 0.
+    """Train a generator with a tenth of the undirected edges held out; binary cross-entropy of the held-out neighbours
+    at z = 0.
 
-    Returns ``true`` (with the node's own features as condition), ``shuffled`` (with another pair's), and ``mean``, that of the
-    training neighbours' mean features as the constant prediction; all summed over features and averaged over pairs.
+    Returns ``true`` (with the node's own features as condition), ``shuffled`` (with another pair's), and ``mean``, that
+    of the training neighbours' mean features as the constant prediction; all summed over features and averaged over
+    pairs.
     """
     from graphkit.methods.node.lagnn_generator import GeneratorConfig, NeighbourGenerator
 

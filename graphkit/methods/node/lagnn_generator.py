@@ -1,4 +1,6 @@
-"""Stage one of LAGNN: a generator of neighbours' features, trained on the edges of a graph, without labels unless it is asked to."""
+"""Stage one of LAGNN: a generator of neighbours' features, trained on the edges of a graph, without labels unless it is
+asked to.
+"""
 
 from __future__ import annotations
 
@@ -83,13 +85,13 @@ class GeneratorConfig(Config):
 class NeighbourGenerator:
     """p(features of a neighbour | features of a node), a :class:`graphkit.nn.cvae.CVAE` trained on pairs of neighbours.
 
-    Every ordered pair (i, j) of an edge is an example: condition X_i, target X_j, both as the data have them. Selection scores the
-    generator every ``u_every`` steps after ``select_warmup`` and keeps the best of them. (The official code lets scores of the
-    warm-up count, and then may keep none.)
+    Every ordered pair (i, j) of an edge is an example: condition X_i, target X_j, both as the data have them. Selection
+    scores the generator every ``u_every`` steps after ``select_warmup`` and keeps the best of them. (The official code
+    lets scores of the warm-up count, and then may keep none.)
 
-    graph: DGLGraph on the CPU. features: (n, F) float32. judge: (training nodes, their classes, number of classes), for ``select``
-    u-score; labels enter nowhere else. With a held-out share, ``curve`` lists (step, loss on held-out pairs) once per pass over
-    the edges. Memory: O(F hidden) and, for drawing all nodes, O(n F).
+    graph: DGLGraph on the CPU. features: (n, F) float32. judge: (training nodes, their classes, number of classes), for
+    ``select`` u-score; labels enter nowhere else. With a held-out share, ``curve`` lists (step, loss on held-out pairs)
+    once per pass over the edges. Memory: O(F hidden) and, for drawing all nodes, O(n F).
     """
 
     def __init__(
@@ -168,7 +170,9 @@ class NeighbourGenerator:
                 self.judge.fit(drawn, self.config.u_updates)
 
     def _score(self) -> tuple[float, torch.Tensor | None, torch.Tensor | None]:
-        """The score of this step, and what it was drawn for: features of the judge's nodes, by the noise of all nodes."""
+        """The score of this step, and what it was drawn for: features of the judge's nodes, by the noise of all
+        nodes.
+        """
         if self.judge is None:
             return -self.held_loss(), None, None
         nodes, noise = self.judge.nodes, self.noise(len(self.features))
@@ -209,7 +213,9 @@ class NeighbourGenerator:
         return torch.randn(count, self.model.latent, device=self.device)
 
     def draw(self, noise: torch.Tensor, nodes=None) -> torch.Tensor:
-        """Generate a (B, F) neighbour for each of B nodes, all of them where ``nodes`` is None; rows normalised where asked to."""
+        """Generate a (B, F) neighbour for each of B nodes, all of them where ``nodes`` is None; rows normalised where
+        asked to.
+        """
         rows = self.features if nodes is None else self.features[torch.as_tensor(nodes, device=self.device)]
         with torch.no_grad():
             if len(rows) <= ROWS or self.model.about["norm"]:  # BatchNorm takes its statistics over all rows at once
@@ -251,7 +257,9 @@ class NeighbourGenerator:
 
 
 def make_model(config: GeneratorConfig, features: torch.Tensor) -> CVAE:
-    """The untrained generator for (n, F) features; raises :class:`DataError` where bce meets features outside [0, 1]."""
+    """The untrained generator for (n, F) features; raises :class:`DataError` where bce meets features outside [0,
+    1].
+    """
     from graphkit.nn.cvae import CVAE, fitting_forms
 
     fitting, output = fitting_forms(features)
@@ -263,7 +271,8 @@ def make_model(config: GeneratorConfig, features: torch.Tensor) -> CVAE:
         output = "sigmoid" if reconstruction == "bce" else output
     if reconstruction == "bce" and fitting != "bce":
         raise DataError(
-            f"features lie in {float(features.min()):g}..{float(features.max()):g}, expected 0..1 for --reconstruction bce"
+            f"features lie in {float(features.min()):g}..{float(features.max()):g}, expected 0..1 for"
+            " --reconstruction bce"
         )
     return CVAE(
         features.shape[1],
@@ -276,7 +285,9 @@ def make_model(config: GeneratorConfig, features: torch.Tensor) -> CVAE:
 
 
 def judged_by(targets, dataset) -> tuple[numpy.ndarray, torch.Tensor, int]:
-    """The training nodes, their (T,) int64 classes and the number of classes; raises :class:`UsageError` for other labels."""
+    """The training nodes, their (T,) int64 classes and the number of classes; raises :class:`UsageError` for other
+    labels.
+    """
     from graphkit.training.targets import BINARY, CLASSES
 
     rows = np.asarray(dataset.split.train)
@@ -296,7 +307,8 @@ def normalized(x: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor
 
 
 def raw_features(graph, name: str) -> torch.Tensor:
-    """(n, F) features as the data have them, or, where nodes have none, the mean of a node's edge features (ogbn-proteins).
+    """(n, F) features as the data have them, or, where nodes have none, the mean of a node's edge features
+    (ogbn-proteins).
 
     Raises :class:`DataError`, with the data set's name, where there are neither.
     """

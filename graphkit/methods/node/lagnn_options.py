@@ -93,7 +93,8 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
             raise UsageError(f"--num-layers is {self.num_layers}, expected at least 2 for --backbone {self.backbone}")
         if self.backbone in ("gcnii", "grand") and self.sampler in ("neighbor", "labor"):
             raise UsageError(
-                f"--sampler is {self.sampler!r}, but --backbone {self.backbone} needs whole subgraphs: shadow, cluster or saint"
+                f"--sampler is {self.sampler!r}, but --backbone {self.backbone} needs whole subgraphs: shadow, cluster"
+                " or saint"
             )
         if self.backbone == "grand" and (self.views > 1 or self.mode != "concat"):
             raise UsageError(

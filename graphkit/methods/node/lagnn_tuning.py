@@ -1,4 +1,6 @@
-"""Choosing LAGNN's generator: how well a GCN does on generated features alone, and a search over the generator's options by it."""
+"""Choosing LAGNN's generator: how well a GCN does on generated features alone, and a search over the generator's
+options by it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ SPACE: dict[str, tuple] = {
 
 
 def make_stage(config: GeneratorConfig, dataset: GraphDataset, *, seed: int, device: str = "cpu") -> NeighbourGenerator:
-    """The untrained first stage for a data set; raises :class:`DataError` or ``UsageError`` where the data do not suit the options."""
+    """The untrained first stage for a data set; raises :class:`DataError` or ``UsageError`` where the data do not suit
+    the options.
+    """
     if dataset.graph is None:
         raise DataError(f"{dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph")
     judge = None
@@ -54,9 +58,9 @@ def validation_score(
 ) -> float:
     """Accuracy that GCNs reach on generated features alone, by which the paper chooses the generator's options.
 
-    X_hat is the draw that the kept step of the generator was scored with, or a single one where it was not scored so. Per run: a GCN
-    trained on X_hat at the training nodes, the epoch picked by one half of the validation nodes and scored by the other, halves drawn
-    for each run from the seed; the mean over runs. Test labels are not looked at.
+    X_hat is the draw that the kept step of the generator was scored with, or a single one where it was not scored so.
+    Per run: a GCN trained on X_hat at the training nodes, the epoch picked by one half of the validation nodes and
+    scored by the other, halves drawn for each run from the seed; the mean over runs. Test labels are not looked at.
     """
     from graphkit.nn.uscore import DropoutJudge
     from graphkit.training.targets import Targets
@@ -67,7 +71,8 @@ def validation_score(
     if len(valid) < 2:
         raise DataError(f"{dataset.name}: has {len(valid)} validation nodes, expected at least 2 to choose a generator")
     half = len(valid) // 2
-    # Unknown classes (-1) count in no loss: the GCN learns from the training nodes and is read at the validation nodes too.
+    # Unknown classes (-1) count in no loss: the GCN learns from the training nodes and is read at the validation nodes
+    # too.
     learned = torch.cat([labels.cpu(), torch.full((len(valid),), -1, dtype=torch.long)])
     noise = stage.noise(len(stage.features)) if stage.kept_noise is None else stage.kept_noise
     generator, scores = np.random.default_rng(seed), []
@@ -103,8 +108,8 @@ def search(
 ) -> tuple[NeighbourGenerator, float]:
     """Train generators with options drawn from :data:`SPACE`, the given ones first; return the best one and its score.
 
-    ``report`` receives (trials done, options, score) after each trial. The trials cost a first stage each, and their scores
-    ``runs`` small GCNs.
+    ``report`` receives (trials done, options, score) after each trial. The trials cost a first stage each, and their
+    scores ``runs`` small GCNs.
     """
     best: tuple[NeighbourGenerator, float] | None = None
     generator = np.random.default_rng(seed)

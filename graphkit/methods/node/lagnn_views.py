@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Views:
     """Draws and views of the nodes of one graph.
 
-    A draw is what decides the views: (k, B, latent) noise for the generator, (k, B) numbers of nodes for the control ``shuffle``,
-    None where nothing is random. config: k = ``views``, ``control``, ``row_normalize``. raw: (n, F) features as the data have them.
+    A draw is what decides the views: (k, B, latent) noise for the generator, (k, B) numbers of nodes for the control
+    ``shuffle``, None where nothing is random. config: k = ``views``, ``control``, ``row_normalize``. raw: (n, F)
+    features as the data have them.
     decoder: the generator, frozen when views are made. O(k B F) time and memory.
     """
 
@@ -71,10 +72,11 @@ class Views:
 
 
 class ShownClasses:
-    """Classes of training nodes as input: (n, C) one-hot rows in ``table``, zero where the class is not shown or not known.
+    """Classes of training nodes as input: (n, C) one-hot rows in ``table``, zero where the class is not shown or not
+    known.
 
-    A step shows each training node's class with the probability ``share`` and learns the classes that it does not show; a
-    prediction is shown all. train: (T,) training nodes, on the device of the targets.
+    A step shows each training node's class with the probability ``share`` and learns the classes that it does not show;
+    a prediction is shown all. train: (T,) training nodes, on the device of the targets.
     """
 
     def __init__(self, targets: Targets, train: torch.Tensor, share: float):

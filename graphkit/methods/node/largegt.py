@@ -98,7 +98,9 @@ class LargeGTConfig(SupervisedConfig):
 
 
 class TokenBatch(NamedTuple):
-    """B seeds: tokens (B, L, F), own features (B, F), positions (B, g), node numbers (B,); None where the mode lacks the branch."""
+    """B seeds: tokens (B, L, F), own features (B, F), positions (B, g), node numbers (B,); None where the mode lacks
+    the branch.
+    """
 
     tokens: torch.Tensor | None
     x: torch.Tensor | None
@@ -107,21 +109,23 @@ class TokenBatch(NamedTuple):
 
 
 class LargeGT(SupervisedLearner):
-    """Logits of a node from its fixed list of K nodes within two hops (local) and from a codebook of all nodes (global).
+    """Logits of a node from its fixed list of K nodes within two hops (local) and from a codebook of all nodes
+    (global).
 
     Offline, once for all epochs and seeds: lists S(v) by :mod:`graphkit.kernels.hop_lists` and X, Ahat X, Ahat^2 X by
-    :mod:`graphkit.kernels.hop_features`. A batch of seeds v is a look-up of the tokens x_u, (Ahat X)_u, (Ahat^2 X)_u for u in
-    S(v): two hops of lists and two hops of features reach four. ``local`` attends among these 3K tokens and reads the result out
-    at the seed's own features; ``global`` attends from [features ; position] to C centroids that follow the nodes by moving
-    averages, each weighed by the nodes it stands for; ``full`` concatenates both. :mod:`graphkit.nn.largegt` has the formulas.
+    :mod:`graphkit.kernels.hop_features`. A batch of seeds v is a look-up of the tokens x_u, (Ahat X)_u, (Ahat^2 X)_u
+    for u in S(v): two hops of lists and two hops of features reach four. ``local`` attends among these 3K tokens and
+    reads the result out at the seed's own features; ``global`` attends from [features ; position] to C centroids that
+    follow the nodes by moving averages, each weighed by the nodes it stands for; ``full`` concatenates both.
+    :mod:`graphkit.nn.largegt` has the formulas.
 
-    As in the official code only nodes seen in training change their centroid (``reassign_all`` lets all do so), one layer, two
-    hops of features. Except: the head's running statistics are taken anew over the training nodes before the model is judged or saved
-    where it has a codebook, D_r^-1/2 (A + I) D_c^-1/2 for directed graphs (the code transposes it), seeded lists, assignments of
-    32 bits, batches of one, no unused layers, splits of the data set.
+    As in the official code only nodes seen in training change their centroid (``reassign_all`` lets all do so), one
+    layer, two hops of features. Except: the head's running statistics are taken anew over the training nodes before the
+    model is judged or saved where it has a codebook, D_r^-1/2 (A + I) D_c^-1/2 for directed graphs (the code transposes
+    it), seeded lists, assignments of 32 bits, batches of one, no unused layers, splits of the data set.
 
-    Memory: n (K + 3F) numbers on disk, B 3K F + B h C floats in training, n g floats of positions; nothing of size n F is copied.
-    Edge weights are not used. A graph without node features is refused.
+    Memory: n (K + 3F) numbers on disk, B 3K F + B h C floats in training, n g floats of positions; nothing of size n F
+    is copied. Edge weights are not used. A graph without node features is refused.
 
     Reference: Dwivedi, Liu, Luu, Bresson, Shah, Zhao: Graph Transformers for Large Graphs, arXiv 2312.11109, 2023.
     """
@@ -138,7 +142,8 @@ class LargeGT(SupervisedLearner):
 
         if dims.in_dim == 0:
             raise DataError(
-                f"{self.dataset.name}: has no node features, which largegt takes its tokens from; give some with --features"
+                f"{self.dataset.name}: has no node features, which largegt takes its tokens from; give some with"
+                " --features"
             )
         self.store, self.positions = self._offline(self.dataset, self.whole)
         self._settled = True  # there is nothing to catch up with before the first step
@@ -231,7 +236,8 @@ class LargeGT(SupervisedLearner):
         self._settled = True
 
     def _settle(self) -> None:
-        """With a codebook, take the head's running statistics anew over the training nodes, once for all predictions after a step.
+        """With a codebook, take the head's running statistics anew over the training nodes, once for all predictions
+        after a step.
 
         In batches of training's size and in an order that the seed fixes: neighbouring numbers may be of one class.
         """
@@ -261,12 +267,13 @@ class LargeGT(SupervisedLearner):
     def logits_of(self, dataset) -> torch.Tensor:
         """(n, out_dim) logits of another graph with the same features, with lists of its own; mode local alone.
 
-        Raises :class:`UsageError` in the other modes, whose codebook counts the nodes of the graph of training, and with
-        ``lists``, which belong to that graph; :class:`DataError` where the features differ.
+        Raises :class:`UsageError` in the other modes, whose codebook counts the nodes of the graph of training, and
+        with ``lists``, which belong to that graph; :class:`DataError` where the features differ.
         """
         if self.config.mode != "local":
             raise UsageError(
-                f"--mode is {self.config.mode}: its codebook knows the nodes of the training graph alone; expected local"
+                f"--mode is {self.config.mode}: its codebook knows the nodes of the training graph alone; expected"
+                " local"
             )
         if self.config.lists is not None:
             raise UsageError("--lists belong to the graph of training; train without them to label another graph")

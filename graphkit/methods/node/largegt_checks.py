@@ -11,11 +11,12 @@ DRAWS = 10_000
 def four_hops_from_two(dataset) -> dict[str, float]:
     """Measure how far a node's local vector sees, and hold the lists against their definition.
 
-    On a path of 20 nodes and on a random tree of 40, with K as large as the largest pool, for every node v: ``wrong_reach`` counts
-    the v for which the furthest node with a gradient is not at distance min(4, eccentricity), ``wrong_reach_without`` the same
-    with 2 and without hop tokens; ``beyond`` is the largest gradient of a node further away. On the data set's graph with two
-    isolated nodes added: ``wrong_lists`` counts lists that are none (see :func:`_wrong_lists`), and ``sigmas`` says how far, in
-    standard errors over 10,000 draws, nodes that are neighbours of both kinds are from being drawn twice as often as others.
+    On a path of 20 nodes and on a random tree of 40, with K as large as the largest pool, for every node v:
+    ``wrong_reach`` counts the v for which the furthest node with a gradient is not at distance min(4, eccentricity),
+    ``wrong_reach_without`` the same with 2 and without hop tokens; ``beyond`` is the largest gradient of a node further
+    away. On the data set's graph with two isolated nodes added: ``wrong_lists`` counts lists that are none (see
+    :func:`_wrong_lists`), and ``sigmas`` says how far, in standard errors over 10,000 draws, nodes that are neighbours
+    of both kinds are from being drawn twice as often as others.
     """
     path = [(v, v + 1) for v in range(19)]
     draw = np.random.default_rng(0)
@@ -53,7 +54,9 @@ def _matrix(adjacency):
 
 
 def _gradients(adjacency, hop_tokens: bool):
-    """Yield for each node v the (n,) largest gradients of a random projection of o_local(v) by the raw features of each node."""
+    """Yield for each node v the (n,) largest gradients of a random projection of o_local(v) by the raw features of each
+    node.
+    """
     from graphkit.kernels.hop_lists import hop_lists
     from graphkit.methods.node.largegt import LargeGTConfig
     from graphkit.nn.largegt import LocalModule
@@ -76,7 +79,9 @@ def _gradients(adjacency, hop_tokens: bool):
 
 
 def _wrong_lists(graph, k: int = 25) -> int:
-    """Count lists whose length or first item is wrong, which leave two hops, or are no cyclic repetition of a small pool."""
+    """Count lists whose length or first item is wrong, which leave two hops, or are no cyclic repetition of a small
+    pool.
+    """
     from graphkit.kernels.hop_lists import hop_lists
 
     n = graph.num_nodes()

@@ -22,8 +22,10 @@ Key = tuple[int, int, int]
 class MatrixFolder:
     """Writes orbit adjacencies into a folder and keeps its summary true after each.
 
-    ``written``: {orbits, file, entries, total} by key; ``refused``: why, by key, of those that take more than the prepared graph's
-    ``max_bytes``, counted as 12 bytes an entry. Neither a refusal nor an interruption leaves a file that summary.json does not list.
+    ``written``: {orbits, file, entries, total} by key; ``refused``: why, by key, of those that take more than the
+        prepared graph's
+    ``max_bytes``, counted as 12 bytes an entry. Neither a refusal nor an interruption leaves a file that summary.json
+    does not list.
     """
 
     def __init__(self, folder: Path, kind: str, ids: numpy.ndarray, dataset: str, keys: Sequence[Key]):
@@ -32,7 +34,9 @@ class MatrixFolder:
         self.refused: dict[Key, str] = {}
 
     def write(self, prepared, counts, report: Callable[[int, int], None]) -> None:
-        """Write all matrices of the keys: those of one hop, then the others in one pass over the graph, then transposes of these."""
+        """Write all matrices of the keys: those of one hop, then the others in one pass over the graph, then transposes
+        of these.
+        """
         tables.write(self.folder / "ids.tsv", {"id": self.ids})
         self._summarize()
         further = [key for key in self.keys if key[0] > 1 and key in KEYS]
@@ -59,7 +63,9 @@ class MatrixFolder:
         self._summarize()
 
     def _pass(self, prepared, keys: Sequence[Key], report) -> None:
-        """Write matrices side by side, piece of rows by piece of rows; one that grows too large is given up, the others go on."""
+        """Write matrices side by side, piece of rows by piece of rows; one that grows too large is given up, the others
+        go on.
+        """
         from graphkit.kernels import orbit_rows, orbits
 
         with contextlib.ExitStack() as stack:

@@ -25,15 +25,16 @@ class OrbitCounterConfig(Config):
 class OrbitCounter(Counter):
     """Counts in how many induced graphlets of 2 to 4 nodes a node, an edge or a pair of nodes takes which place.
 
-    ``graphkit count orbits``, ``edge-orbits`` and ``orbit-adjacency`` write the counts, ``graphkit count check`` holds them against
-    the identities that tie them. Orbits 0 to 14 are numbered as Przulj and ORCA do; the 28 orbit adjacencies are named
-    hops:orbit-orbit. Counts are exact 64-bit whole numbers, and a count that would not fit is refused. The graph is read as simple and
-    undirected (weights and directions ignored, loops dropped, copies merged).
+    ``graphkit count orbits``, ``edge-orbits`` and ``orbit-adjacency`` write the counts, ``graphkit count check`` holds
+    them against the identities that tie them. Orbits 0 to 14 are numbered as Przulj and ORCA do; the 28 orbit
+    adjacencies are named hops:orbit-orbit. Counts are exact 64-bit whole numbers, and a count that would not fit is
+    refused. The graph is read as simple and undirected (weights and directions ignored, loops dropped, copies merged).
 
-    Time: wedges and diamonds, and for 3:4-4 paths of three steps; memory: the triangles, 13 counts an edge, and the largest single
-    matrix where it is kept, or a block of its rows where it is written.
+    Time: wedges and diamonds, and for 3:4-4 paths of three steps; memory: the triangles, 13 counts an edge, and the
+    largest single matrix where it is kept, or a block of its rows where it is written.
 
-    Reference: Windels, Malod-Dognin, Przulj: Graphlets correct for the topological information missed by random walks, 2024.
+    Reference: Windels, Malod-Dognin, Przulj: Graphlets correct for the topological information missed by random walks,
+    2024.
 
     >>> from graphkit import datasets
     >>> int(OrbitCounter().count(datasets.load("karate"))["o3"].sum()) // 3  # triangles
@@ -43,7 +44,9 @@ class OrbitCounter(Counter):
     Config = OrbitCounterConfig
 
     def count(self, dataset: GraphDataset) -> dict[str, numpy.ndarray]:
-        """Return the (n,) int64 columns ``o0`` to ``o14``; raises :class:`UsageError` beyond ``max_memory`` or 63 bits."""
+        """Return the (n,) int64 columns ``o0`` to ``o14``; raises :class:`UsageError` beyond ``max_memory`` or 63
+        bits.
+        """
         from graphkit.kernels import orbits
 
         prepared = self.prepare(dataset)

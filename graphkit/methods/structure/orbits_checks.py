@@ -49,7 +49,9 @@ def against_brute_force(dataset) -> dict[str, float]:
 
 
 def _definition(near) -> dict[tuple[int, int, int], object]:
-    """(hops, orbit, orbit) -> (n, n) counts over the connected induced subgraphs of 2 to 4 nodes of a dense 0/1 matrix."""
+    """(hops, orbit, orbit) -> (n, n) counts over the connected induced subgraphs of 2 to 4 nodes of a dense 0/1
+    matrix.
+    """
     found: dict[tuple[int, int, int], object] = {}
     for size in (2, 3, 4):
         for nodes in itertools.combinations(range(len(near)), size):
@@ -85,10 +87,11 @@ def _all_matrices(near) -> dict[tuple[int, int, int], object]:
 
 
 def walks_from_orbits(dataset) -> dict[str, float]:
-    """Rebuild A^2 and A^3 off the diagonal from orbit adjacencies; the largest absolute errors, and the number of ``unseen`` keys.
+    """Rebuild A^2 and A^3 off the diagonal from orbit adjacencies; the largest absolute errors, and the number of
+    ``unseen`` keys.
 
-    A walk of three steps between two neighbours may also go back and forth: d_u + d_v - 1 ways. Unseen are the keys, of 28, whose
-    graphlets such walks do not visit as a whole.
+    A walk of three steps between two neighbours may also go back and forth: d_u + d_v - 1 ways. Unseen are the keys, of
+    28, whose graphlets such walks do not visit as a whole.
     """
     from graphkit.kernels import orbits
     from graphkit.kernels.simple import simple_matrix
@@ -113,8 +116,8 @@ def walks_from_orbits(dataset) -> dict[str, float]:
 def matrices(dataset) -> dict[str, float]:
     """Count all 28 matrices, one at a time: totals by key, ``entries of`` each, and the identities between them.
 
-    ``counting``: seconds for the 20 and the transposes of 8; ``peak_gb``: most resident memory; ``broken``: identities, among them
-    that the sums of the rows of different matrices give the same orbits of nodes, that do not hold.
+    ``counting``: seconds for the 20 and the transposes of 8; ``peak_gb``: most resident memory; ``broken``: identities,
+    among them that the sums of the rows of different matrices give the same orbits of nodes, that do not hold.
     """
     from graphkit.kernels import orbits
     from graphkit.kernels.orbit_checks import identities

@@ -1,4 +1,6 @@
-"""Topological concentration: how much the neighbourhoods of a node's neighbours overlap its own, in every part of a link split."""
+"""Topological concentration: how much the neighbourhoods of a node's neighbours overlap its own, in every part of a
+link split.
+"""
 
 from __future__ import annotations
 
@@ -34,24 +36,27 @@ class TopoConfig(Config):
 
 
 class Topo(Analysis):
-    """Measures of every node against the training, validation and test edges of a link split, all on the training graph.
+    """Measures of every node against the training, validation and test edges of a link split, all on the training
+    graph.
 
-    With N_i^t the neighbours of i in part t and H_i^k the multiset of ends of the walks of k steps from i, the concentration is
-    C_i^t = mean over j in N_i^t of [sum over k1, k2 <= hops of beta^(k1+k2-2) |H_i^k1 & H_j^k2|] / [the same sum of |H_i^k1|], where
-    |H_i^k1 & H_j^k2| counts the entries of H_i^k1 that H_j^k2 holds too. A training neighbour j is compared with i on the graph
-    without the edge i-j, which no test neighbour has either: walks i-j-i and i-x-j would make old neighbours overlap whatever the graph
-    is (the official code leaves the edge in, and finds a shift on random splits). At one hop only j itself goes, which makes the
-    denominator |N_i| - 1 and C_i^train the local clustering coefficient. TDS_i = C_i^train - C_i^test is positive where new neighbours
-    share less with the old neighbourhood than the old ones did. Of several hops, the edge of a pair of any part that the training
-    graph holds is left out.
+    With N_i^t the neighbours of i in part t and H_i^k the multiset of ends of the walks of k steps from i, the
+    concentration is C_i^t = mean over j in N_i^t of [sum over k1, k2 <= hops of beta^(k1+k2-2) |H_i^k1 & H_j^k2|] /
+    [the same sum of |H_i^k1|], where |H_i^k1 & H_j^k2| counts the entries of H_i^k1 that H_j^k2 holds too. A training
+    neighbour j is compared with i on the graph without the edge i-j, which no test neighbour has either: walks i-j-i
+    and i-x-j would make old neighbours overlap whatever the graph is (the official code leaves the edge in, and finds a
+    shift on random splits). At one hop only j itself goes, which makes the denominator |N_i| - 1 and C_i^train the
+    local clustering coefficient. TDS_i = C_i^train - C_i^test is positive where new neighbours share less with the old
+    neighbourhood than the old ones did. Of several hops, the edge of a pair of any part that the training graph holds
+    is left out.
 
-    The estimate (ATC) is the mean over j of <v_i, v_j>, v = sum over k <= hops of beta^(k-1) (D^-1 A)^k R, R Gaussian; it keeps the edge
-    i-j, so that of several hops atc_train and atc_test do not make a shift. A node without
-    training neighbours (of one alone, for t = train) or without neighbours in part t has no value: NaN in arrays, empty in tables.
-    Directions, weights, loops and copies of edges are ignored.
+    The estimate (ATC) is the mean over j of <v_i, v_j>, v = sum over k <= hops of beta^(k-1) (D^-1 A)^k R, R Gaussian;
+    it keeps the edge i-j, so that of several hops atc_train and atc_test do not make a shift. A node without
+    training neighbours (of one alone, for t = train) or without neighbours in part t has no value: NaN in arrays, empty
+    in tables. Directions, weights, loops and copies of edges are ignored.
 
-    One hop takes O(sum over edges of the degree) time, more hops the time and memory of the powers of A; the estimate O(hops m dim).
-    Reference: Wang, Zhao, Zhao et al., A Topological Perspective on Demystifying GNN-Based Link Prediction Performance, ICLR 2024.
+    One hop takes O(sum over edges of the degree) time, more hops the time and memory of the powers of A; the estimate
+    O(hops m dim). Reference: Wang, Zhao, Zhao et al., A Topological Perspective on Demystifying GNN-Based Link
+    Prediction Performance, ICLR 2024.
     """
 
     Config = TopoConfig
@@ -59,8 +64,8 @@ class Topo(Analysis):
     def measure(self, dataset: GraphDataset, *, seed: int = 0) -> dict[str, numpy.ndarray]:
         """Return (n,) columns: degree_, common_, tc_ and atc_train|valid|test, clustering, density and tds.
 
-        common: mean number of common neighbours with the neighbours of the part. density: edges over pairs among a node and its
-        neighbours. Raises :class:`DataError` for data without a split of links.
+        common: mean number of common neighbours with the neighbours of the part. density: edges over pairs among a node
+        and its neighbours. Raises :class:`DataError` for data without a split of links.
         """
         if dataset.graph is None or not hasattr(getattr(dataset.split, "train", None), "pos"):
             raise DataError(f"{dataset.name}: has no split of links, whose parts the measures compare")

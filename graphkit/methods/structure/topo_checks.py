@@ -12,7 +12,8 @@ SPLITS = 3
 def estimate_against_exact(dataset) -> dict[str, float]:
     """Hold TC at one hop against networkx's clustering coefficient, and ATC of growing dimension against TC.
 
-    ``error``: largest difference over nodes of degree above 1. ``pearson_D``: correlation of ATC of D dimensions with TC over them.
+    ``error``: largest difference over nodes of degree above 1. ``pearson_D``: correlation of ATC of D dimensions with
+        TC over them.
     """
     import networkx
 
@@ -30,9 +31,11 @@ def estimate_against_exact(dataset) -> dict[str, float]:
 
 
 def concentration_against_degree(dataset) -> dict[str, float]:
-    """Train a GCN on three splits; mean Pearson correlations of recall@10 with ``tc_test``, ``tc_train`` and ``degree_train``.
+    """Train a GCN on three splits; mean Pearson correlations of recall@10 with ``tc_test``, ``tc_train`` and
+    ``degree_train``.
 
-    Over the nodes with a test edge and both concentrations; ``recall`` is the mean recall@10 of the nodes with a test edge.
+    Over the nodes with a test edge and both concentrations; ``recall`` is the mean recall@10 of the nodes with a test
+    edge.
     """
     from graphkit import registry
     from graphkit.training import fit
@@ -53,7 +56,8 @@ def concentration_against_degree(dataset) -> dict[str, float]:
 
 
 def shift_by_time(dataset) -> dict[str, float]:
-    """Mean TDS at one hop on the data set's split by time (``time``, with the interval ``time_low``, ``time_high``) and on a random one.
+    """Mean TDS at one hop on the data set's split by time (``time``, with the interval ``time_low``, ``time_high``) and
+    on a random one.
 
     ``random``: the mean over the nodes of three random splits of the same fractions, each node counted in each.
     """

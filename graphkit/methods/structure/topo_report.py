@@ -1,4 +1,6 @@
-"""A link run held against the measures of :mod:`graphkit.methods.structure.topo`: rankings, correlations, bins, plot."""
+"""A link run held against the measures of :mod:`graphkit.methods.structure.topo`: rankings, correlations, bins,
+plot.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ def check_outcome(name: str) -> None:
 
 
 def depends_on_scores(name: str, num_nodes: int) -> bool:
-    """Whether an outcome can tell models apart: a cut-off of all other nodes leaves nothing to rank but for ndcg and rr."""
+    """Whether an outcome can tell models apart: a cut-off of all other nodes leaves nothing to rank but for ndcg and
+    rr.
+    """
     kind, _, k = name.partition("@")
     return kind in ("ndcg", "rr") or int(k) < num_nodes - 1
 
@@ -34,7 +38,8 @@ def judge(
 ) -> dict[str, numpy.ndarray]:
     """Rank all nodes for every node with a link in ``part``; (n,) columns of :data:`OUTCOMES`, NaN for the other nodes.
 
-    limit: so many random ones of them. repeats: links of earlier parts are candidates too. The model sees the training graph.
+    limit: so many random ones of them. repeats: links of earlier parts are candidates too. The model sees the training
+        graph.
     """
     from graphkit.kernels.simple import symmetric_matrix
 
@@ -60,8 +65,9 @@ def judge(
 def summarize(columns: dict[str, numpy.ndarray], part: str | None, outcome: str, bins: int) -> dict[str, Any]:
     """Return "nodes", "means" of the measures with intervals and, where there is a run, how they go with the outcome.
 
-    Correlations and bins are over the nodes that have an outcome and a concentration against the training edges and against ``part``,
-    the same for all measures, so that they can be compared. Without the exact measure its estimate decides.
+    Correlations and bins are over the nodes that have an outcome and a concentration against the training edges and
+    against ``part``, the same for all measures, so that they can be compared. Without the exact measure its estimate
+    decides.
     """
     measures = {name: values for name, values in columns.items() if name not in OUTCOMES}
     found: dict[str, Any] = {"nodes": len(columns["degree_train"])}

@@ -35,10 +35,10 @@ class EdgeBankConfig(LearnerConfig):
 class EdgeBank(Learner):
     """Score 1 for a pair (source, destination) that is in memory, and 0 for every other.
 
-    The memory holds the events before the batch of the event that is judged. ``window`` (the paper's EdgeBank_tw) forgets those before
-    the quantile 1 - ``window_share`` of their times, so that by default the pairs of the last 15 % of all events so far are known, as
-    many as the test has of all; or with ``time_window`` those longer ago than that from the batch's first event. It takes O(E log E)
-    time, O(log E) a pair, and O(E) memory beside the scores.
+    The memory holds the events before the batch of the event that is judged. ``window`` (the paper's EdgeBank_tw)
+    forgets those before the quantile 1 - ``window_share`` of their times, so that by default the pairs of the last 15 %
+    of all events so far are known, as many as the test has of all; or with ``time_window`` those longer ago than that
+    from the batch's first event. It takes O(E log E) time, O(log E) a pair, and O(E) memory beside the scores.
 
     Reference: Poursafaei, Huang, Pelrine, Rabbany 2022, section 4.
     """
@@ -50,7 +50,9 @@ class EdgeBank(Learner):
         self.dataset, self.device, self.optimizers = dataset, device, []
 
     def predict(self, split: str) -> dict[str, torch.Tensor]:
-        """Score the events of a split and their negatives, batch by batch; -inf where an event has fewer negatives than others."""
+        """Score the events of a split and their negatives, batch by batch; -inf where an event has fewer negatives than
+        others.
+        """
         events, part = self.dataset.events, getattr(self.dataset.split, split)
         start = part[np.arange(len(part)) // self.config.batch_size * self.config.batch_size]
         negatives, sources = self.dataset.split.negatives(split)
@@ -68,14 +70,16 @@ class EdgeBank(Learner):
         return {name: torch.from_numpy(scores) for name, scores in found.items()}
 
     def _keys(self, stored) -> tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]:
-        """The distinct pairs of the stored events as numbers, ascending; (place of the pair, event) of each event in one number; and
-        the stored events."""
+        """The distinct pairs of the stored events as numbers, ascending; (place of the pair, event) of each event in
+        one number; and the stored events."""
         events, n = self.dataset.events, self.dataset.num_nodes
         pairs, place = np.unique(events.src[stored] * n + events.dst[stored], return_inverse=True)
         return pairs, np.sort(place.ravel() * len(events) + stored), stored
 
     def _known(self, keys, src, dst, start) -> numpy.ndarray:
-        """(P,) float64: whether a pair is among the stored events with a number below ``start``, and recently enough."""
+        """(P,) float64: whether a pair is among the stored events with a number below ``start``, and recently
+        enough.
+        """
         events, (pairs, entries, stored) = self.dataset.events, keys
         codes, total = src * self.dataset.num_nodes + dst, len(events)
         own = np.searchsorted(pairs, codes)
@@ -93,12 +97,16 @@ class EdgeBank(Learner):
         return found.astype(np.float64)
 
     def _oldest(self, count):
-        """Of ``count`` events in order of time, the place of the first at or after the quantile 1 - ``window_share`` of their times."""
+        """Of ``count`` events in order of time, the place of the first at or after the quantile 1 - ``window_share`` of
+        their times.
+        """
         # A share such as 0.15 of a count is seldom exact in binary: what is whole but for rounding counts as whole.
         return np.ceil((count - 1) * (1 - self.config.window_share) - 1e-9).astype(np.int64)
 
     def start_stream(self, after: str) -> None:
-        """Fill the memory with the events up to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event` goes on."""
+        """Fill the memory with the events up to the end of ``"valid"`` or ``"test"``, from where :meth:`score_event`
+        goes on.
+        """
         events, stored = self.dataset.events, self.dataset.split.history(after)
         self.times = events.time[stored].tolist()
         self.last = dict(zip(zip(events.src[stored].tolist(), events.dst[stored].tolist()), self.times))
@@ -110,7 +118,9 @@ class EdgeBank(Learner):
         return self.nodes - 1
 
     def score_event(self, src: int, dst: int, time: float, feat=None) -> float:
-        """Return 1 for a pair in memory and 0 elsewhere, then take the event in; events come in order of time, one by one."""
+        """Return 1 for a pair in memory and 0 elsewhere, then take the event in; events come in order of time, one by
+        one.
+        """
         last = self.last.get((src, dst))
         found = last is not None
         if found and self.config.memory == "window":

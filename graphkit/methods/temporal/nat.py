@@ -62,18 +62,18 @@ class NATConfig(LearnerConfig):
 class NAT(StreamLearner):
     """Scores whether two nodes interact now, from each one's vector and the neighbours that their tables share.
 
-    A slot is brought up to date only when it is read: its vector passes through a GRU with the event that was stored beside it. The
-    slots of both nodes with equal keys are added up, and the hops at which each of the two holds the key form a code of six bits with
-    a learned vector. Reading and writing a batch takes O(B (1 + M_1 + M_2)) time, however long the past is; memory is
-    O(n (1 + M_1 + M_2) slot_dim). Every node is its own neighbour of hop 0, with a vector of 0 before its first event; a node's own
-    vector is then GRU(W [0; 0; phi(0)], 0).
+    A slot is brought up to date only when it is read: its vector passes through a GRU with the event that was stored
+    beside it. The slots of both nodes with equal keys are added up, and the hops at which each of the two holds the key
+    form a code of six bits with a learned vector. Reading and writing a batch takes O(B (1 + M_1 + M_2)) time, however
+    long the past is; memory is O(n (1 + M_1 + M_2) slot_dim). Every node is its own neighbour of hop 0, with a vector
+    of 0 before its first event; a node's own vector is then GRU(W [0; 0; phi(0)], 0).
 
-    It differs from the published code in these points. A hop-2 write keeps the event that brought it, about which the paper is silent;
-    there the key's own (``hop2_event="own"``), which matters where events have features. A pooled vector is as wide as what is pooled;
-    there as the node features (``pool_dim``). Times count from the first event. Numbers of nodes and events and times are kept as
-    64 bits, not as float32. The cosine of the absolute time says little of the order of events: what the tables hold is who was met,
-    and training on permuted times costs the published code little too.
-    Reference: Luo, Li 2022.
+    It differs from the published code in these points. A hop-2 write keeps the event that brought it, about which the
+    paper is silent; there the key's own (``hop2_event="own"``), which matters where events have features. A pooled
+    vector is as wide as what is pooled; there as the node features (``pool_dim``). Times count from the first event.
+    Numbers of nodes and events and times are kept as 64 bits, not as float32. The cosine of the absolute time says
+    little of the order of events: what the tables hold is who was met, and training on permuted times costs the
+    published code little too. Reference: Luo, Li 2022.
     """
 
     Config = NATConfig
@@ -124,7 +124,9 @@ class NAT(StreamLearner):
         self.owner = np.empty(room * max(self.sizes), dtype=np.int64)
 
     def score_batch(self, events: numpy.ndarray, negatives: numpy.ndarray, sources: numpy.ndarray | None = None):
-        """Return logits of the events and of their negatives; then write the events, but not the negatives, to the tables."""
+        """Return logits of the events and of their negatives; then write the events, but not the negatives, to the
+        tables.
+        """
         store, count, several = self.store, len(events), None
         src, dst = store.src[events], store.dst[events]
         if negatives.ndim == 2 or sources is not None:
@@ -150,7 +152,9 @@ class NAT(StreamLearner):
         )
 
     def _score_rows(self, own, keys, slots, first, second) -> torch.Tensor:
-        """(P,) logits of pairs of rows that were read: own vectors (R, self_dim), keys (R, S) and slots (R, S, slot_dim)."""
+        """(P,) logits of pairs of rows that were read: own vectors (R, self_dim), keys (R, S) and slots (R, S,
+        slot_dim).
+        """
         a, b = (torch.from_numpy(rows).to(self.device) for rows in (first, second))
         pooled = self._pool(np.concatenate([keys[first], keys[second]], axis=1), torch.cat([slots[a], slots[b]], 1))
         return self.model.score(pooled, own[a], own[b])
@@ -166,8 +170,8 @@ class NAT(StreamLearner):
         return self.model.renew_self(*self._inputs(torch.arange(len(nodes)), other, event, held, now))
 
     def _slots(self, nodes, now):
-        """Keys (R, S) of the slots of all hops, hop 0 the node itself; their vectors (R, S, slot_dim) brought up to date, zero where a slot
-        is empty; and their events (R, S)."""
+        """Keys (R, S) of the slots of all hops, hop 0 the node itself; their vectors (R, S, slot_dim) brought up to
+        date, zero where a slot is empty; and their events (R, S)."""
         rows = torch.from_numpy(nodes)
         keys, events, held = (
             torch.cat(
@@ -189,7 +193,8 @@ class NAT(StreamLearner):
         return keys.numpy(), out.view_as(held), events.numpy()
 
     def _inputs(self, known, other, event, held, now):
-        """What the update of the known rows looks at: (vector and features of the event's other end, time to encode), and what is held.
+        """What the update of the known rows looks at: (vector and features of the event's other end, time to encode),
+        and what is held.
 
         All that is looked at is 0 in a row without an event.
         """
@@ -219,7 +224,8 @@ class NAT(StreamLearner):
         return self.model.pool(summed, code, row, len(keys))
 
     def _take_in(self, events, src, dst, own, keys, slots, brought) -> None:
-        """Write a batch: own vectors and last events, then the tables of every hop, all judged by what they held before.
+        """Write a batch: own vectors and last events, then the tables of every hop, all judged by what they held
+        before.
 
         Of both ends of each event, sources first: own vectors, and keys, vectors and events of the slots of all hops.
         """
@@ -268,13 +274,16 @@ class NAT(StreamLearner):
         return slots[torch.from_numpy(rows).to(slots.device), torch.from_numpy(place).to(slots.device)] * same[:, None]
 
     def _write(self, hop: int, count: int, nodes, keys, numbers, kept, values) -> None:
-        """Write keys with their vectors and the events ``kept`` to the tables of nodes; numbers: the events that bring them."""
+        """Write keys with their vectors and the events ``kept`` to the tables of nodes; numbers: the events that bring
+        them.
+        """
         from graphkit.kernels import splitmix
         from graphkit.kernels.neighbour_cache import judge_writes, slots_of
 
         size, memory = self.sizes[hop], self.memory
         place = slots_of(np.maximum(keys, 0), size, self.seed, self.config.cache_hash)
-        # One draw for each event, side, hop and place in the row, so that it does not depend on how events fall into batches.
+        # One draw for each event, side, hop and place in the row, so that it does not depend on how events fall into
+        # batches.
         position = np.arange(len(keys)) % (len(keys) // count)
         draws = splitmix.uniform(self.seed, (numbers * (HOPS + 1) + hop) * (4 * max(self.sizes)) + position)
         keep = np.empty(len(keys), dtype=np.bool_)
@@ -295,7 +304,9 @@ class NAT(StreamLearner):
         super().load_state_dict(state)
 
     def report(self, state: dict[str, torch.Tensor]) -> dict[str, float]:
-        """For hops from 1 on: the share of slots in use, of writes that met another key, and of writes that were dropped."""
+        """For hops from 1 on: the share of slots in use, of writes that met another key, and of writes that were
+        dropped.
+        """
         found = {}
         for hop in range(1, len(self.sizes)):
             tried, met, dropped = state["memory.writes"][hop].tolist()

@@ -68,7 +68,9 @@ class Dictionaries:
         self.written[hop, node, slot] = event
 
     def codes(self, u: int, v: int) -> Counter:
-        """How often each code comes in the joint neighbourhood of a pair: 2^hop for u, 8 2^hop for v, added up over the slots of a key."""
+        """How often each code comes in the joint neighbourhood of a pair: 2^hop for u, 8 2^hop for v, added up over the
+        slots of a key.
+        """
         found: dict[int, int] = {}
         for side, node in enumerate((u, v)):
             keys = [(0, node)] + [
@@ -105,9 +107,10 @@ def random_stream(num_nodes: int, count: int, seed: int, split: str = "chrono-0.
 def tables(dataset: GraphDataset) -> dict[str, float]:
     """Stream random events among as many nodes as the data set has through NAT's tables and through dictionaries.
 
-    Return "wrong_slots" over all batches for alpha 0, 0.5 and 1; "evicted_at_0", keys of the tables that gave way to others at alpha 0,
-    and "evicted_at_1"; "unreached", slots of a table of 32 that no key of 0..31 reaches, over ten seeds; and "wrong_codes", how many
-    of the codes that the pooling sees differ from where the dictionaries have the keys.
+    Return "wrong_slots" over all batches for alpha 0, 0.5 and 1; "evicted_at_0", keys of the tables that gave way to
+    others at alpha 0, and "evicted_at_1"; "unreached", slots of a table of 32 that no key of 0..31 reaches, over ten
+    seeds; and "wrong_codes", how many of the codes that the pooling sees differ from where the dictionaries have the
+    keys.
     """
     from graphkit.methods.temporal.nat import NAT
 

@@ -1,4 +1,6 @@
-"""What the order of events in time is worth to a learner of events: training on the same events with their times permuted."""
+"""What the order of events in time is worth to a learner of events: training on the same events with their times
+permuted.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ SEEDS = 3
 
 
 def nat(dataset: GraphDataset) -> dict[str, list[float]]:
-    """Test AP of NAT after 5 epochs on training events in their order and permuted, as :func:`permuted_times` gives them."""
+    """Test AP of NAT after 5 epochs on training events in their order and permuted, as :func:`permuted_times` gives
+    them.
+    """
     return permuted_times(dataset, "nat", epochs=5)
 
 
@@ -24,10 +28,11 @@ def tgn(dataset: GraphDataset) -> dict[str, list[float]]:
 
 
 def permuted_times(dataset: GraphDataset, method: str, **options) -> dict[str, list[float]]:
-    """Test AP of a method trained on the training events as they are, ``ordered``, and with their times permuted, ``permuted``.
+    """Test AP of a method trained on the training events as they are, ``ordered``, and with their times permuted,
+    ``permuted``.
 
-    One value for each of :data:`SEEDS` seeds, which draw the permutation too. Validation and test are the same for both, and so is what
-    is stored of the past before them but for its order.
+    One value for each of :data:`SEEDS` seeds, which draw the permutation too. Validation and test are the same for
+    both, and so is what is stored of the past before them but for its order.
     """
     from graphkit import registry
     from graphkit.datasets.events import in_order

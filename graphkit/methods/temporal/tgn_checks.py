@@ -1,4 +1,6 @@
-"""Memory, messages and attention of TGN, TGAT and JODIE by the letter, one event and one node at a time, for the claims and the tests."""
+"""Memory, messages and attention of TGN, TGAT and JODIE by the letter, one event and one node at a time, for the claims
+and the tests.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def sigmoid(x):
 
 
 class Plain:
-    """A trained or untrained :class:`graphkit.methods.event_vectors.EventVectorsLearner` in NumPy, float64, without dropout.
+    """A trained or untrained :class:`graphkit.methods.event_vectors.EventVectorsLearner` in NumPy, float64, without
+    dropout.
 
     Draws of neighbours are not repeated here: where a learner draws them, it must have k as large as any past.
     """
@@ -167,7 +170,9 @@ class Plain:
 
 
 def compare(learner, size: int, seed: int = 0) -> float:
-    """Stream the learner's data through it in batches and through :class:`Plain`; return the largest difference of scores and states."""
+    """Stream the learner's data through it in batches and through :class:`Plain`; return the largest difference of
+    scores and states.
+    """
     stream, worst, rng = learner.dataset.events, 0.0, np.random.default_rng(seed)
     learner.model.eval()
     plain = Plain(learner)
@@ -211,7 +216,9 @@ def tgn(dataset: GraphDataset) -> dict[str, float]:
 
 
 def tgat(dataset: GraphDataset) -> dict[str, float]:
-    """The same of TGAT with the last events as neighbours: the largest difference of scores for one and for two layers."""
+    """The same of TGAT with the last events as neighbours: the largest difference of scores for one and for two
+    layers.
+    """
     from graphkit.methods.temporal.tgat import TGAT
 
     found = {}

@@ -16,7 +16,8 @@ WALKS, STEPS, BATCH, EVENTS = 64, 2, 100, 4000
 
 
 class WalkSampler:
-    """``WALKS`` walks of ``STEPS`` events back in time from a node, each step drawn evenly from the events before the last one's.
+    """``WALKS`` walks of ``STEPS`` events back in time from a node, each step drawn evenly from the events before the
+    last one's.
 
     A node of a walk is anonymised as how often the walks of either end of the pair have it at each position.
     """
@@ -46,7 +47,9 @@ class WalkSampler:
         return out
 
     def anonymous(self, first: numpy.ndarray, second: numpy.ndarray) -> numpy.ndarray:
-        """Return (P, 2 WALKS, STEPS + 1, 2, STEPS + 1): of each node of both ends' walks, its counts by end and position; 0 for none."""
+        """Return (P, 2 WALKS, STEPS + 1, 2, STEPS + 1): of each node of both ends' walks, its counts by end and
+        position; 0 for none.
+        """
         from graphkit.kernels.anonymous_walks import count_places
 
         out = np.empty((len(first), 2 * WALKS, STEPS + 1, 2, STEPS + 1), dtype=np.int64)
@@ -61,7 +64,9 @@ class WalkSampler:
 
 
 def speed(dataset: GraphDataset) -> dict[str, float]:
-    """Events per second of the processor over the same stretch: NAT's training, its judging, and the drawing of walks alone."""
+    """Events per second of the processor over the same stretch: NAT's training, its judging, and the drawing of walks
+    alone.
+    """
     from graphkit.methods.temporal.nat import NAT
 
     learner, sampler = NAT(batch_size=BATCH, eval_batch_size=BATCH), WalkSampler(dataset)

@@ -1,4 +1,5 @@
-"""Positional and structural encodings of nodes: raw values by NumPy and SciPy, and the torch modules that learn from them.
+"""Positional and structural encodings of nodes: raw values by NumPy and SciPy, and the torch modules that learn from
+them.
 
 >>> from graphkit.nn import encodings
 >>> [str(encoding) for encoding in encodings.parse("lappe:10:16,rwse:20,peg")]

@@ -18,15 +18,17 @@ COLUMNS = 10
 
 
 def electrostatic(structure: Structure, threads: int = 1) -> np.ndarray:
-    """Return (n, 10) float64 statistics of V_ij = G_ij - G_jj, the potential at i of a charge at j; G the pseudo-inverse of D - A.
+    """Return (n, 10) float64 statistics of V_ij = G_ij - G_jj, the potential at i of a charge at j; G the
+    pseudo-inverse of D - A.
 
-    Columns 0-3: minimum, maximum, mean and standard deviation (unbiased) over i for the charge at the node; 4-7: the same over
-    j, the charges as the node feels them; 8: sum_i P_ij V_ij and 9: sum_j P_ij V_ij over neighbours, P = D^-1 A.
+    Columns 0-3: minimum, maximum, mean and standard deviation (unbiased) over i for the charge at the node; 4-7: the
+    same over j, the charges as the node feels them; 8: sum_i P_ij V_ij and 9: sum_j P_ij V_ij over neighbours, P = D^-1
+    A.
 
-    Differs from the published code in two points, where that departs from its own intent: column 5 is the maximum over j (there it
-    repeats column 1), and an isolated node has P_ij = 0 instead of an infinite D^-1. A graph of one node gets zeros.
-    More than :data:`DENSE` nodes: columns of G by conjugate gradients, or a factorisation where these do not
-    converge, in blocks; O(n) memory per block and thread.
+    Differs from the published code in two points, where that departs from its own intent: column 5 is the maximum over
+    j (there it repeats column 1), and an isolated node has P_ij = 0 instead of an infinite D^-1. A graph of one node
+    gets zeros. More than :data:`DENSE` nodes: columns of G by conjugate gradients, or a factorisation where these do
+    not converge, in blocks; O(n) memory per block and thread.
     """
     n = structure.num_nodes
     if n <= 1:
@@ -50,7 +52,9 @@ def electrostatic(structure: Structure, threads: int = 1) -> np.ndarray:
 
 
 def _block_statistics(green: np.ndarray, charges: np.ndarray, walk) -> tuple:
-    """Of the columns G[:, charges]: (b, 5) for the charges, and for the nodes (n, 5) parts of what runs over all charges."""
+    """Of the columns G[:, charges]: (b, 5) for the charges, and for the nodes (n, 5) parts of what runs over all
+    charges.
+    """
     potential = green - green[charges, np.arange(len(charges))]
     own = [potential.min(0), potential.max(0), potential.mean(0), potential.std(0, ddof=1)]
     near = walk[:, charges].multiply(potential).tocsr()
@@ -77,7 +81,9 @@ def _summary(parts: list[tuple], n: int) -> np.ndarray:
 
 
 class _Solver:
-    """Columns of the pseudo-inverse of a Laplacian: G e_j solves L x = e_j - 1/|C| on the component C of j, with sum x = 0."""
+    """Columns of the pseudo-inverse of a Laplacian: G e_j solves L x = e_j - 1/|C| on the component C of j, with sum x
+    = 0.
+    """
 
     def __init__(self, structure: Structure, laplacian):
         self.laplacian = laplacian
@@ -105,7 +111,9 @@ class _Solver:
 
 
 def _gradients(laplacian, right: np.ndarray) -> np.ndarray | None:
-    """Conjugate gradients on all columns side by side, preconditioned by the degree; None where they do not converge."""
+    """Conjugate gradients on all columns side by side, preconditioned by the degree; None where they do not
+    converge.
+    """
     inverse = 1.0 / laplacian.diagonal()[:, None]
     x, residual = np.zeros_like(right), right.copy()
     direction = inverse * residual

@@ -16,10 +16,11 @@ HEADS = 4
 class LapEncoder(nn.Module):
     """(phi_ki, lambda_k) -> sum over frequencies k of a small network of both: LapPE, (n, k, 2) -> (n, dim).
 
-    ``deepset``: Linear(2, 2 dim), activation, ..., Linear(2 dim, dim), activation, with ``layers`` linear layers in all; a single
-    one goes straight to dim. ``transformer``: Linear(2, dim) and ``layers`` Transformer layers over the frequencies of a node.
-    ``post_layers`` > 0 adds an MLP after the sum. Padded frequencies (NaN) count for nothing. In training every column gets a
-    random sign, one draw for all graphs of the batch, because the sign of an eigenvector means nothing.
+    ``deepset``: Linear(2, 2 dim), activation, ..., Linear(2 dim, dim), activation, with ``layers`` linear layers in
+    all; a single one goes straight to dim. ``transformer``: Linear(2, dim) and ``layers`` Transformer layers over the
+    frequencies of a node. ``post_layers`` > 0 adds an MLP after the sum. Padded frequencies (NaN) count for nothing. In
+    training every column gets a random sign, one draw for all graphs of the batch, because the sign of an eigenvector
+    means nothing.
 
     Reference: Kreuzer et al., Rethinking Graph Transformers with Spectral Attention, NeurIPS 2021.
     """
@@ -50,7 +51,9 @@ class LapEncoder(nn.Module):
 
 
 class RawEncoder(nn.Module):
-    """BatchNorm of the raw (n, k) values, then one linear layer, or an MLP of ``layers`` with a last activation: (n, dim)."""
+    """BatchNorm of the raw (n, k) values, then one linear layer, or an MLP of ``layers`` with a last activation: (n,
+    dim).
+    """
 
     def __init__(self, k: int, dim: int, *, kind: str = "linear", layers: int = 2, act: str = "relu"):
         super().__init__()
@@ -69,13 +72,15 @@ class RawEncoder(nn.Module):
 class SignNet(nn.Module):
     """rho([phi(v_k) + phi(-v_k)]_k): (n, k, 2) -> (n, dim), the same for v_k and -v_k; eigenvalues are not used.
 
-    phi is a stack of GIN layers, run on every eigenvector as a signal of one channel; each has an MLP of Linear, ReLU, BatchNorm,
-    Linear, and a BatchNorm without activation stands before every layer but the first. The norms are over nodes and frequencies, of v
-    and of -v apart, so that batch statistics see the signs of training; running statistics follow both. ``mlp``: the k outputs side
-    by side, padded ones 0, into an MLP of two layers; ``deepset``: their sum into one of three; with BatchNorm behind each ReLU.
+    phi is a stack of GIN layers, run on every eigenvector as a signal of one channel; each has an MLP of Linear, ReLU,
+    BatchNorm, Linear, and a BatchNorm without activation stands before every layer but the first. The norms are over
+    nodes and frequencies, of v and of -v apart, so that batch statistics see the signs of training; running statistics
+    follow both. ``mlp``: the k outputs side by side, padded ones 0, into an MLP of two layers; ``deepset``: their sum
+    into one of three; with BatchNorm behind each ReLU.
 
-    Padded frequencies count in no statistics and no sum, which published code lets them do. Trivial eigenvectors are kept, as there.
-    Reference: Lim et al., Sign and Basis Invariant Networks for Spectral Graph Representation Learning, ICLR 2023.
+    Padded frequencies count in no statistics and no sum, which published code lets them do. Trivial eigenvectors are
+    kept, as there. Reference: Lim et al., Sign and Basis Invariant Networks for Spectral Graph Representation Learning,
+    ICLR 2023.
     """
 
     def __init__(
@@ -101,7 +106,9 @@ class SignNet(nn.Module):
         return out
 
     def _phi(self, graph, x: torch.Tensor, there: torch.Tensor | None) -> torch.Tensor:
-        """(n, k, 1) signals -> (n, k, phi_dim), 0 where padded; what is padded at a node is padded at its neighbours too."""
+        """(n, k, 1) signals -> (n, k, phi_dim), 0 where padded; what is padded at a node is padded at its neighbours
+        too.
+        """
         for number, layers in enumerate(self.phi):
             if number:
                 x = _normed_where(self.norms[number - 1], x, there)
@@ -122,9 +129,11 @@ def _relu_norm_mlp(widths: Sequence[int]) -> nn.Sequential:
 
 
 class EdgeGate(nn.Module):
-    """PEG's factor of a message: sigmoid(MLP(|p_i - p_j|^2)) in (0, 1), the MLP 1 -> d -> 1; (n, d) positions -> (m, 1).
+    """PEG's factor of a message: sigmoid(MLP(|p_i - p_j|^2)) in (0, 1), the MLP 1 -> d -> 1; (n, d) positions -> (m,
+    1).
 
-    Reference: Wang et al., Equivariant and Stable Positional Encoding for More Powerful Graph Neural Networks, ICLR 2022.
+    Reference: Wang et al., Equivariant and Stable Positional Encoding for More Powerful Graph Neural Networks, ICLR
+    2022.
     """
 
     def __init__(self, dim: int, *, act: str = "relu"):

@@ -18,10 +18,10 @@ def heat_diagonal(structure: Structure, times, space_dim: int = 0, threads: int 
     """Return (n, times) float64: sum over the eigenvalues lambda > 1e-8 of L = D - A of exp(-t lambda) phi_i^2.
 
     That is the diagonal of exp(-t L) less its limit 1 / (nodes of the component). The factor is exp(-t lambda), as the
-    published encodings were computed with. space_dim d > 0 multiplies by t^(d/2), which keeps the scale of a d-dimensional
-    space; no option has it, because the BatchNorm of a model's encoder takes a column's factor away. A component of more than
-    :data:`DENSE` nodes is expanded in Chebyshev polynomials of L on blocks of unit vectors: O(sqrt(t max deg) m n) time, O(n)
-    memory per block and thread.
+    published encodings were computed with. space_dim d > 0 multiplies by t^(d/2), which keeps the scale of a
+    d-dimensional space; no option has it, because the BatchNorm of a model's encoder takes a column's factor away. A
+    component of more than :data:`DENSE` nodes is expanded in Chebyshev polynomials of L on blocks of unit vectors:
+    O(sqrt(t max deg) m n) time, O(n) memory per block and thread.
     """
     times = np.asarray(times, dtype=np.float64)
     laplacian = structure.laplacian()
@@ -64,7 +64,9 @@ def chebyshev_coefficients(scaled: np.ndarray) -> np.ndarray:
 
 
 def _diagonals(laplacian, radius: float, nodes: np.ndarray, count: int) -> np.ndarray:
-    """(block, count) entries (T_m)_ii, of which <T_a e_i, T_b e_i> = (T_(a+b) + T_|a-b|)_ii / 2 gives two per product."""
+    """(block, count) entries (T_m)_ii, of which <T_a e_i, T_b e_i> = (T_(a+b) + T_|a-b|)_ii / 2 gives two per
+    product.
+    """
     before = units(laplacian.shape[0], nodes)
     now = laplacian @ before / radius - before
     out = np.empty((len(nodes), count + 1))

@@ -37,14 +37,14 @@ def eigenpairs(structure: Structure, k: int, norm: str = "none") -> tuple[np.nda
     """Return the min(k, n) smallest eigenvalues (>= 0, ascending) and their eigenvectors (n, .) of unit length.
 
     norm: ``none`` for L = D - A, ``sym`` for D^-1/2 L D^-1/2, ``mean`` for L over the mean degree, of the
-    undirected graph without loops and copies. The entry of largest magnitude of every vector is positive (the first of them
-    where several are equal), so that the result does not depend on the solver's choice of signs. Components
-    are solved apart: the vectors of eigenvalue 0 are one for each component, and equal eigenvalues stand in the order of their
-    components, the largest first.
+    undirected graph without loops and copies. The entry of largest magnitude of every vector is positive (the first of
+    them where several are equal), so that the result does not depend on the solver's choice of signs. Components
+    are solved apart: the vectors of eigenvalue 0 are one for each component, and equal eigenvalues stand in the order
+    of their components, the largest first.
 
-    A component of up to :data:`DENSE` nodes costs O(n^3); a larger one is solved by LOBPCG, whose cost grows with the edges
-    and which converges where the graph is well connected, or else by Lanczos iterations on the factorised L + 1e-3 I, which
-    is sparse where the graph is drawn out.
+    A component of up to :data:`DENSE` nodes costs O(n^3); a larger one is solved by LOBPCG, whose cost grows with the
+    edges and which converges where the graph is well connected, or else by Lanczos iterations on the factorised L +
+    1e-3 I, which is sparse where the graph is drawn out.
     """
     found = []
     laplacian = structure.laplacian(norm)

@@ -32,10 +32,11 @@ LARGE = 2000  # nodes from which a graph's work is shared out among threads
 
 
 def compute(graphs: Sequence, encodings: Sequence[Encoding], threads: int | None = None) -> None:
-    """Store the raw values of the encodings in the graphs, ``ndata[encoding.key]`` float32 (n, k), or (n, k, 2) of eigenpairs.
+    """Store the raw values of the encodings in the graphs, ``ndata[encoding.key]`` float32 (n, k), or (n, k, 2) of
+    eigenpairs.
 
-    The parts of a batched DGLGraph are graphs of their own. Laplacians are those of the undirected graph, walks follow the
-    edges as given. NaN marks eigenvectors beyond the number of nodes.
+    The parts of a batched DGLGraph are graphs of their own. Laplacians are those of the undirected graph, walks follow
+    the edges as given. NaN marks eigenvectors beyond the number of nodes.
     """
     from graphkit.lazy import torch
 
@@ -54,8 +55,8 @@ def compute(graphs: Sequence, encodings: Sequence[Encoding], threads: int | None
 def arrays(given: Sequence[Structure], raw: str, threads: int | None = None) -> list[np.ndarray]:
     """Return the raw values ``raw`` (``lap:10``, ``rwse:20``, see :attr:`Encoding.raw`) of each structure, float32.
 
-    Equal structures are computed once. What took longer than :data:`WORTH_KEEPING` seconds is stored below the user's cache,
-    named by the structures' checksums and ``raw``, and found there the next time.
+    Equal structures are computed once. What took longer than :data:`WORTH_KEEPING` seconds is stored below the user's
+    cache, named by the structures' checksums and ``raw``, and found there the next time.
     """
     digests = [structure.digest() for structure in given]
     unique = {digest: structure for digest, structure in zip(digests, given)}

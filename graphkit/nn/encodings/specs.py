@@ -14,7 +14,8 @@ ELSTATIC_COLUMNS = 10
 class Word:
     """What a word stands for: the raw values it needs and its published sizes.
 
-    raw: kind of raw values. k: default number of their columns. dim: default learned width, 0 where nothing is concatenated.
+    raw: kind of raw values. k: default number of their columns. dim: default learned width, 0 where nothing is
+        concatenated.
     fixed: the number of columns is no choice, so that the first number after the word is the width.
     """
 
@@ -68,7 +69,8 @@ class Encoding:
 
 
 def parse(text: str) -> list[Encoding]:
-    """Read ``NAME[:K[:DIM]],...``, e.g. ``lappe:10:16,rwse:20:28,elstatic:8,peg:10``; ``none`` or nothing is no encoding.
+    """Read ``NAME[:K[:DIM]],...``, e.g. ``lappe:10:16,rwse:20:28,elstatic:8,peg:10``; ``none`` or nothing is no
+    encoding.
 
     Raises :class:`UsageError` for an unknown name, a number out of range or an encoding named twice.
     """

@@ -12,10 +12,12 @@ from graphkit.nn.encodings.specs import Encoding
 
 
 class EncodingStack(nn.Module):
-    """The learned encoders of ``encodings`` on graphs that hold their raw values (:func:`graphkit.nn.encodings.compute`).
+    """The learned encoders of ``encodings`` on graphs that hold their raw values
+    (:func:`graphkit.nn.encodings.compute`).
 
-    ``dim`` is the sum of the encodings' widths. lap: ``deepset`` or ``transformer`` over frequencies, lap_layers its linear or Transformer
-    layers. raw: ``linear`` or ``mlp`` on walks, heat and potentials, raw_layers those of the MLP. peg_dim: width of PEG's positions.
+    ``dim`` is the sum of the encodings' widths. lap: ``deepset`` or ``transformer`` over frequencies, lap_layers its
+    linear or Transformer layers. raw: ``linear`` or ``mlp`` on walks, heat and potentials, raw_layers those of the MLP.
+    peg_dim: width of PEG's positions.
     """
 
     def __init__(

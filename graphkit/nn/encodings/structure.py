@@ -12,7 +12,9 @@ from scipy.sparse import csgraph
 
 @dataclass(frozen=True)
 class Structure:
-    """Directed edges src[e] -> dst[e] (m,) int64 over ``num_nodes`` nodes, sorted; loops and copies as the graph has them."""
+    """Directed edges src[e] -> dst[e] (m,) int64 over ``num_nodes`` nodes, sorted; loops and copies as the graph has
+    them.
+    """
 
     num_nodes: int
     src: np.ndarray
@@ -39,7 +41,9 @@ class Structure:
         return matrix
 
     def walk(self) -> scipy.sparse.csr_matrix:
-        """(n, n) P = D^-1 A of the directed graph as given, D the out-degrees; the row of a node without way out is zero."""
+        """(n, n) P = D^-1 A of the directed graph as given, D the out-degrees; the row of a node without way out is
+        zero.
+        """
         matrix = self.adjacency()
         matrix.data = matrix.data * _inverse(np.bincount(self.src, minlength=self.num_nodes))[self.src_of(matrix)]
         return matrix
@@ -69,7 +73,9 @@ class Structure:
         return result.tocsr()
 
     def components(self) -> list[np.ndarray]:
-        """Node numbers of each connected component of the undirected graph, the largest first, then by the first node."""
+        """Node numbers of each connected component of the undirected graph, the largest first, then by the first
+        node.
+        """
         count, label = csgraph.connected_components(self.simple(), directed=False)
         order = np.argsort(label, kind="stable")
         parts = np.split(order, np.cumsum(np.bincount(label, minlength=count))[:-1]) if count else []
@@ -89,7 +95,8 @@ def structures(graph) -> list[Structure]:
         return [Structure.of(src, dst, int(sizes[0]))]
     starts = np.cumsum(sizes) - sizes
     part = np.searchsorted(starts, src, side="right") - 1 if len(src) else src
-    # Empty parts share their start with the next one; searchsorted names the last of them, which is the one that has nodes.
+    # Empty parts share their start with the next one; searchsorted names the last of them, which is the one that has
+    # nodes.
     order = np.argsort(part, kind="stable")
     cuts = np.searchsorted(part[order], np.arange(len(sizes) + 1))
     parts = (order[a:b] for a, b in zip(cuts, cuts[1:]))

@@ -40,10 +40,10 @@ def parts(dataset: GraphDataset) -> tuple[list[Structure], np.ndarray]:
 def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int | None = None) -> dict[str, np.ndarray]:
     """Return the raw values of the encodings, float32, over the nodes of all graphs in order.
 
-    ``id`` (n,): the ids as the user gave them, or the number of the node in its graph where there are several, then with
-    ``graph`` (n,), its number. An encoding ``rwse`` is (n, K) under its name. Encodings made of eigenvectors (``lappe``, ...) hold
-    the entries of the K vectors there, and the (n, K) eigenvalues of the node's graph under ``lappe_eigenvalue``; both NaN beyond
-    the number of nodes. The learned width of an encoding means nothing here.
+    ``id`` (n,): the ids as the user gave them, or the number of the node in its graph where there are several, then
+    with ``graph`` (n,), its number. An encoding ``rwse`` is (n, K) under its name. Encodings made of eigenvectors
+    (``lappe``, ...) hold the entries of the K vectors there, and the (n, K) eigenvalues of the node's graph under
+    ``lappe_eigenvalue``; both NaN beyond the number of nodes. The learned width of an encoding means nothing here.
     """
     structures, sizes = parts(dataset)
     many = dataset.graphs is not None or "_graph" in dataset.graph.ndata
@@ -56,7 +56,8 @@ def columns(dataset: GraphDataset, encodings: Sequence[Encoding], threads: int |
         missing = np.isnan(values.reshape(len(values), values.shape[1] if values.ndim > 1 else 1, -1)).any(2)
         if missing.any():
             log.warning(
-                "%s: %s has no value in %d of %d places, where a graph has fewer nodes than it asks for; they are empty",
+                "%s: %s has no value in %d of %d places, where a graph has fewer nodes than it asks for; they are"
+                " empty",
                 dataset.name,
                 encoding.name,
                 missing.sum(),

@@ -16,8 +16,8 @@ CACHE = 2**22  # bytes that a block should fit in
 def rwse(structure: Structure, steps: int, threads: int = 1) -> np.ndarray:
     """Return (n, steps) float64: diag(P^1), ..., diag(P^steps) for P = D^-1 A, rows by out-degree.
 
-    Follows edges as they are directed; the row of an isolated node is zero. Graphs of more than :data:`DENSE` nodes are walked
-    in blocks of at most :data:`BLOCK` unit vectors: O(steps m n) time, O(n) memory per block and thread.
+    Follows edges as they are directed; the row of an isolated node is zero. Graphs of more than :data:`DENSE` nodes are
+    walked in blocks of at most :data:`BLOCK` unit vectors: O(steps m n) time, O(n) memory per block and thread.
     """
     if structure.num_nodes <= DENSE:
         return _dense(structure.walk().toarray(), steps)
@@ -32,7 +32,9 @@ def rwse(structure: Structure, steps: int, threads: int = 1) -> np.ndarray:
 
 
 def blocks(n: int, least: int = 16) -> list[np.ndarray]:
-    """Nodes 0..n-1 in pieces of ``least`` to :data:`BLOCK`, so that their (n, piece) float64 vectors stay in the cache."""
+    """Nodes 0..n-1 in pieces of ``least`` to :data:`BLOCK`, so that their (n, piece) float64 vectors stay in the
+    cache.
+    """
     width = int(np.clip(CACHE // (8 * n), least, BLOCK))
     return [np.arange(start, min(start + width, n)) for start in range(0, n, width)]
 
@@ -74,9 +76,9 @@ def _symmetric_block(walk, nodes: np.ndarray, steps: int) -> np.ndarray:
 def walk_sums(structure: Structure, steps: int, side: str) -> np.ndarray:
     """Return (n, steps): sums over the entries of P^k off its diagonal, k = 1..steps.
 
-    side ``rows``: the probability that a walk from the node is elsewhere after k steps. ``columns``: the probabilities that walks
-    from each other node end here, summed; what arrives in excess of what leaves tells hubs from leaves. O(steps m) beyond
-    :func:`rwse`.
+    side ``rows``: the probability that a walk from the node is elsewhere after k steps. ``columns``: the probabilities
+    that walks from each other node end here, summed; what arrives in excess of what leaves tells hubs from leaves.
+    O(steps m) beyond :func:`rwse`.
     """
     walk = structure.walk()
     matrix = walk if side == "rows" else walk.T.tocsr()

@@ -1,4 +1,6 @@
-"""Graph Mamba against its parts put together by hand, relabelling, resuming, samplers, tiny graphs and wrong options."""
+"""Graph Mamba against its parts put together by hand, relabelling, resuming, samplers, tiny graphs and wrong
+options.
+"""
 
 from __future__ import annotations
 
@@ -266,7 +268,8 @@ def test_shuffled_tokens_are_the_same_tokens_elsewhere():
         learner.node_logits()
     assert not torch.equal(*seen) and (seen[0] != seen[1]).any(2).any(1).float().mean() > 0.8
     torch.testing.assert_close(seen[0].sum(1), seen[1].sum(1), rtol=1e-4, atol=1e-5)
-    # Training shuffles too, anew for every step: a model that is trained in one order and tested in another shows little.
+    # Training shuffles too, anew for every step: a model that is trained in one order and tested in another shows
+    # little.
     for learner in (plain, shuffled):
         learner.model.train()
         for seed in (0, 1):

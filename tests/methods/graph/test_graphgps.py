@@ -1,4 +1,6 @@
-"""GraphGPS as a learner: every combination trains, wrong options say why, and what the card warns of does not happen."""
+"""GraphGPS as a learner: every combination trains, wrong options say why, and what the card warns of does not
+happen.
+"""
 
 from __future__ import annotations
 

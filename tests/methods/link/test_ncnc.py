@@ -117,8 +117,8 @@ def test_forward_equals_dense_formulas(random_graph, options):
 
 
 EXACT = (
-    "found.wrong_sets == 0 and found.with_common >= 40 and found.largest_difference <= 1e-4 and found.completed >= 0.9 and "
-    "found.target_difference <= 1e-5"
+    "found.wrong_sets == 0 and found.with_common >= 40 and found.largest_difference <= 1e-4 and found.completed >= 0.9"
+    " and found.target_difference <= 1e-5"
 )
 
 
@@ -339,9 +339,12 @@ def test_explains_what_it_pools(random_graph):
 
 
 def test_a_frozen_random_network_is_refused(random_graph):
-    """The published second stage on ogbl-ddi and ogbl-citation2, without the first: the encoder would stay as it is drawn."""
+    """The published second stage on ogbl-ddi and ogbl-citation2, without the first: the encoder would stay as it is
+    drawn.
+    """
     message = (
-        r"--lr is 0 without --init-from: the encoder would stay random. First run: graphkit train ncn --dataset tiny --out runs/ncn; "
+        r"--lr is 0 without --init-from: the encoder would stay random. First run: graphkit train ncn --dataset tiny"
+        r" --out runs/ncn; "
         r"then: graphkit train ncnc --dataset tiny --init-from runs/ncn"
     )
     with pytest.raises(UsageError, match=message):
@@ -357,7 +360,7 @@ def test_weight_decay_adds_to_the_gradient_of_every_weight(random_graph):
     for weight in learner.model.parameters():
         torch.nn.init.uniform_(weight, 0.5, 1.0)
     before = {key: value.clone() for key, value in learner.model.state_dict().items()}
-    (batch, *_) = learner.batches(0, np.random.default_rng(0))
+    batch, *_ = learner.batches(0, np.random.default_rng(0))
     learner.loss(batch).backward()
     learner.optimizers[0].step()
     for key, value in learner.model.state_dict().items():
@@ -371,7 +374,9 @@ def test_no_training_edges_is_an_error(dataset_of):
 
 
 def test_published_numbers_of_parameters():
-    """OGB's leaderboard lists 33,538 parameters for NCN on ogbl-ppa and 1,412,098 on ogbl-ddi, there with one unused node."""
+    """OGB's leaderboard lists 33,538 parameters for NCN on ogbl-ppa and 1,412,098 on ogbl-ddi, there with one unused
+    node.
+    """
     from graphkit.nn.common_neighbours import PairPredictor
     from graphkit.nn.link_encoder import LinkEncoder
 
@@ -404,7 +409,7 @@ def test_every_parameter_of_a_predictor_is_used(random_graph):
     for variant in VARIANTS:
         for options in ({}, {"use_xlin": True, "learn_pt": True, "two_layer_lin": True}):
             learner = prepared(random_graph, variant=variant, pt=0.5, offset=0.0, scale=1.0, **options)
-            (batch, *_) = learner.batches(0, np.random.default_rng(0))
+            batch, *_ = learner.batches(0, np.random.default_rng(0))
             learner.loss(batch).backward()
             assert [name for name, p in learner.model.named_parameters() if p.grad is None] == []
 

@@ -347,7 +347,9 @@ def test_what_is_reached_does_not_grow_with_the_graph(diffusion):
 
 
 def test_heat_stays_near_the_volume_where_there_is_no_cluster():
-    """A random graph of degree 8: the heat's work is bounded by 2 N (t + 1) / eps, and with its own eps it is a few volumes."""
+    """A random graph of degree 8: the heat's work is bounded by 2 N (t + 1) / eps, and with its own eps it is a few
+    volumes.
+    """
     drawn = networkx.random_regular_graph(8, 20_000, seed=1)
     graph = LocalGraph.of_matrix(
         networkx.to_scipy_sparse_array(drawn, nodelist=range(20_000), weight=None), weighted=False

@@ -1,4 +1,6 @@
-"""p-norm flow: converged on every graph, against bounds that weak duality gives and a general solver; never unfinished without a word."""
+"""p-norm flow: converged on every graph, against bounds that weak duality gives and a general solver; never unfinished
+without a word.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,18 @@ def edges_of(graph):
 
 
 def dual(graph, x, gain, p):
-    """sum x (source - sink) - sum |x_i - x_j|^q / q: of any x >= 0 at most the cost of any flow that keeps within the sinks."""
+    """sum x (source - sink) - sum |x_i - x_j|^q / q: of any x >= 0 at most the cost of any flow that keeps within the
+    sinks.
+    """
     u, v = edges_of(graph)
     q = p / (p - 1)
     return x @ gain - (np.abs(x[u] - x[v]) ** q).sum() / q
 
 
 def cheapest(graph, gain, p):
-    """Cost of the cheapest flow by SciPy's general solver: sum |f|^p / p with no node keeping more than its sink takes."""
+    """Cost of the cheapest flow by SciPy's general solver: sum |f|^p / p with no node keeping more than its sink
+    takes.
+    """
     u, v = edges_of(graph)
     scale = np.abs(gain).max()
     incidence = np.zeros((graph.num_nodes, len(u)))
@@ -71,9 +77,11 @@ def solved(graph, seed, p, share=0.3):
 
 @pytest.mark.parametrize("number", range(24))
 def test_p_8_converges(number):
-    """The optimality conditions: x is the potential of a flow that leaves no node more than its sink takes, to the tolerance.
+    """The optimality conditions: x is the potential of a flow that leaves no node more than its sink takes, to the
+    tolerance.
 
-    Of the mass that x sends, a difference that floats cannot hold is allowed for: |x| 1e-15, of which a seventh root is sent.
+    Of the mass that x sends, a difference that floats cannot hold is allowed for: |x| 1e-15, of which a seventh root is
+    sent.
     """
     graph, seed = small(number)
     found, x, gain = solved(graph, seed, 8.0)
@@ -99,7 +107,9 @@ def test_x_is_as_good_as_a_general_solver_finds(number, p):
 
 
 def test_labels_and_weights_enter():
-    """epsilon 0 on the edges out of a block keeps all mass in it; twice the weights need values of half as much (p = 2)."""
+    """epsilon 0 on the edges out of a block keeps all mass in it; twice the weights need values of half as much (p =
+    2).
+    """
     graph, seed = small(3)
     labels = (np.arange(NODES) // 20 == seed // 20).astype(np.int8)
     options = {"diffusion": "pnorm", "p": 8.0, "mass": 1.0, "rounding": "support", "weighted": True, "epsilon": 0.0}

@@ -1,4 +1,6 @@
-"""The baselines against dense formulas, written again from their papers, on nodes and on graphs; and their corner cases."""
+"""The baselines against dense formulas, written again from their papers, on nodes and on graphs; and their corner
+cases.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ LOOPED = ("gcn", "gat", "gcnii")  # these add self-loops
 
 
 def random_graph(n, count, seed, *, features=5, edge_features=3):
-    """n nodes, the last one isolated, ``count`` undirected edges; the two directions of an edge differ in their features."""
+    """n nodes, the last one isolated, ``count`` undirected edges; the two directions of an edge differ in their
+    features.
+    """
     rng = np.random.default_rng(seed)
     low, high = np.triu_indices(n - 1, 1)
     chosen = rng.choice(len(low), size=min(count, len(low)), replace=False)
@@ -108,7 +112,9 @@ def gated_layer(conv, graph, h, e):
 
 
 def reference(word, learner, graph, x, e):
-    """Node vectors after every layer, the input first, as the papers write them; ``graph`` without the loops that are added."""
+    """Node vectors after every layer, the input first, as the papers write them; ``graph`` without the loops that are
+    added.
+    """
     model, a = learner.model, dense(graph, loops=word in LOOPED)
     h, edges = (x if model.input is None else model.input.layer(x)), None
     if word == "gcnii":

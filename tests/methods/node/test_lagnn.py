@@ -1,4 +1,6 @@
-"""LAGNN as a learner: its loss by hand, its controls, the draw that stays with the weights, resuming, and runs read back."""
+"""LAGNN as a learner: its loss by hand, its controls, the draw that stays with the weights, resuming, and runs read
+back.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ def test_no_gradient_goes_through_the_target():
 
 @pytest.mark.parametrize("control", ["none", "random", "self"])
 def test_loss_is_the_sum_of_its_parts(control):
-    """Without dropout: cross-entropy of the training nodes, and the distance of all nodes' predictions from the sharpened mean."""
+    """Without dropout: cross-entropy of the training nodes, and the distance of all nodes' predictions from the
+    sharpened mean.
+    """
     dataset = labelled()
     learner = ready(
         dataset, control=control, row_normalize=True, dropout=0.0, input_dropout=0.0, lam=0.7, temp=0.4, samples=3
@@ -338,7 +342,9 @@ def test_epoch_of_the_lowest_validation_loss_is_kept():
 
 @pytest.mark.parametrize("either, expected", [(True, 7), (False, 4)])
 def test_patience_waits_for_a_lower_loss_or_a_higher_accuracy(either, expected):
-    """Losses fall until evaluation 2, accuracies rise until 5: with a patience of 2 training ends at 4, or at 7 with either."""
+    """Losses fall until evaluation 2, accuracies rise until 5: with a patience of 2 training ends at 4, or at 7 with
+    either.
+    """
     losses, accuracies = [3.0, 2.0, 2.5, 2.6, 2.7, 2.8, 2.9, 3.0, 3.1], [0.1, 0.1, 0.1, 0.2, 0.3, 0.3, 0.3, 0.9, 0.9]
 
     def scripted():

@@ -1,4 +1,6 @@
-"""The first stage of LAGNN: what it learns from, which step it keeps, and that no label reaches it unless it is asked to."""
+"""The first stage of LAGNN: what it learns from, which step it keeps, and that no label reaches it unless it is asked
+to.
+"""
 
 from __future__ import annotations
 
@@ -235,7 +237,9 @@ def test_graphs_without_edges_are_refused():
 
 
 def test_score_of_a_generator_is_accuracy_on_its_features_alone():
-    """A generator that copies its node's features lets a GCN tell the classes; one that says the same of all nodes does not."""
+    """A generator that copies its node's features lets a GCN tell the classes; one that says the same of all nodes does
+    not.
+    """
     dataset = labelled(n=80, count=240, width=12)
     stage = make_stage(GeneratorConfig(**SMALL, select="none"), dataset, seed=0)
     scores = []

@@ -275,9 +275,11 @@ def test_features_that_do_not_fit_into_float16_are_refused():
 
 
 def test_global_branch_is_judged_as_it_has_learned():
-    """In evaluation mode, after every two epochs: no worse than the same weights with the statistics of the judged batches.
+    """In evaluation mode, after every two epochs: no worse than the same weights with the statistics of the judged
+    batches.
 
-    Features are noise, so that the codebook alone tells the five blocks (chance: 0.2); half of the judged nodes have one or two edges.
+    Features are noise, so that the codebook alone tells the five blocks (chance: 0.2); half of the judged nodes have
+    one or two edges.
     """
     dataset = sparse_sbm_whole()
     learner = LargeGT(
@@ -301,7 +303,9 @@ def sparse_sbm_whole():
 
 
 def accuracy_by_batch_statistics(learner):
-    """Of the validation nodes, the head's normalisations as in training and all else as in evaluation; leaves the model as it was."""
+    """Of the validation nodes, the head's normalisations as in training and all else as in evaluation; leaves the model
+    as it was.
+    """
     model, nodes = (
         copy.deepcopy(learner.model).eval(),
         np.random.default_rng(0).permutation(np.asarray(learner.dataset.split.valid)),
@@ -315,7 +319,9 @@ def accuracy_by_batch_statistics(learner):
 
 @pytest.mark.slow
 def test_faults_turn_the_verdict_on_the_global_branch(monkeypatch):
-    """A small copy of the sheet's claim: codebook >= local + .30 on nodes of one or two edges, and not with either planted fault."""
+    """A small copy of the sheet's claim: codebook >= local + .30 on nodes of one or two edges, and not with either
+    planted fault.
+    """
     loaded = sparse_sbm(n=2000, k=5, low=0.5, degree=10, mix=0.1, features=7, seed=0)
     dataset = loaded.dataset
     dataset.split, dataset.task, dataset.metric = loaded.given["low"], "node", "accuracy"
@@ -345,7 +351,9 @@ def test_faults_turn_the_verdict_on_the_global_branch(monkeypatch):
 
 
 def test_a_resumed_or_restored_model_is_judged_with_the_same_statistics():
-    """The head's statistics belong to the state that is kept, and are not taken again from weights that did not change."""
+    """The head's statistics belong to the state that is kept, and are not taken again from weights that did not
+    change.
+    """
     dataset = random_graph()
     learner = LargeGT(**{**SMALL, "epochs": 3, "mode": "full"})
     found = fit(learner, dataset, seed=0)

@@ -45,7 +45,9 @@ def walk_ends(near, start, hops):
 
 
 def by_definition(dataset, hops, beta):
-    """(n,) concentrations of each part, from multisets of the ends of walks on the graph without the edge of the compared pair."""
+    """(n,) concentrations of each part, from multisets of the ends of walks on the graph without the edge of the
+    compared pair.
+    """
     n = dataset.num_nodes
     near = {part: neighbours(np.asarray(getattr(dataset.split, part).pos).tolist(), n) for part in PARTS}
     found = {part: np.full(n, np.nan) for part in PARTS}
@@ -95,14 +97,18 @@ def random_split(edges, n, seed):
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
 def test_a_random_split_has_no_shift(hops):
-    """Old and new neighbours are drawn alike, so that TDS is 0 on average; an old neighbour's own edge would add walks i-j-i and i-x-j."""
+    """Old and new neighbours are drawn alike, so that TDS is 0 on average; an old neighbour's own edge would add walks
+    i-j-i and i-x-j.
+    """
     graph = networkx.watts_strogatz_graph(600, 12, 0.2, seed=1)
     values = [Topo(hops=hops, dim=0).measure(random_split(list(graph.edges), 600, seed))["tds"] for seed in range(4)]
     assert abs(np.nanmean(np.concatenate(values))) <= 0.02
 
 
 def test_new_neighbours_without_triangles_show_the_shift_at_two_hops():
-    """Bipartite: edges of training join nodes of one block, those of the test nodes of two. One hop sees no triangle."""
+    """Bipartite: edges of training join nodes of one block, those of the test nodes of two. One hop sees no
+    triangle.
+    """
     rng, train, test = np.random.default_rng(0), [], []
     for _ in range(900):
         block, other = rng.integers(3), rng.integers(1, 3)

@@ -62,7 +62,9 @@ def test_pieces_change_nothing(monkeypatch):
 
 
 def moving(dataset, part, batch_size, share):
-    """Scores by the letter: pairs of the events from the quantile 1 - share of the times of all events before the batch on."""
+    """Scores by the letter: pairs of the events from the quantile 1 - share of the times of all events before the batch
+    on.
+    """
     events, split, scores = dataset.events, dataset.split, ([], [])
     judged, stored = getattr(split, part), split.history(part)
     negatives, sources = split.negatives(part)

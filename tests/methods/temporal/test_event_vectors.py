@@ -1,4 +1,6 @@
-"""What holds for every learner of events: nothing from the future, runs that are cut and go on, streams, masked and new nodes."""
+"""What holds for every learner of events: nothing from the future, runs that are cut and go on, streams, masked and new
+nodes.
+"""
 
 import copy
 from dataclasses import replace

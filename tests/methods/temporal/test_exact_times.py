@@ -1,4 +1,6 @@
-"""Every learner of events looks at differences of times alone: what is added to all of them, or their unit, changes nothing."""
+"""Every learner of events looks at differences of times alone: what is added to all of them, or their unit, changes
+nothing.
+"""
 
 import numpy as np
 import pytest

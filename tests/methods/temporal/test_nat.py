@@ -1,4 +1,6 @@
-"""NAT: its tables against dictionaries, its vectors against loops, no word from the future, and runs that are cut and go on."""
+"""NAT: its tables against dictionaries, its vectors against loops, no word from the future, and runs that are cut and
+go on.
+"""
 
 import copy
 from random import Random
@@ -169,7 +171,8 @@ class Plain:
         if hop < 2:
             held = slots[event, node].get((hop, slot))
             return held[1] if held is not None and held[0] == key else torch.zeros(size)
-        # Ends u, v are written in turn, u first, each with what the other end has next to it; the last of equal keys stays.
+        # Ends u, v are written in turn, u first, each with what the other end has next to it; the last of equal keys
+        # stays.
         givers = [giver for own, giver in (ends, ends[::-1]) if own == node]
         near = [
             vector

@@ -1,4 +1,6 @@
-"""NAT's tables on any stream: as dictionaries that are filled by the letter of the paper, with slots by the printed formula."""
+"""NAT's tables on any stream: as dictionaries that are filled by the letter of the paper, with slots by the printed
+formula.
+"""
 
 from random import Random
 

@@ -1,4 +1,6 @@
-"""TGN: memory, messages and embeddings against the rules worked out event by event, and gradients against finite differences."""
+"""TGN: memory, messages and embeddings against the rules worked out event by event, and gradients against finite
+differences.
+"""
 
 import copy
 
@@ -61,7 +63,9 @@ def test_batches_of_any_size_follow_the_rules(seed, size):
     "options", [{}, {"aggregator": "mean", "message": "mlp"}, {"embedding": "time", "updater": "rnn"}], ids=str
 )
 def test_gradients_reach_the_weights_that_made_the_memory(options):
-    """The loss of a batch, with its memories made of the last messages, differentiated numerically in the plain model."""
+    """The loss of a batch, with its memories made of the last messages, differentiated numerically in the plain
+    model.
+    """
     stream, rng = random_stream(8, 40, 1), np.random.default_rng(0)
     learner = learner_on(stream, **options)
     learner.model.eval()

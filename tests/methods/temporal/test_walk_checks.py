@@ -41,7 +41,9 @@ def test_walks_go_back_in_time_and_are_counted_by_end_and_position():
 
 
 def test_steps_are_drawn_evenly_and_with_replacement():
-    """Among the events of a node before a moment each is as likely: chi-square over many walks, also where there are fewer than WALKS."""
+    """Among the events of a node before a moment each is as likely: chi-square over many walks, also where there are
+    fewer than WALKS.
+    """
     stream = random_stream(6, 60, 2)
     sampler, events = WalkSampler(stream), stream.events
     rounds, node, moment = 200, 3, 30
