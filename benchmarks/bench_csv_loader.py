@@ -56,7 +56,9 @@ def measure(loader: str, path: str, repeats: int) -> dict:
         import dgl  # noqa: F401 (its import is not the loader's time or memory)
         import pyarrow.csv  # noqa: F401
 
-        from graphkit.datasets.files import ReadOptions, read_blob, read_edges, read_graph
+        from graphkit.core.read_options import ReadOptions
+        from graphkit.datasets.readers.files import read_edges, read_graph
+        from graphkit.io.formats import read_blob
 
         logging.getLogger("graphkit").setLevel(logging.ERROR)
         if loader == "graphkit":

@@ -73,7 +73,7 @@ def main() -> None:
 def save_graph(spec: str, folder: Path) -> Path:
     """Load a data set by name and keep its adjacency as CSR arrays."""
     from graphkit import datasets
-    from graphkit.kernels.adjacency import adjacency
+    from graphkit.graph.adjacency import adjacency
 
     matrix = adjacency(datasets.load(spec).graph)
     path = folder / "graph.npz"
@@ -159,9 +159,9 @@ def graphkit(indptr, indices, dim, threads, backend="numba"):
     import dgl
     import torch
 
+    from graphkit.core.machine import set_threads
     from graphkit.datasets.base import GraphDataset
-    from graphkit.machine import set_threads
-    from graphkit.methods.embedding.fastrp import FastRP
+    from graphkit.methods.embedding.fastrp.method import FastRP
 
     set_threads(threads)
     method = FastRP(dim=dim, weights=WEIGHTS, strength=STRENGTH, backend=backend)
@@ -178,8 +178,8 @@ def bandwidth(indptr, indices, dim) -> str:
     """Bytes that one dense product reads and writes per second, as a share of a two-thread copy's."""
     import numba
 
+    from graphkit.graph.adjacency import Adjacency
     from graphkit.kernels import propagation
-    from graphkit.kernels.adjacency import Adjacency
 
     @numba.njit(parallel=True)
     def copy(source, target):

@@ -114,7 +114,7 @@ def ours(model: str, folder: Path, batch_size: int):
     import numpy as np
     import torch
 
-    from graphkit import registry
+    from graphkit.core import registry
     from graphkit.datasets.base import GraphDataset, GraphSplit
 
     data = dict(np.load(folder / "problem.npz"))

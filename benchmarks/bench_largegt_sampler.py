@@ -115,7 +115,7 @@ def scipy_lists(spec: str, k: int) -> dict:
     import scipy.sparse as sp
 
     from graphkit import datasets
-    from graphkit.kernels.adjacency import adjacency
+    from graphkit.graph.adjacency import adjacency
 
     matrix = adjacency(datasets.load(spec).graph)
     n, m = matrix.num_nodes, len(matrix.indices)
@@ -155,9 +155,9 @@ def train_steps(scale: str, k: int, width: int = 64, batch: int = 256) -> dict:
     """Train on look-ups from files; return their size and the largest growth of the process's own memory, in MB."""
     import torch
 
-    from graphkit.methods.node.largegt import LargeGTConfig
-    from graphkit.nn.largegt import LargeGT
-    from graphkit.sampling.hop_tokens import HopTokens
+    from graphkit.methods.node.largegt.config import LargeGTConfig
+    from graphkit.methods.node.largegt.hop_tokens import HopTokens
+    from graphkit.methods.node.largegt.model import LargeGT
 
     n = 2 ** int(scale)
     generator = np.random.default_rng(0)

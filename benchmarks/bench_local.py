@@ -30,8 +30,8 @@ def graphkit_side(indptr, indices, alpha: float, eps: float):
     import numpy as np
     import torch
 
-    from graphkit.methods.local.clustering import LocalClustering
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
+    from graphkit.methods.local.clustering.method import LocalClustering
 
     torch.set_num_threads(1)
     degrees = np.diff(indptr).astype(np.float64)
@@ -112,7 +112,7 @@ def side_by_side(name: str, pythons: dict[str, str], options) -> None:
     import numpy as np
 
     from graphkit import datasets
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
 
     graph = LocalGraph.of(datasets.load(name))
     seeds = np.random.default_rng(0).choice(np.flatnonzero(graph.degrees), options.seeds, replace=False)
@@ -151,8 +151,8 @@ def locality(options) -> None:
     import numpy as np
 
     from graphkit import datasets
-    from graphkit.methods.local.clustering import LocalClustering
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
+    from graphkit.methods.local.clustering.method import LocalClustering
 
     print("\n| edges | method | touched nodes, median | ms, median |\n|---|---|---|---|")
     for scale, degree in SCALES[: options.scales]:
@@ -180,9 +180,9 @@ def thousand(name: str, threads: int) -> None:
     import torch
 
     from graphkit import datasets
-    from graphkit.kernels.threads import in_threads
-    from graphkit.methods.local.clustering import LocalClustering
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
+    from graphkit.graph.threads import in_threads
+    from graphkit.methods.local.clustering.method import LocalClustering
 
     torch.set_num_threads(threads)
     graph = LocalGraph.of(datasets.load(name))

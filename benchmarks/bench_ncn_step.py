@@ -37,7 +37,8 @@ def write_problem(dataset_name: str, folder: Path) -> None:
     """Save graph, features and options so that the peer's process needs no graphkit."""
     import numpy as np
 
-    from graphkit import datasets, registry
+    from graphkit import datasets
+    from graphkit.core import registry
 
     dataset = datasets.load(dataset_name, task="link")
     config = registry.resolve_config("ncn", dataset_name)
@@ -54,7 +55,8 @@ def ours(folder: Path):
     import numpy as np
     import torch
 
-    from graphkit import datasets, registry
+    from graphkit import datasets
+    from graphkit.core import registry
 
     name = json.loads((folder / "options.json").read_text())["dataset"]
     torch.manual_seed(0)

@@ -107,7 +107,7 @@ def row(side: tuple[str, int], runs: dict[tuple[str, int], list[dict]], own: tup
 def save_edges(graph: str, folder: Path) -> Path:
     """Keep the edges u < v of a data set's simple graph as an array."""
     from graphkit import datasets
-    from graphkit.kernels.simple import simple_matrix
+    from graphkit.datasets.simple import simple_matrix
 
     path = folder / f"{graph.replace('/', '-').replace(':', '-')}.npz"
     if not path.exists():
@@ -187,15 +187,15 @@ def checksums(table: np.ndarray) -> list[int]:
 
 def matrix_of(n: int, edges: np.ndarray):
     """The symmetric 0/1 CSR matrix of edges."""
-    from graphkit.kernels.simple import symmetric_matrix
+    from graphkit.graph.simple import symmetric_matrix
 
     return symmetric_matrix(edges, n)
 
 
 def start_graphkit():
     """The kernels, compiled or read from their cache, on as many threads as the environment says."""
+    from graphkit.core.machine import set_threads
     from graphkit.kernels import orbits
-    from graphkit.machine import set_threads
 
     set_threads(int(os.environ["THREADS"]))
     started = time.perf_counter()
@@ -235,8 +235,8 @@ def matrices_graphkit(path: Path) -> dict:
     """Totals and entries of all 28 matrices by graphkit: those beyond neighbours from one pass, as ``count
     orbit-adjacency`` has them.
     """
+    from graphkit.core.orbit_keys import FURTHER
     from graphkit.kernels import orbit_rows
-    from graphkit.kernels.orbit_keys import FURTHER
 
     orbits, warm_up = start_graphkit()
     with np.load(path) as stored:

@@ -43,8 +43,8 @@ def measure(form: str, batch: int, length: int) -> None:
     import psutil
     import torch
 
-    from graphkit.machine import set_threads
-    from graphkit.methods.graph.graph_mamba_checks import naive_scan
+    from graphkit.core.machine import set_threads
+    from graphkit.methods.graph.graph_mamba.experiments import naive_scan
     from graphkit.nn import selective_scan
 
     set_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -77,9 +77,9 @@ def walks(graph_name: str) -> None:
     import torch
 
     from graphkit import datasets
-    from graphkit.kernels.adjacency import adjacency
-    from graphkit.kernels.walks import induced, token_walks, unions
-    from graphkit.machine import set_threads
+    from graphkit.core.machine import set_threads
+    from graphkit.graph.adjacency import adjacency
+    from graphkit.methods.graph.graph_mamba.walks import induced, token_walks, unions
 
     set_threads(int(os.environ["OMP_NUM_THREADS"]))
     graph = datasets.load(graph_name).graph

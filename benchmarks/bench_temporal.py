@@ -54,7 +54,7 @@ CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
 def load(name: str, count: int | None):
     """A data set of events, or its first ``count``, split by time."""
     from graphkit import datasets
-    from graphkit.datasets.events import finish_events
+    from graphkit.datasets.splits.events import finish_events
 
     dataset = datasets.load(name, task="events")
     if count is None or count >= len(dataset.events):
@@ -68,7 +68,7 @@ def learner_on(name: str, dataset, batch: int, **options):
     """
     import torch
 
-    from graphkit import registry
+    from graphkit.core import registry
 
     name, *choice = name.split()
     options.update({"neighbour_choice": choice[0]} if choice else {})
@@ -195,7 +195,7 @@ def show(title: str, head: list[str], rows: list[list]) -> None:
 
 def main(given) -> None:
     """Run all four."""
-    from graphkit.machine import set_threads
+    from graphkit.core.machine import set_threads
 
     set_threads(given.threads)
     clock, dataset, batch = CLOCKS[given.clock], load(given.dataset, given.events), given.batch_size

@@ -40,8 +40,8 @@ LEFT_OUT = re.compile(
 WORDS_OF_TIME = re.compile(r"\d[\d.,:]* ?(ms|s|seconds|minutes|MB|MiB|GB|it/s|epochs/s)\b")
 
 
-# A case is a name, with * where it needs GRAPHKIT_DATA, and its commands without the word graphkit; after => stands what
-# the new installation calls the command before it.
+# A case is a name, with * where it needs GRAPHKIT_DATA, and its commands without the word graphkit; after => stands
+# what the new installation calls the command before it.
 CASES = """
 ncn
     train ncn --dataset les-miserables --epochs 20 --out run

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.analyze_set import command as analyze_set
 from graphkit.cli.options import (
@@ -26,7 +25,9 @@ from graphkit.cli.options import (
     read_flags,
     table,
 )
-from graphkit.errors import UsageError, did_you_mean
+from graphkit.core import registry
+from graphkit.core.errors import UsageError, did_you_mean
+from graphkit.io import endings
 
 
 class AnalyzeGroup(click.Group):
@@ -87,7 +88,7 @@ def command():
     "-o",
     "output",
     metavar="FILE|-",
-    help=f"Table of nodes: {tables.SHOWN}; - is tsv on stdout, the summary then on stderr.",
+    help=f"Table of nodes: {endings.SHOWN}; - is tsv on stdout, the summary then on stderr.",
 )
 @click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of the split and the estimate; of a run, which of its seeds."
@@ -110,16 +111,17 @@ def topo(**values):
     _topo(values)
 
 
-topo.params = config_options(registry.method("topo").Config) + topo.params
+topo.params = config_options(registry.config_class("topo")) + topo.params
 command.add_command(topo)
 command.add_command(analyze_set)
 
 
 def _topo(values: dict[str, Any]) -> None:
-    from graphkit.machine import peak_rss_mb, versions
-    from graphkit.methods.structure.topo_report import depends_on_scores, judge, summarize
+    from graphkit.core.machine import peak_rss_mb, versions
+    from graphkit.io import tables
+    from graphkit.methods.structure.topo.report import depends_on_scores, judge, summarize
 
-    config = registry.resolve_config("topo", overrides=given(registry.method("topo").Config, values))
+    config = registry.resolve_config("topo", overrides=given(registry.config_class("topo"), values))
     _check(values)
     device = prepare_machine(values)
     started = time.perf_counter()
@@ -151,7 +153,7 @@ def _topo(values: dict[str, Any]) -> None:
     )
     rows = {"id": dataset.ids(), **columns}
     if values["plot"]:
-        from graphkit.methods.structure.topo_report import plot
+        from graphkit.methods.structure.topo.report import plot
 
         plot(values["plot"], found)
     if values["output"] not in (None, "-"):
@@ -161,8 +163,8 @@ def _topo(values: dict[str, Any]) -> None:
 
 def _check(values: dict[str, Any]) -> None:
     """What can be wrong before any data are read."""
-    from graphkit.methods.structure.topo_report import check_outcome
-    from graphkit.plots import check_plot
+    from graphkit.io.plots import check_plot
+    from graphkit.methods.structure.topo.report import check_outcome
 
     run = values["run"]
     if run is not None:
@@ -183,7 +185,7 @@ def _check(values: dict[str, Any]) -> None:
     if values["plot"]:
         check_plot(values["plot"])
     if values["output"] is not None:
-        tables.format_of(values["output"])
+        endings.format_of(values["output"])
         if values["output"] == "-" and values["as_json"]:
             raise UsageError("--json and -o -: both write to stdout; name a file with -o")
 
@@ -193,8 +195,8 @@ def _load(values: dict[str, Any], device: str):
     if values["run"] is None:
         split = values.pop("split")
         return None, load_dataset(values, task="link", split=split, seed=values["seed"] or 0)
-    from graphkit.methods.base import LinkLearner
-    from graphkit.runs import load_run
+    from graphkit.runs.execution import load_run
+    from graphkit.training.learner import LinkLearner
 
     for key in ("dataset", "edges", *READ_FIELDS):
         values.pop(key, None)
@@ -207,6 +209,9 @@ def _load(values: dict[str, Any], device: str):
 
 
 def _show(found: dict[str, Any], rows, values: dict[str, Any]) -> None:
+
+    from graphkit.io import tables
+
     to_stderr = values["output"] == "-"
     if to_stderr:
         tables.write("-", rows)

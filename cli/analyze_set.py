@@ -15,7 +15,7 @@ from graphkit.cli.options import (
     prepare_machine,
     table,
 )
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 
 @click.command("set")
@@ -33,7 +33,7 @@ def command(**values):
       graphkit analyze set --dataset karate --nodes mine.txt
       graphkit cluster local karate --seeds 33 --volume 70 | graphkit analyze set --dataset karate --nodes -
     """
-    from graphkit.datasets.id_lists import read_ids
+    from graphkit.datasets.readers.id_lists import read_ids
 
     prepare_machine(values)
     dataset = load_dataset(values)
@@ -54,7 +54,7 @@ def _measure(dataset, members) -> dict[str, Any]:
     import scipy.sparse
     from scipy.sparse.csgraph import connected_components
 
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
 
     graph, size = LocalGraph.of(dataset), len(members)
     cut, volume = graph.cut_and_volume(members)

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from graphkit import registry
 from graphkit.cli import progress
 from graphkit.cli.options import (
     config_options,
@@ -23,9 +22,9 @@ from graphkit.cli.options import (
     prepare_machine,
     table,
 )
-from graphkit.errors import UsageError, did_you_mean
-from graphkit.locks import locked
-from graphkit.methods.node.lagnn_generator import GeneratorConfig
+from graphkit.core import registry
+from graphkit.core.errors import UsageError, did_you_mean
+from graphkit.methods.node.lagnn.config import GeneratorConfig
 
 
 class AugmentGroup(click.Group):
@@ -95,6 +94,9 @@ lagnn.params = config_options(GeneratorConfig) + lagnn.params
 
 
 def _augment(values: dict[str, Any]) -> None:
+    from graphkit.io.locks import locked
+    from graphkit.methods.node.lagnn.config import GeneratorConfig
+
     overrides, out = given(GeneratorConfig, values), values["out"]
     if out == "-":
         raise UsageError("--out is -, expected a file: a generator is binary and is read again by its name")
@@ -107,7 +109,7 @@ def _augment(values: dict[str, Any]) -> None:
 
 
 def _train(config: GeneratorConfig, device: str, values: dict[str, Any]) -> None:
-    from graphkit.machine import fixed_order
+    from graphkit.core.machine import fixed_order
 
     fixed_order()
     out = values["out"]
@@ -119,9 +121,9 @@ def _train(config: GeneratorConfig, device: str, values: dict[str, Any]) -> None
 
     import torch
 
-    from graphkit.machine import peak_rss_mb
-    from graphkit.methods.node import lagnn_tuning
-    from graphkit.nn.cvae import save_generator
+    from graphkit.core.machine import peak_rss_mb
+    from graphkit.methods.node.lagnn import tuning as lagnn_tuning
+    from graphkit.methods.node.lagnn.cvae import save_generator
 
     started, score = time.perf_counter(), None
     if values["tune"]:

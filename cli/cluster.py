@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import (
     Question,
@@ -32,7 +31,9 @@ from graphkit.cli.options import (
     prepare_machine,
     table,
 )
-from graphkit.errors import UsageError
+from graphkit.core import registry
+from graphkit.core.errors import UsageError
+from graphkit.io import endings
 
 SHOWN = ("f1", "precision", "recall", "conductance", "nodes", "touched", "ms")
 
@@ -71,7 +72,7 @@ def command():
     "-o",
     "output",
     metavar="FILE",
-    help=f"Ids to .txt, ids and values to a table: {tables.SHOWN}.  [default: ids on stdout]",
+    help=f"Ids to .txt, ids and values to a table: {endings.SHOWN}.  [default: ids on stdout]",
 )
 @machine_options
 @output_options
@@ -139,8 +140,8 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
     """(summary, cluster) of every group of seeds, in threads."""
     import numpy as np
 
-    from graphkit.kernels.threads import in_threads
-    from graphkit.methods.local.clustering import warm_up
+    from graphkit.graph.threads import in_threads
+    from graphkit.methods.local.clustering.method import warm_up
 
     found: list = [None] * len(groups)
     method, label = registry.method(question.method)(question.config), labeller(question)
@@ -179,8 +180,8 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
 def _averages(question: Question, values: dict[str, Any]) -> None:
     import numpy as np
 
-    from graphkit.methods.local import trials
-    from graphkit.runs import summary
+    from graphkit.methods.local.clustering import trials
+    from graphkit.runs.execution import summary
 
     if question.truth is None:
         raise UsageError("--all-seeds needs --target or --target-file, whose nodes are the seeds")
@@ -199,7 +200,7 @@ def _averages(question: Question, values: dict[str, Any]) -> None:
 
 
 def _trials(question: Question, drawn, methods) -> dict[str, list]:
-    from graphkit.methods.local import trials
+    from graphkit.methods.local.clustering import trials
 
     label = labeller(question, always=True)
     with progress.stages() as report:
@@ -242,7 +243,7 @@ def evaluate(**values):
       graphkit cluster evaluate amazon-photo --trials 5
       graphkit cluster evaluate facebook100-johns-hopkins55 --target year=2009 --accuracy 0.8,0.8 --trials 20
     """
-    from graphkit.methods.local import trials
+    from graphkit.methods.local.clustering import trials
 
     words = _words(values.pop("methods"))
     values["method"] = next((word for word in words if word.startswith("weighted")), words[0])
@@ -271,8 +272,8 @@ def evaluate(**values):
 
 
 def _words(text: str) -> list[str]:
-    from graphkit.errors import did_you_mean
-    from graphkit.methods.local.trials import LABELS
+    from graphkit.core.errors import did_you_mean
+    from graphkit.methods.local.clustering.trials import LABELS
 
     known = [*registry.names("clusterer"), LABELS]
     words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
@@ -334,7 +335,7 @@ def noise(**values):
       graphkit cluster noise target-cluster:n=10000,k=500,p=0.05,q=0.0025 --grid --accuracies 0.6,0.8,1.0
     """
     from graphkit.cli.cluster_options import accuracies
-    from graphkit.methods.local.noise import sweep
+    from graphkit.methods.local.clustering.noise import sweep
 
     prepare_machine(values)
     shares = accuracies(values["accuracies"])

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graphkit import registry, tables
 from graphkit.cli.options import compose, config_options, given, load_dataset, take_argument
-from graphkit.errors import DataError, UsageError, did_you_mean
+from graphkit.core import registry
+from graphkit.core.errors import DataError, UsageError, did_you_mean
+from graphkit.io import endings
 
 if TYPE_CHECKING:
     import numpy
 
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.datasets.local_graph import LocalGraph
 
-FORMATS = {".txt": "ids", **tables.FORMATS}
+FORMATS = {".txt": "ids", **endings.FORMATS}
 SOURCES = ("noisy", "positives", "samples", "accuracy")
 FIXED = ("diffusion", "weighted")  # by the method's word
 
@@ -55,8 +56,8 @@ cluster_options = compose(
 
 
 def method_options(function):
-    """The options of :class:`LocalConfig` that a method's word does not fix."""
-    options = [option for option in config_options(registry.method("flow").Config) if option.name not in FIXED]
+    """The options of :class:`LocalClusteringConfig` that a method's word does not fix."""
+    options = [option for option in config_options(registry.config_class("flow")) if option.name not in FIXED]
     for option in reversed(options):
         function.__click_params__ = [*getattr(function, "__click_params__", []), option]
     return function
@@ -89,7 +90,7 @@ class Question:
     @property
     def volume(self) -> float | None:
         """Of the target, in what the method counts its mass in."""
-        from graphkit.methods.local.trials import size_of
+        from graphkit.methods.local.clustering.trials import size_of
 
         return None if self.truth is None else size_of(self.graph, self.truth, self.config.sink)
 
@@ -97,7 +98,7 @@ class Question:
         """(name, (n,) bool) of the target, or of every class."""
         import numpy as np
 
-        from graphkit.datasets.label_checks import require_classes
+        from graphkit.datasets.readers.label_checks import require_classes
 
         if self.truth is not None:
             return [(self.target, self.truth)]
@@ -112,7 +113,7 @@ class Question:
         """What a cluster is like, as printed; ms: of the diffusion, the cut and its measures, labels given and kernels
         loaded.
         """
-        from graphkit.methods.local.trials import agreement
+        from graphkit.methods.local.clustering.trials import agreement
 
         row = {
             "seeds": self.ids_of(seeds).tolist(),
@@ -146,7 +147,7 @@ def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
             "--method: unknown clusterer"
             f" {word!r}{did_you_mean(word, known) or '; see: graphkit methods --kind clusterer'}"
         )
-    own = given(registry.method(word).Config, values)
+    own = given(registry.config_class(word), values)
     config = registry.resolve_config(word, overrides=own)
     registry.method(word)(config)  # refuses options that do not go together
     return word, config, own
@@ -156,8 +157,8 @@ def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
     """(data set, its graph) of a command's DATASET, --dataset or --edges; raises :class:`DataError` for a graph without
     edges.
     """
-    from graphkit.machine import choose_device, set_threads
-    from graphkit.methods.local.graph import LocalGraph
+    from graphkit.core.machine import choose_device, set_threads
+    from graphkit.datasets.local_graph import LocalGraph
 
     set_threads(values.pop("threads", None))
     if (device := values.pop("device", None)) is not None:
@@ -172,15 +173,17 @@ def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
 
 def check_ending(output: str | None) -> None:
     """Raise :class:`UsageError` unless ids can be written to a file of this name."""
+
     if output is not None:
-        tables.format_of(output, formats=FORMATS)
+        endings.format_of(output, formats=FORMATS)
 
 
 def write_ids(path: str, columns: dict[str, Any]) -> None:
     """Write the ids alone to .txt, all columns to a table."""
-    from graphkit.files import write_text
+    from graphkit.io import tables
+    from graphkit.io.files import write_text
 
-    if tables.format_of(path, formats=FORMATS) == "ids":
+    if endings.format_of(path, formats=FORMATS) == "ids":
         write_text(path, "".join(f"{member}\n" for member in columns["id"].tolist()))
     else:
         tables.write(path, columns)
@@ -190,8 +193,8 @@ def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
     """Turn a command's values into a :class:`Question`; raises :class:`UsageError` and :class:`DataError` for what does
     not fit.
     """
-    from graphkit.datasets import targets
-    from graphkit.datasets.id_lists import read_ids
+    from graphkit.datasets.readers import targets
+    from graphkit.datasets.readers.id_lists import read_ids
 
     word, config, own = pick_method(values)
     _check(values, config, needs_seeds)
@@ -242,7 +245,7 @@ def _mask(nodes, count: int):
 
 
 def _seeds(values: dict[str, Any], dataset):
-    from graphkit.datasets.id_lists import nodes_of, read_ids
+    from graphkit.datasets.readers.id_lists import nodes_of, read_ids
 
     if values["seed_file"] is not None:
         found = read_ids(values["seed_file"], dataset, "--seed-file", values["id_column"])
@@ -296,7 +299,7 @@ def labeller(question: Question, always: bool = False):
     """A function of (seed, number, truth=the target) that gives (n,) noisy labels; None where the method reads none."""
     import numpy as np
 
-    from graphkit.methods.local import noisy_labels
+    from graphkit.methods.local.clustering import noisy_labels
 
     if question.source is None or not (always or question.config.weighted):
         return None

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from graphkit import registry, tables
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import check_ending, data_argument, method_options, pick_method, read_graph, write_ids
 from graphkit.cli.options import data_options, echo_json, machine_options, output_options, table
-from graphkit.errors import DataError, UsageError
+from graphkit.core import registry
+from graphkit.core.errors import DataError, UsageError
+from graphkit.io import endings
 
 SCALES = 8
 
@@ -33,7 +34,9 @@ SCALES = 8
     show_default=True,
     help="simple-local: what a volume outside of the set costs on top of its share.",
 )
-@click.option("-o", "output", metavar="FILE", help=f"Ids to .txt or a table: {tables.SHOWN}.  [default: ids on stdout]")
+@click.option(
+    "-o", "output", metavar="FILE", help=f"Ids to .txt or a table: {endings.SHOWN}.  [default: ids on stdout]"
+)
 @machine_options
 @output_options
 def improve(**values):
@@ -47,8 +50,8 @@ def improve(**values):
     """
     import logging
 
-    from graphkit.datasets.id_lists import read_ids
-    from graphkit.methods.local import improve as methods
+    from graphkit.datasets.readers.id_lists import read_ids
+    from graphkit.methods.local.clustering import improve as methods
 
     check_ending(values["output"])
     dataset, graph = read_graph(values)
@@ -96,7 +99,12 @@ def _measure(graph, nodes) -> dict[str, float]:
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seed nodes.")
 @click.option(
-    "-o", "output", metavar="FILE|-", default="-", show_default=True, help=f"Table: {tables.SHOWN}; - is tsv on stdout."
+    "-o",
+    "output",
+    metavar="FILE|-",
+    default="-",
+    show_default=True,
+    help=f"Table: {endings.SHOWN}; - is tsv on stdout.",
 )
 @machine_options
 @output_options
@@ -111,18 +119,19 @@ def ncp(**values):
     """
     import numpy as np
 
-    from graphkit.methods.local import profile as profiles
+    from graphkit.io import tables
+    from graphkit.methods.local.clustering import profile as profiles
 
     word, config, _ = pick_method(values)
     if config.weighted or config.diffusion == "heat" or config.volume is not None:
         raise UsageError(
             f"--method {word}: expected one of flow, pnorm-flow, ppr-push, without --volume, which --scales sets"
         )
-    tables.format_of(values["output"])
+    endings.format_of(values["output"])
     if values["output"] == "-" and values["as_json"]:
         raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     if values["plot"]:
-        from graphkit.plots import check_plot
+        from graphkit.io.plots import check_plot
 
         check_plot(values["plot"])
     dataset, graph = read_graph(values)
@@ -137,7 +146,7 @@ def ncp(**values):
         )
     found["seed"] = dataset.ids()[found["seed"]]
     if values["plot"]:
-        from graphkit.plots import plot_profile
+        from graphkit.io.plots import plot_profile
 
         plot_profile(values["plot"], found, dataset.name)
     tables.write(values["output"], found)
@@ -164,7 +173,7 @@ def ncp(**values):
 @method_options
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random nodes.")
 @click.option(
-    "-o", "output", metavar="FILE|-", help=f"Table of id, class and score: {tables.SHOWN}; - is tsv on stdout."
+    "-o", "output", metavar="FILE|-", help=f"Table of id, class and score: {endings.SHOWN}; - is tsv on stdout."
 )
 @machine_options
 @output_options
@@ -185,7 +194,8 @@ def classes(**values):
 def _classes(values: dict[str, Any]) -> None:
     import numpy as np
 
-    from graphkit.methods.local.classes import classify
+    from graphkit.io import tables
+    from graphkit.methods.local.clustering.classes import classify
 
     word, config, _ = pick_method(values)
     if config.weighted:
@@ -193,7 +203,7 @@ def _classes(values: dict[str, Any]) -> None:
     if (values["seed_file"] is None) == (values["per_class"] is None):
         raise UsageError("--seed-file and --per-class: expected one of them")
     if values["output"] is not None:
-        tables.format_of(values["output"])
+        endings.format_of(values["output"])
         if values["output"] == "-" and values["as_json"]:
             raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     dataset, graph = read_graph(values)
@@ -224,8 +234,8 @@ def _names(dataset) -> list[str]:
 
 def _known(values: dict[str, Any], dataset, np) -> dict[str, Any]:
     """Class -> node numbers, in the order of the classes' names."""
-    from graphkit.datasets.id_lists import read_classes
-    from graphkit.datasets.label_checks import require_classes
+    from graphkit.datasets.readers.id_lists import read_classes
+    from graphkit.datasets.readers.label_checks import require_classes
 
     if values["seed_file"] is not None:
         return read_classes(values["seed_file"], dataset, "--seed-file", values["id_column"])

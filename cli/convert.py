@@ -7,7 +7,7 @@ import logging
 import click
 
 from graphkit.cli.options import read_options, reading
-from graphkit.reading import note
+from graphkit.core.reading import note
 
 log = logging.getLogger("graphkit")
 
@@ -35,8 +35,8 @@ def command(source, target, **values):
       zcat web.txt.gz | graphkit data convert - web.bin --features pages.npy --labels topics.csv
     """
     from graphkit import datasets
-    from graphkit.datasets import event_writers
-    from graphkit.datasets.writers import write_graph, writer_of
+    from graphkit.datasets.writers import event_writers
+    from graphkit.datasets.writers.graphs import write_graph, writer_of
 
     if target != "-":
         writer_of(target)  # an unknown suffix is refused before a long read

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from graphkit import tables
 from graphkit.cli import progress
 from graphkit.cli.options import (
     compose,
@@ -20,10 +19,9 @@ from graphkit.cli.options import (
     table,
     take_argument,
 )
-from graphkit.errors import UsageError
-from graphkit.files import writing_to
-from graphkit.locks import locked
-from graphkit.sparse_files import FORMATS
+from graphkit.core.errors import UsageError
+from graphkit.io import endings
+from graphkit.io.endings import SPARSE_FORMATS
 
 _shared = compose(
     click.argument("data", metavar="[DATASET]", required=False),
@@ -40,7 +38,7 @@ _shared = compose(
     output_options,
 )
 _table_output = click.option(
-    "-o", "output", metavar="FILE|-", required=True, help=f"Table: {tables.SHOWN}; - is tsv on stdout."
+    "-o", "output", metavar="FILE|-", required=True, help=f"Table: {endings.SHOWN}; - is tsv on stdout."
 )
 
 
@@ -98,7 +96,12 @@ def edge_orbits(**values):
     ),
 )
 @click.option(
-    "--format", "kind", type=click.Choice(FORMATS), default="npz", show_default=True, help="Format of the matrices."
+    "--format",
+    "kind",
+    type=click.Choice(SPARSE_FORMATS),
+    default="npz",
+    show_default=True,
+    help="Format of the matrices.",
 )
 @click.option(
     "-o", "output", metavar="FOLDER", required=True, help="Folder for the matrices, ids.tsv and summary.json."
@@ -129,7 +132,7 @@ def check(**values):
     Examples:
       graphkit count check cora
     """
-    from graphkit.errors import ClaimError
+    from graphkit.core.errors import ClaimError
     from graphkit.kernels.orbit_checks import identities
 
     dataset, prepared, counts = _count(values)
@@ -146,9 +149,9 @@ def check(**values):
 
 def _count(values: dict[str, Any], one_hop: bool = True):
     """(data set, prepared graph, counts of edges) of a command's options."""
+    from graphkit.datasets.simple import simple_matrix
     from graphkit.kernels.orbits import one_hop as count_edges
     from graphkit.kernels.orbits import prepare
-    from graphkit.kernels.simple import simple_matrix
 
     take_argument(values)
     prepare_machine(values)
@@ -160,9 +163,10 @@ def _count(values: dict[str, Any], one_hop: bool = True):
 
 
 def _table(values: dict[str, Any], edges: bool) -> None:
+    from graphkit.io import tables
     from graphkit.kernels import orbits as kernel
 
-    tables.format_of(values["output"])
+    endings.format_of(values["output"])
     if values["output"] == "-" and values["as_json"]:
         raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     dataset, prepared, counts = _count(values)
@@ -185,7 +189,9 @@ def _table(values: dict[str, Any], edges: bool) -> None:
 
 
 def _matrices(values: dict[str, Any]) -> None:
-    from graphkit.kernels.orbit_keys import keys_of
+    from graphkit.core.orbit_keys import keys_of
+    from graphkit.io.files import writing_to
+    from graphkit.io.locks import locked
 
     wanted = keys_of(values["names"])
     folder = Path(values["output"])
@@ -198,7 +204,7 @@ def _matrices(values: dict[str, Any]) -> None:
 
 
 def _write_matrices(folder: Path, wanted: list, values: dict[str, Any]) -> None:
-    from graphkit.kernels.orbit_keys import name_of
+    from graphkit.core.orbit_keys import name_of
     from graphkit.methods.structure.orbit_matrices import MatrixFolder
 
     dataset, prepared, counts = _count(values, any(key[0] == 1 for key in wanted))

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from graphkit import tables
 from graphkit.cli.options import (
     LABEL_KINDS,
     echo_json,
@@ -21,8 +20,8 @@ from graphkit.cli.options import (
     split_task,
     table,
 )
-from graphkit.errors import UsageError, did_you_mean
-from graphkit.lazy import np
+from graphkit.core.errors import UsageError, did_you_mean
+from graphkit.io import endings
 
 LAZY = {"convert": ("graphkit.cli.convert", "A graph file in another format.")}
 
@@ -78,7 +77,8 @@ def list_datasets(task: str | None, available: bool, as_json: bool):
       graphkit data list
       graphkit data list --available --json
     """
-    from graphkit.datasets import catalogue, synthetic
+    from graphkit.datasets import catalogue
+    from graphkit.datasets.generators import synthetic
 
     rows = []
     for name, entry in catalogue.entries().items():
@@ -98,7 +98,7 @@ def list_datasets(task: str | None, available: bool, as_json: bool):
 
 
 def _is_here(entry: Any) -> bool:
-    from graphkit.datasets import folders
+    from graphkit.datasets.sources import folders
 
     if folders.benchmark(entry.name):
         return folders.find_benchmark(entry.name) is not None
@@ -163,7 +163,7 @@ def fetch(name: str, force: bool, as_json: bool):
     Example:
       graphkit data fetch cora
     """
-    from graphkit.datasets.fetch import fetch as fetch_files
+    from graphkit.datasets.sources.fetch import fetch as fetch_files
 
     bar: dict[str, Any] = {}
 
@@ -198,7 +198,9 @@ def fetch(name: str, force: bool, as_json: bool):
 @click.option(
     "--negatives/--no-negatives", default=False, help="Also list the negative pairs (part valid_neg, test_neg)."
 )
-@click.option("-o", "--output", metavar="FILE|-", default="-", help=f"Table: {tables.SHOWN}.  [default: tsv on stdout]")
+@click.option(
+    "-o", "--output", metavar="FILE|-", default="-", help=f"Table: {endings.SHOWN}.  [default: tsv on stdout]"
+)
 @read_options
 @output_options
 def split(
@@ -219,9 +221,11 @@ def split(
       graphkit data split my.csv --labels topics.csv --task node --json
     """
     from graphkit import datasets
-    from graphkit.datasets import catalogue, synthetic
+    from graphkit.datasets import catalogue
+    from graphkit.datasets.generators import synthetic
+    from graphkit.io import tables
 
-    tables.format_of(output)
+    endings.format_of(output)
     if task is None:
         entry, generator = catalogue.entries().get(name), synthetic.GENERATORS.get(name.partition(":")[0])
         task = next(iter(entry.tasks)) if entry else generator.tasks[0] if generator else "link"
@@ -273,6 +277,8 @@ def _negatives(edges: Any) -> Iterator[tuple[int, int]]:
 
 def _event_rows(dataset: Any, parts: list, negatives: bool) -> tuple[list[str], list[tuple]]:
     """A row for each event of a part and, with ``negatives``, for each wrong pair in its place, times as they came."""
+    import numpy as np
+
     events, ids, rows = dataset.events, dataset.ids().tolist(), []
     split = dataset.split
     if split.hides:  # known before the test, but neither trained on nor judged

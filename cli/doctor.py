@@ -29,9 +29,10 @@ def command(as_json: bool):
     """
     import importlib.util
 
-    from graphkit import machine, registry
-    from graphkit.datasets import folders
-    from graphkit.lazy import torch
+    import torch
+
+    from graphkit.core import machine, registry
+    from graphkit.datasets.sources import folders
 
     found = {extra: importlib.util.find_spec(module) is not None for extra, (module, _) in EXTRAS.items()}
     report = {

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from graphkit import reading, registry
 from graphkit.cli.options import (
     config_options,
     data_options,
@@ -23,9 +22,8 @@ from graphkit.cli.options import (
     output_options,
     prepare_machine,
 )
-from graphkit.errors import UsageError, did_you_mean
-from graphkit.lazy import torch
-from graphkit.locks import locked
+from graphkit.core import reading, registry
+from graphkit.core.errors import UsageError, did_you_mean
 
 KEY = "graphkit.embed.method"
 
@@ -44,7 +42,7 @@ class EmbedCommand(click.Command):
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx):
-        own = config_options(registry.method(ctx.meta[KEY]).Config) if KEY in ctx.meta else []
+        own = config_options(registry.config_class(ctx.meta[KEY])) if KEY in ctx.meta else []
         return own + super().get_params(ctx)
 
     def format_help_text(self, ctx, formatter):
@@ -103,8 +101,9 @@ def command(**values):
 
 
 def _embed(values: dict[str, Any]) -> None:
-    from graphkit import embeddings
-    from graphkit.run_folder import check_unused
+    from graphkit.io import embeddings
+    from graphkit.io.locks import locked
+    from graphkit.runs.folder import check_unused
 
     name, out = values["method"], values["out"]
     output = values["output"] or (str(Path(out) / "embedding.npy") if out else "-")
@@ -113,7 +112,7 @@ def _embed(values: dict[str, Any]) -> None:
         raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     if out:
         check_unused(out)
-    overrides = given(registry.method(name).Config, values)
+    overrides = given(registry.config_class(name), values)
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
@@ -127,7 +126,7 @@ def _embed(values: dict[str, Any]) -> None:
 
 
 def _compute(name: str, config, device: str, output: str, values: dict[str, Any]) -> None:
-    from graphkit import embeddings
+    from graphkit.io import embeddings
 
     dataset = load_dataset(values, seed=values["seed"])
     if dataset.graph is None:
@@ -146,7 +145,9 @@ def _compute(name: str, config, device: str, output: str, values: dict[str, Any]
 
 
 def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> dict[str, Any]:
-    from graphkit.machine import peak_rss_mb, versions
+    import torch
+
+    from graphkit.core.machine import peak_rss_mb, versions
 
     result = {
         "method": name,
@@ -172,7 +173,7 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
 def _report(result: dict[str, Any], values: dict[str, Any], dataset) -> None:
     import yaml
 
-    from graphkit.files import write_json, write_text
+    from graphkit.io.files import write_json, write_text
 
     if values["out"]:
         checksum = dataset.checksum()

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from graphkit import tables
 from graphkit.cli.options import data_options, echo_json, load_dataset, output_options
+from graphkit.io import endings
 
 
 @click.command()
@@ -31,7 +31,7 @@ from graphkit.cli.options import data_options, echo_json, load_dataset, output_o
     metavar="FILE|-",
     default="-",
     show_default=True,
-    help=f"Result: {tables.SHOWN}; - is tsv on stdout.",
+    help=f"Result: {endings.SHOWN}; - is tsv on stdout.",
 )
 @click.option(
     "--threads", type=click.IntRange(min=1), help="Threads and processes.  [default: OMP_NUM_THREADS, or all cores]"
@@ -54,13 +54,14 @@ def command(**values):
 
 
 def _encode(values: dict[str, Any]) -> None:
-    from graphkit.errors import UsageError
-    from graphkit.machine import peak_rss_mb, set_threads, versions
+    from graphkit.core.errors import UsageError
+    from graphkit.core.machine import peak_rss_mb, set_threads, versions
+    from graphkit.io import tables
     from graphkit.nn.encodings import parse
     from graphkit.nn.encodings.tables import columns
 
     output = values["output"]
-    tables.format_of(output)  # this and the words are looked at before the data are read: a typo must not cost minutes
+    endings.format_of(output)  # this and the words are looked at before the data are read: a typo must not cost minutes
     encodings = parse(values["pe"])
     if not encodings:
         raise UsageError(f"--pe {values['pe']}: found no encoding, expected one such as rwse:16")

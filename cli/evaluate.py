@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from graphkit import tables
 from graphkit.cli.options import (
     LABEL_KINDS,
     check_table,
@@ -23,7 +22,8 @@ from graphkit.cli.options import (
     table_option,
     write_rows,
 )
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.io import endings
 
 OPERATORS = ["hadamard", "average", "l1", "l2", "dot", "all"]
 
@@ -97,9 +97,9 @@ def embedding(files, output, as_json, threads, **values):
       graphkit evaluate embedding emb.tsv --dataset cora --protocol clustering --json
       graphkit evaluate embedding train.npz --dataset cora --protocol link --operator all
     """
+    from graphkit.core.machine import set_threads
     from graphkit.evaluation.protocols import EMBEDDING
-    from graphkit.machine import set_threads
-    from graphkit.runs import summary
+    from graphkit.runs.execution import summary
 
     check_table(output)
     set_threads(threads)
@@ -154,7 +154,7 @@ def _clustering(files: list[str], values: dict[str, Any]):
 
 def _with_labels(values: dict[str, Any]):
     from graphkit import datasets
-    from graphkit.datasets.label_checks import require_classes
+    from graphkit.datasets.readers.label_checks import require_classes
 
     own, source = datasets.is_own(values["dataset"] or values["edges"] or "-"), values["labels"]
     dataset = _one_graph(load_dataset(values))
@@ -186,7 +186,7 @@ def _vectors(file: str, dataset):
     """The file's vectors in node order; a node without any edge may be missing, as it is from an edge list: zeros."""
     import numpy as np
 
-    from graphkit import embeddings
+    from graphkit.io import embeddings
 
     vectors, ids = embeddings.read(file)
     if ids is not None:
@@ -222,7 +222,7 @@ def _ratios(text: str) -> list[float]:
 @hide_option
 @seed_option
 @click.option(
-    "-o", "output", default="-", metavar="FILE|-", help=f"The remaining edges: {tables.SHOWN}; - is tsv.  [default: -]"
+    "-o", "output", default="-", metavar="FILE|-", help=f"The remaining edges: {endings.SHOWN}; - is tsv.  [default: -]"
 )
 def hide(output, **values):
     """Write the edges that remain when a share is hidden at random while the graph stays connected.
@@ -235,8 +235,9 @@ def hide(output, **values):
       graphkit evaluate hide --dataset karate --hide 0.3 | graphkit embed --method fastrp --edges - -o vectors.npz
     """
     from graphkit.evaluation.hidden import hide_edges
+    from graphkit.io import tables
 
-    tables.format_of(output)
+    endings.format_of(output)
     share, seed = values.pop("hide"), values.pop("seed")
     dataset = hide_edges(_one_graph(load_dataset(values)), share, seed)
     ids, edges = dataset.ids(), dataset.split.train

@@ -10,11 +10,10 @@ import sys
 
 import click
 
-from graphkit import reading
 from graphkit._version import __version__
-from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
-from graphkit.files import FULL, WRONG_PLACE
-from graphkit.stopping import Stopped, stop_signals
+from graphkit.core import reading
+from graphkit.core.errors import FULL, WRONG_PLACE, DataError, GraphkitError, UsageError, did_you_mean
+from graphkit.core.stopping import Stopped, stop_signals
 
 # verb -> (module, what the user gets); a verb's module is imported only when the verb is used
 COMMANDS = {
@@ -165,6 +164,7 @@ def _help_for_bare_words(arguments: list[str], code: int) -> None:
 
 def _system_error(problem: OSError, front: list[str]) -> int:
     """Report what the system says of a file that was to be read; without a file it is an internal error."""
+
     if problem.errno in FULL:
         return _disk_full(problem)
     if problem.filename is None or problem.errno not in WRONG_PLACE:

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from graphkit import registry
 from graphkit.cli.options import echo_json, output_options, table
-from graphkit.config import Config, field_types, flag_name
+from graphkit.core import registry
+from graphkit.core.config import Config, field_types, flag_name
 
 TAKES = ("directed", "weighted", "attributed", "featureless", "inductive", "multi_graph")
 
@@ -104,7 +104,7 @@ def markdown_page() -> str:
 
 
 def _built_in() -> list[tuple[registry.Sheet, str]]:
-    sheets = [sheet for sheet in registry.sheets() if not sheet.family.startswith("plug-in")]
+    sheets = [sheet for sheet in registry.sheets() if not sheet.plug_in]
     return [(sheet, ", ".join(f"`{name}`" for name in sheet.names)) for sheet in sheets]
 
 
@@ -118,7 +118,7 @@ def show(name, as_json):
     Example:
       graphkit methods show ncnc
     """
-    sheet, config = registry.sheet(name), registry.method(name).Config
+    sheet, config = registry.sheet(name), registry.config_class(name)
     options = [option_row(config, item) for item in dataclasses.fields(config)]
     fixed = dict(sheet.names[name] or {})
     if as_json:

@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from graphkit import tables
-from graphkit.config import Config, field_types, flag_name
+from graphkit.core.config import Config, field_types, flag_name
+from graphkit.io import endings
 
 
 class NumberList(click.ParamType):
@@ -82,7 +82,7 @@ _name_options = compose(
 
 
 def _set_read_limit(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    from graphkit.datasets import budget
+    from graphkit.io import budget
 
     budget.set_limit(value)
 
@@ -171,7 +171,7 @@ output_options = compose(
     click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table."),
 )
 
-table_option = click.option("-o", "output", metavar="FILE", help=f"Also write the table: {tables.SHOWN}.")
+table_option = click.option("-o", "output", metavar="FILE", help=f"Also write the table: {endings.SHOWN}.")
 
 machine_options = compose(
     click.option("--device", default=None, help="cpu or cuda[:N].  [default: cuda where there is one]"),
@@ -214,7 +214,7 @@ def take_argument(values: dict[str, Any]) -> None:
     """Let the argument DATASET, where there is one, stand for --dataset; raises :class:`UsageError` where both are
     there.
     """
-    from graphkit.errors import UsageError
+    from graphkit.core.errors import UsageError
 
     argument = values.pop("data", None)
     if argument is not None:
@@ -228,7 +228,7 @@ def load_dataset(
 ):
     """Load the data set that :data:`data_options` name; takes those options out of ``values``."""
     from graphkit import datasets
-    from graphkit.errors import UsageError
+    from graphkit.core.errors import UsageError
 
     name, edges = values.pop("dataset", None), values.pop("edges", None)
     options = {key: values.pop(key) for key in READ_FIELDS if key in values}
@@ -248,8 +248,8 @@ def reading(name: str, options: dict[str, Any]):
     only.
     """
     from graphkit import datasets
-    from graphkit.datasets.files import ReadOptions
-    from graphkit.errors import UsageError
+    from graphkit.core.errors import UsageError
+    from graphkit.core.read_options import ReadOptions
 
     read = ReadOptions(**options)
     if read.id_column and not (read.features or read.labels or read.splits or read.id_column_elsewhere):
@@ -265,7 +265,7 @@ def reading(name: str, options: dict[str, Any]):
 
 def read_flags(values: dict[str, Any]) -> list[str]:
     """Those options of reading a graph file that were given, as flags."""
-    from graphkit.datasets.files import ReadOptions
+    from graphkit.core.read_options import ReadOptions
 
     default = ReadOptions()
     given = {key: values[key] for key in READ_FIELDS if key in values and values[key] != getattr(default, key)}
@@ -277,7 +277,7 @@ def read_flags(values: dict[str, Any]) -> list[str]:
 
 def prepare_machine(values: dict[str, Any]) -> str:
     """Set the threads and return the device that :data:`machine_options` ask for."""
-    from graphkit.machine import choose_device, set_threads
+    from graphkit.core.machine import choose_device, set_threads
 
     set_threads(values.pop("threads", None))
     return choose_device(values.pop("device", None))
@@ -313,16 +313,19 @@ def write_rows(path: str | None, rows: Iterable[Sequence[Any]], header: Sequence
     """Write the rows that a command prints as a table to the file that ``-o`` names, every figure in full; None writes
     nothing.
     """
+    from graphkit.io import tables
+
     if path is not None:
         tables.write(path, tables.of_rows(header, list(rows)))
 
 
 def check_table(path: str | None, as_json: bool = False) -> None:
     """Raise :class:`UsageError` for an ``-o`` that cannot be written, before the work begins."""
-    if path is not None:
-        from graphkit.errors import UsageError
 
-        tables.format_of(path)
+    if path is not None:
+        from graphkit.core.errors import UsageError
+
+        endings.format_of(path)
         if path == "-":
             raise UsageError("-o -: the table is on stdout without it, expected the name of a file")
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 
-from graphkit import tables
 from graphkit.cli.options import echo_json, graph_options, machine_options, output_options, prepare_machine, read_flags
 from graphkit.cli.predict_graph import load_like
-from graphkit.errors import DataError, UsageError
-from graphkit.files import atomic_path
+from graphkit.core.errors import DataError, UsageError
+from graphkit.io import endings
 
 EXPLAINED = ("source", "target", "node", "kind", "p")
 
@@ -61,7 +60,7 @@ EXPLAINED = ("source", "target", "node", "kind", "p")
     metavar="FILE|-",
     default="-",
     show_default=True,
-    help=f"Predictions: {tables.SHOWN}; - is tsv on stdout.",
+    help=f"Predictions: {endings.SHOWN}; - is tsv on stdout.",
 )
 @machine_options
 @output_options
@@ -85,6 +84,7 @@ def command(
       graphkit predict runs/ncnc-my --top-k 5 --node alice --node bob --json
       tail -f messages.tsv | graphkit predict runs/nat-messages --events -
     """
+
     if as_json and output != "-":
         raise UsageError(f"--json prints to stdout, but -o is {output!r}; leave one of them out")
     if explain is not None and explain == output:
@@ -95,9 +95,9 @@ def command(
         )
     for option, path in (("-o", output), ("--explain", explain)):
         if path is not None:
-            tables.format_of(path, option)
-    from graphkit import registry
-    from graphkit.runs import load_run
+            endings.format_of(path, option)
+    from graphkit.core import registry
+    from graphkit.runs.execution import load_run
 
     found = load_run(run)
     found.require_model()
@@ -149,7 +149,8 @@ def command(
 
 
 def _stream(restored, events: str, after: str, new_nodes: bool, output: str, as_json: bool) -> None:
-    from graphkit import predict_events
+    from graphkit.io import tables
+    from graphkit.runs import predict_events
 
     learner, dataset = restored
     rows, header = predict_events.score_events(learner, dataset, events, after, new_nodes), predict_events.HEADER
@@ -173,7 +174,7 @@ def _check_links(links: dict[str, Any]) -> None:
 
 
 def _check_vectors(run: str, task: str, path: str, output: str) -> None:
-    from graphkit import embeddings
+    from graphkit.io import embeddings
 
     if task in ("link", "events"):
         raise UsageError(f"--vectors is for runs of labels; {run} is one of {'links' if task == 'link' else 'events'}")
@@ -186,8 +187,8 @@ def _check_vectors(run: str, task: str, path: str, output: str) -> None:
 
 def _labels(run: str, learner, dataset, path: str | None):
     """((header, rows), (path, vectors, ids or None) or None where no vectors are asked for)."""
-    from graphkit import predict
-    from graphkit.methods.supervised import SupervisedLearner
+    from graphkit.runs import prediction as predict
+    from graphkit.training.supervised import SupervisedLearner
 
     if not isinstance(learner, SupervisedLearner):
         raise UsageError(
@@ -206,9 +207,11 @@ def _labels(run: str, learner, dataset, path: str | None):
 
 def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], list[tuple] | None]:
     """Header and rows of the scores, and the rows that explain them where they are asked for."""
-    from graphkit import predict
-    from graphkit.lazy import np, torch
-    from graphkit.methods.base import LinkLearner
+    import numpy as np
+    import torch
+
+    from graphkit.runs import prediction as predict
+    from graphkit.training.learner import LinkLearner
 
     learner, dataset = restored
     if not isinstance(learner, LinkLearner):
@@ -227,7 +230,7 @@ def _links(run: str, restored, options) -> tuple[tuple[str, ...], list[tuple], l
 
 def _asked(options: dict[str, Any], dataset) -> list[int | None]:
     """Numbers of the nodes that --node and --nodes name, each once; [None] for the whole graph where there are none."""
-    from graphkit.datasets.id_lists import nodes_of, read_ids
+    from graphkit.datasets.readers.id_lists import nodes_of, read_ids
 
     if options["--node"] is None and options["--nodes"] is None:
         return [None]
@@ -243,14 +246,15 @@ def _write(found: list[tuple[str, tuple[str, ...], list[tuple[Any, ...]]]], vect
     """Write (path, header, rows) each, "-" for stdout, and (path, vectors, ids): the files first, all of them or
     none.
     """
-    from graphkit import embeddings
+    from graphkit.io import embeddings, tables
+    from graphkit.io.files import atomic_path
 
     columns = [(path, tables.of_rows(header, rows)) for path, header, rows in found]
     with contextlib.ExitStack() as stack:
         files = [(stack.enter_context(atomic_path(path)), path, table) for path, table in columns if path != "-"]
         for temporary, path, table in files:
-            with tables.opened(temporary, tables.ending_of(path).endswith(".gz")) as stream:
-                tables.write_to(stream, tables.format_of(path), table)
+            with tables.opened(temporary, endings.ending_of(path).endswith(".gz")) as stream:
+                tables.write_to(stream, endings.format_of(path), table)
         if vectors is not None:
             embeddings.write(*vectors)
     for path, table in columns:

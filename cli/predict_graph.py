@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from graphkit.cli.options import load_dataset
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 if TYPE_CHECKING:
     from graphkit.datasets.base import GraphDataset
-    from graphkit.runs import Run
+    from graphkit.runs.execution import Run
 
 # Of how the run read its graph, what another graph is read by; files about nodes are named anew.
 INHERITED = ("columns", "header", "delimiter", "weight", "directed", "self_loops", "duplicates", "id_column")
@@ -96,7 +96,7 @@ def _check_kind(run: Run, trained: GraphDataset, dataset: GraphDataset, asked: b
     """Raise where the graph is of a kind that the model has not learned from; ``asked``: directions are as an option
     says.
     """
-    from graphkit import registry
+    from graphkit.core import registry
 
     if trained.graph is None or dataset.graph is None:
         return

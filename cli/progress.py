@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 @contextlib.contextmanager
 def reporter() -> Iterator[Any]:
-    """Yield a function for :func:`graphkit.runs.execute` that shows what it reports."""
+    """Yield a function for :func:`graphkit.runs.execution.execute` that shows what it reports."""
     logger = logging.getLogger("graphkit")
     if logger.level >= logging.ERROR:
         yield lambda event: None

@@ -10,7 +10,7 @@ import click
 
 from graphkit.cli import progress
 from graphkit.cli.options import check_table, echo_json, output_options, table, table_option, write_rows
-from graphkit.errors import ClaimError, DataError, Interrupted, UsageError
+from graphkit.core.errors import ClaimError, DataError, Interrupted, UsageError
 
 
 @click.command()
@@ -44,7 +44,7 @@ def command(method, claim, smoke, everything, fresh, stored, results, write_docs
       graphkit reproduce --all --stored --results docs/claims --write-docs docs/claims.md
     """
     from graphkit.claims import report, runner
-    from graphkit.files import write_text
+    from graphkit.io.files import write_text
 
     check_table(output)
     if stored and fresh:
@@ -75,7 +75,7 @@ def command(method, claim, smoke, everything, fresh, stored, results, write_docs
 
 
 def _run(chosen, folder, fresh: bool, threads: int | None, runner) -> list[Any]:
-    from graphkit import machine
+    from graphkit.core import machine
 
     machine.set_threads(threads)
     verdicts = []
@@ -104,8 +104,8 @@ def _stored(chosen, folder, report) -> list[Any]:
 
 def _chosen(method, claim, smoke, everything) -> dict[str, dict[str, Any]]:
     """The claims to run, by the first word of their sheet, whichever of its words was given."""
-    from graphkit import registry
     from graphkit.claims import sheets
+    from graphkit.core import registry
 
     if (method is None) != everything:
         raise UsageError("expected one of METHOD and --all; see: graphkit methods")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from graphkit.cli.options import check_table, echo_json, mean_std, output_options, table, table_option, write_rows
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
 
 
 @click.group()
@@ -36,7 +36,7 @@ def list_runs(folder: str, output: str | None, as_json: bool):
     Example:
       graphkit runs list runs -o runs.csv
     """
-    from graphkit.runs import load_run
+    from graphkit.runs.execution import load_run
 
     check_table(output)
     if not Path(folder).is_dir():
@@ -96,7 +96,7 @@ def show(run: str, as_json: bool):
       graphkit runs show runs/ncn-cora
     """
     from graphkit.cli.train import result_table
-    from graphkit.runs import load_run
+    from graphkit.runs.execution import load_run
 
     found = load_run(run)
     if as_json:
@@ -131,7 +131,7 @@ def compare(first: str, second: str, output: str | None, as_json: bool):
     """
     from graphkit.cli.train import ALWAYS_ONE
     from graphkit.evaluation.protocols import require_same
-    from graphkit.runs import load_run
+    from graphkit.runs.execution import load_run
 
     check_table(output)
     runs = [load_run(path) for path in (first, second)]

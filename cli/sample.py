@@ -12,8 +12,7 @@ import click
 
 from graphkit.cli import progress
 from graphkit.cli.options import echo_json, graph_options, load_dataset, output_options, table
-from graphkit.errors import UsageError, did_you_mean
-from graphkit.locks import locked
+from graphkit.core.errors import UsageError, did_you_mean
 
 
 class SampleGroup(click.Group):
@@ -78,7 +77,8 @@ def largegt(**values):
 
 
 def _sample(values: dict[str, Any]) -> None:
-    from graphkit.machine import set_threads
+    from graphkit.core.machine import set_threads
+    from graphkit.io.locks import locked
 
     out = values["out"]
     set_threads(values["threads"])
@@ -93,8 +93,8 @@ def _draw(out: str, values: dict[str, Any]) -> None:
     if dataset.graph is None:
         raise UsageError(f"--dataset {dataset.name}: holds {len(dataset.graphs)} graphs, expected one graph")
 
-    from graphkit.machine import peak_rss_mb
-    from graphkit.sampling.hop_tokens import Recipe, sample
+    from graphkit.core.machine import peak_rss_mb
+    from graphkit.methods.node.largegt.hop_tokens import Recipe, sample
 
     features = None if dataset.features is None else dataset.features.numpy()
     recipe = Recipe(values["k"], values["seed"], values["hub_cap"], values["dtype"])

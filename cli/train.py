@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from graphkit import registry
 from graphkit.cli import progress
 from graphkit.cli.options import (
     READ_FIELDS,
@@ -23,7 +22,8 @@ from graphkit.cli.options import (
     prepare_machine,
     table,
 )
-from graphkit.errors import UsageError, did_you_mean
+from graphkit.core import registry
+from graphkit.core.errors import UsageError, did_you_mean
 
 ALWAYS_ONE = "* 1 whatever the scores, by OGB's rule: fewer than k negatives"
 
@@ -63,7 +63,7 @@ def command():
 
 def learner_command(name: str) -> click.Command:
     """Build the command of one learner: its options in front, the common ones after."""
-    sheet, config = registry.sheet(name), registry.method(name).Config
+    sheet, config = registry.sheet(name), registry.config_class(name)
 
     @data_options
     @label_kind_option
@@ -119,8 +119,8 @@ def _example(sheet) -> str:
 
 
 def _train(name: str, config_class, values: dict[str, Any]) -> None:
-    from graphkit import runs
-    from graphkit.run_folder import check_free
+    from graphkit.runs import execution as runs
+    from graphkit.runs.folder import check_free
 
     overrides = given(config_class, values)
     several = [f"--{key}" for key in ("seed", "seeds", "folds") if values[key] not in (None, False)]
@@ -162,7 +162,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
 
 
 def _kind_of_data(dataset) -> str | None:
-    """What :meth:`graphkit.config.Config.idle` calls the data."""
+    """What :meth:`graphkit.core.config.Config.idle` calls the data."""
     if dataset.task == "graph":
         return "graphs"
     if dataset.task != "node":

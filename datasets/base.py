@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from graphkit.lazy import np
+import numpy as np
 
 if TYPE_CHECKING:
     import dgl
@@ -170,7 +170,7 @@ class GraphDataset:
     feature_names: names of the columns of features that a user's file gives, or None.
     metric: the official metric, e.g. ``"accuracy"``, ``"hits@50"``, ``"rocauc"``.
     splitter: draws the split anew from a seed, for protocols that re-draw it per run; None where the split is fixed.
-    reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.reading`).
+    reading: what was read otherwise than it stands in the files, a line each (:mod:`graphkit.core.reading`).
     stored_checksum: of the stored graph that the graph and its data come from, in place of reading them; None
         elsewhere.
     folds: number of splits in the family that this one is of, one for each seed below it; 0 where it is of none.

@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from graphkit.datasets import folders
+from graphkit.core.errors import DataError, did_you_mean
 from graphkit.datasets.base import Source
-from graphkit.datasets.splits import Loaded
-from graphkit.errors import DataError, did_you_mean
+from graphkit.datasets.sources import folders
+from graphkit.datasets.splits.loaded import Loaded
 
 HERE = Path(__file__).parent
 

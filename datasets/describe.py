@@ -5,25 +5,29 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from graphkit import datasets
-from graphkit.datasets import budget, catalogue, files, forms, splits, stored, synthetic
+import dgl
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.core.reading import Reinterpreted
+from graphkit.datasets import catalogue, loading
 from graphkit.datasets.base import EdgeSet, Events, GraphDataset
-from graphkit.errors import DataError
-from graphkit.lazy import np
-from graphkit.reading import Reinterpreted
-
-if TYPE_CHECKING:
-    import dgl
-
-    from graphkit.datasets.files import Blob, ReadOptions
+from graphkit.datasets.generators import synthetic
+from graphkit.datasets.readers import files, forms, stored
+from graphkit.datasets.splits import drawn as splits
+from graphkit.io import budget, formats
+from graphkit.io.blob import Blob
 
 
 def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     """Describe the whole graph, and the default split and metric of each task."""
     entry = catalogue.entries().get(name)
-    loaded = datasets._loaded(name, read)  # loaded once: the splits of all tasks are made from it
+    loaded = loading.loaded_whole(name, read)  # loaded once: the splits of all tasks are made from it
     blob = (
         _blob(name, read) if loaded is None and not stored.is_stored(name) else None
     )  # read once, as stdin can only be
@@ -31,7 +35,7 @@ def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     def make(task: str | None) -> GraphDataset:
         if loaded is not None:
             return splits.finish(loaded, task, None, 0)
-        return datasets.load(name, task=task, read=read) if blob is None else files.read_graph(blob, read, task)
+        return loading.load(name, task=task, read=read) if blob is None else files.read_graph(blob, read, task)
 
     whole = make(None)
     report = facts(whole)
@@ -42,14 +46,14 @@ def describe(name: str, *, read: ReadOptions | None = None) -> dict[str, Any]:
     source = whole.source
     report.update(paper=source.paper, licence=source.licence, url=source.url, version=source.version)
     report["checksum"] = whole.checksum()
-    if datasets.is_own(name):
+    if loading.is_own(name):
         report["format"], report["use"] = _format(name, read, blob), _use(name, read, whole)
     return report
 
 
 def _blob(name: str, read: ReadOptions | None) -> Blob:
     with budget.scope(None if read is None else read.read_limit):
-        return files.read_blob(name)
+        return formats.read_blob(name)
 
 
 def _format(name: str, read: ReadOptions | None, blob: Blob | None) -> str:
@@ -59,7 +63,7 @@ def _format(name: str, read: ReadOptions | None, blob: Blob | None) -> str:
     form = forms.find(name, read)
     if form is not None:
         return form.says
-    kind = files.format_of(blob)
+    kind = formats.format_of(blob)
     article = "an" if kind[0] in "aeiou" or kind == "npz" else "a"
     return f"{article} {kind}" if kind == "edge list" else f"{article} {kind} file"
 
@@ -235,9 +239,6 @@ def homophily(graph: dgl.DGLGraph) -> float | None:
 
 def components(graph: dgl.DGLGraph) -> int:
     """Number of weakly connected components."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     src, dst = (ids.numpy() for ids in graph.edges())
     n = graph.num_nodes()
     matrix = coo_matrix((np.ones(len(src), dtype=np.int8), (src, dst)), shape=(n, n))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from graphkit.config import Config, flag_name, option
-from graphkit.errors import DataError, UsageError
+from graphkit.core.config import Config, flag_name, option
+from graphkit.core.errors import DataError, UsageError
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def test_flags_use_dashes():
 
 
 def test_precedence(tmp_path):
-    from graphkit import registry
+    from graphkit.core import registry
 
     file = tmp_path / "options.yaml"
     published = registry.resolve_config("ncn", "cora")

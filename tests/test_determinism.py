@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from served import Server
 
-from graphkit import machine, registry
+from graphkit.core import machine, registry
 
 LINKS = ["--dataset", "python-imports", "--epochs", "3", "--hidden-dim", "64"]
 LABELS = ["--dataset", "digits", "--epochs", "4"]

@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from graphkit import embeddings
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.io import embeddings
 
 VECTORS = np.array([[1.5, -2.25], [1e-30, 3e30], [0.1, 7.0]], np.float32)
 IDS = np.array(["ann", "b,o'b\"", "κ"], dtype=object)

@@ -12,9 +12,9 @@ import sys
 import pytest
 from served import graphkit
 
-from graphkit import machine
 from graphkit.cli.main import main
-from graphkit.errors import UsageError
+from graphkit.core import machine
+from graphkit.core.errors import UsageError
 
 CHURN = """
 import resource
@@ -151,7 +151,7 @@ def test_peak_memory_is_the_process_own_and_not_that_of_the_one_that_started_it(
     """Linux hands on the peak of a parent to its child; a command started from a large notebook would report the
     notebook.
     """
-    child = "from graphkit.machine import peak_rss_mb; print(peak_rss_mb())"
+    child = "from graphkit.core.machine import peak_rss_mb; print(peak_rss_mb())"
     parent = (
         f"import subprocess, sys; held = b'1' * (400 << 20); subprocess.run([sys.executable, '-c', {child!r}],"
         " check=True)"

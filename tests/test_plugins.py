@@ -25,12 +25,13 @@ def shown(name: str) -> str:
 
 def install(folder: Path, entry_point: str = "degree-powers = graphkit_degrees.degree_powers") -> Path:
     """What pip leaves behind: the package and its dist-info with the entry point."""
-    package, info = folder / "graphkit_degrees", folder / "graphkit_degrees-0.1.dist-info"
-    package.mkdir(parents=True)
+    method, info = folder / "graphkit_degrees" / "degree_powers", folder / "graphkit_degrees-0.1.dist-info"
+    method.mkdir(parents=True)
     info.mkdir()
-    (package / "__init__.py").write_text("")
-    for name in ("degree_powers.py", "degree_powers.yaml"):
-        (package / name).write_text(shown(name), encoding="utf-8")
+    for package in (method.parent, method):
+        (package / "__init__.py").write_text("")
+    for name in ("config.py", "method.py", "sheet.yaml", "presets.yaml", "claims.yaml"):
+        (method / name).write_text(shown(name), encoding="utf-8")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: graphkit-degrees\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text(f"[graphkit.methods]\n{entry_point}\n")
     return folder
@@ -102,18 +103,33 @@ def test_documentation_lists_built_in_methods_alone(installed):
     [
         ("module", "its module graphkit_degrees.nothing cannot be found"),
         ("package", "its module graphkit_nowhere.nothing cannot be found"),
-        ("sheet", "degree_powers.yaml: not a method sheet"),
+        ("sheet", "sheet.yaml: not YAML"),
         ("kind", "kind is 'oracle', expected one of embedder, counter, learner"),
+        ("claims", "sheet.yaml: found claims, expected them in claims.yaml beside it"),
+        ("no sheet", "its package graphkit_degrees.degree_powers has no sheet.yaml"),
+        (
+            "one file",
+            "is one file, the form of graphkit 0.1; expected a package with sheet.yaml, config.py and method.py",
+        ),
     ],
 )
 def test_a_broken_one_is_named_in_one_line_and_left_out(tmp_path, spoil, message):
     entry = {"module": "broken = graphkit_degrees.nothing", "package": "broken = graphkit_nowhere.nothing"}.get(spoil)
     folder = install(tmp_path, entry) if entry else install(tmp_path)
-    sheet = folder / "graphkit_degrees" / "degree_powers.yaml"
+    method = folder / "graphkit_degrees" / "degree_powers"
+    sheet = method / "sheet.yaml"
     if spoil == "sheet":
         sheet.write_text("class: DegreePowers\nkind: [")
     if spoil == "kind":
-        sheet.write_text(shown("degree_powers.yaml").replace("kind: embedder ", "kind: oracle "))
+        sheet.write_text(shown("sheet.yaml").replace("kind: embedder ", "kind: oracle "))
+    if spoil == "claims":
+        sheet.write_text(shown("sheet.yaml") + "claims: {}\n")
+    if spoil == "no sheet":
+        sheet.unlink()
+    if spoil == "one file":
+        method.rename(method.with_name("aside"))
+        method.with_suffix(".py").write_text(shown("method.py"))
+        method.with_suffix(".yaml").write_text(shown("sheet.yaml"))
     done = graphkit(folder, "methods")
     assert done.returncode == 0 and "fastrp" in done.stdout and "degree-powers" not in done.stdout
     assert len(done.stderr.splitlines()) == 1 and message in done.stderr
@@ -121,9 +137,9 @@ def test_a_broken_one_is_named_in_one_line_and_left_out(tmp_path, spoil, message
 
 def test_one_whose_module_fails_to_import_ends_in_one_line(tmp_path):
     folder = install(tmp_path)
-    module = folder / "graphkit_degrees" / "degree_powers.py"
+    module = folder / "graphkit_degrees" / "degree_powers" / "method.py"
     module.write_text("import no_such_package\n")
-    done = graphkit(folder, "embed", "--method", "degree-powers", "--dataset", "karate")
+    done = graphkit(folder, "embed", "--method", "degree-powers", "--dataset", "karate", "-o", tmp_path / "e.npy")
     assert done.returncode == 3
     assert (
         done.stderr.count("\n") == 1

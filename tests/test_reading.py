@@ -2,9 +2,10 @@
 
 import pytest
 
-from graphkit import datasets, reading
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError
+from graphkit import datasets
+from graphkit.core import reading
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
 
 LOOP = "0,1\n1,2\n2,0\n0,0\n"  # a triangle and a self-loop, which is dropped unasked
 

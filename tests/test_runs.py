@@ -9,8 +9,11 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import ttest_rel
 
-from graphkit import datasets, registry, run_folder, runs
-from graphkit.errors import DataError, UsageError
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import DataError, UsageError
+from graphkit.runs import execution as runs
+from graphkit.runs import folder as run_folder
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import dataclasses
 import inspect
@@ -12,19 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from graphkit import datasets, registry
+from graphkit import datasets
 from graphkit.claims import sheets as claim_sheets
 from graphkit.cli.embed import command as embed_command
 from graphkit.cli.methods import markdown_table
 from graphkit.cli.options import config_options
 from graphkit.cli.train import learner_command
-from graphkit.config import Config, field_types, flag_name
-from graphkit.datasets import synthetic
-from graphkit.errors import UsageError
-from graphkit.methods.base import Analysis, Clusterer, Counter, Embedder, Learner, LinkLearner
+from graphkit.core import registry
+from graphkit.core.config import Config, field_types, flag_name
+from graphkit.core.errors import UsageError
+from graphkit.datasets.generators import synthetic
+from graphkit.methods.kinds import Analysis, Clusterer, Counter, Embedder
+from graphkit.training.learner import Learner, LinkLearner
 
 ROOT = Path(__file__).resolve().parent.parent
-SHEETS = [sheet for sheet in registry.sheets() if not sheet.family.startswith("plug-in")]
+SHEETS = [sheet for sheet in registry.sheets() if not sheet.plug_in]
 WORDS = [(name, sheet) for sheet in SHEETS for name in sheet.names]
 TAKES = {"directed", "weighted", "attributed", "featureless", "inductive", "multi_graph"}
 PRESETS = [
@@ -34,7 +37,7 @@ CLAIMS = [(sheet, key) for sheet in SHEETS for key in sheet.claims]
 
 
 def word_id(part):
-    return part if isinstance(part, str) else part.path.stem if isinstance(part, registry.Sheet) else None
+    return part if isinstance(part, str) else part.title if isinstance(part, registry.Sheet) else None
 
 
 def test_every_module_with_a_method_has_a_sheet_and_is_found():
@@ -42,15 +45,26 @@ def test_every_module_with_a_method_has_a_sheet_and_is_found():
     learners = "EventVectorsLearner|Learner|LinkLearner|Reweighted|StreamLearner|SupervisedLearner"
     bases = f"Analysis|Clusterer|Counter|Embedder|{learners}"
     form = re.compile(rf"^class \w+\(({bases})\)", re.MULTILINE)
-    with_method = {path for path in folder.glob("*/*.py") if form.search(path.read_text())}
-    assert with_method and with_method == {sheet.path.with_suffix(".py") for sheet in SHEETS}
-    assert {sheet.path for sheet in SHEETS} == set(folder.glob("*/*.yaml"))
+    with_method = {path for path in folder.glob("*/*/*.py") if form.search(path.read_text())}
+    assert with_method and with_method == {sheet.folder / "method.py" for sheet in SHEETS}
+    assert {sheet.folder for sheet in SHEETS} == {path.parent for path in folder.glob("*/*/sheet.yaml")}
+    assert {path.name for path in folder.rglob("*.yaml")} <= {"sheet.yaml", "presets.yaml", "claims.yaml"}
+
+
+@pytest.mark.parametrize("sheet", SHEETS, ids=word_id)
+def test_options_lie_apart_and_import_core_alone(sheet):
+    name = next(iter(sheet.names))
+    assert registry.method(name).Config is registry.config_class(name)
+    tree = ast.parse((sheet.folder / "config.py").read_text())
+    imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {getattr(node, "module", None) or node.names[0].name for node in imported}
+    assert all(module.startswith("graphkit.core.") or module in sys.stdlib_module_names for module in modules), modules
 
 
 def test_words_belong_to_one_sheet():
     words = [name for name, _ in WORDS]
     assert len(words) == len(set(words))
-    assert sorted(words) == [name for name in registry.names() if not registry.sheet(name).family.startswith("plug-in")]
+    assert sorted(words) == [name for name in registry.names() if not registry.sheet(name).plug_in]
 
 
 @pytest.mark.parametrize("sheet", SHEETS, ids=word_id)
@@ -134,7 +148,7 @@ def test_preset_makes_a_config_of_a_known_data_set(name, preset, dataset):
 @pytest.mark.parametrize("sheet, key", CLAIMS, ids=word_id)
 def test_claim_can_be_run(sheet, key):
     claim = sheet.claims[key]
-    claim_sheets.check(f"{sheet.path.name}: claim {key}", claim)
+    claim_sheets.check(f"{sheet.title}/claims.yaml: claim {key}", claim)
     assert claim["paper"], "the paper's figure, or why there is none: {from: ...}"
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key)
     if claim.get("smoke"):
@@ -159,10 +173,7 @@ def test_method_has_a_test(sheet):
 def test_families_are_installed():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    packages = setup["options"]["packages"].split()
-    for sheet in SHEETS:
-        assert f"graphkit.methods.{sheet.family}" in packages
-        assert (sheet.path.parent / "__init__.py").exists()
+    assert all((folder / "__init__.py").exists() for sheet in SHEETS for folder in (sheet.folder, sheet.folder.parent))
     assert "*.yaml" in setup["options.package_data"]["*"]
 
 

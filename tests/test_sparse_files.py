@@ -8,7 +8,8 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from graphkit.sparse_files import FORMATS, SparseFile
+from graphkit.io.endings import SPARSE_FORMATS
+from graphkit.io.sparse_files import SparseFile
 
 
 def read(path, kind, ids):
@@ -26,7 +27,7 @@ def read(path, kind, ids):
 
 
 @pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", SPARSE_FORMATS)
 @pytest.mark.parametrize("rows", [1, 7, 30])
 def test_pieces_make_the_matrix(tmp_path, kind, rows, named):
     generator = np.random.default_rng(3)
@@ -46,7 +47,7 @@ def test_pieces_make_the_matrix(tmp_path, kind, rows, named):
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", SPARSE_FORMATS)
 def test_a_matrix_without_entries(tmp_path, kind):
     path = tmp_path / f"matrix.{kind}"
     with SparseFile(path, kind, np.arange(3)) as file:
@@ -54,7 +55,7 @@ def test_a_matrix_without_entries(tmp_path, kind):
     np.testing.assert_array_equal(read(path, kind, np.arange(3)), np.zeros((3, 3)))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", SPARSE_FORMATS)
 def test_an_error_leaves_no_file(tmp_path, kind):
     with pytest.raises(KeyError), SparseFile(tmp_path / f"matrix.{kind}", kind, np.arange(3)) as file:
         file.add(np.ones(1, np.int64), np.zeros(1, np.int32), np.ones(1, np.int64))

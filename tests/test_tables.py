@@ -9,8 +9,8 @@ import pandas
 import pyarrow.parquet
 import pytest
 
-from graphkit import embeddings, tables
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.io import embeddings, endings, tables
 
 ENDINGS = ["tsv", "csv", "tsv.gz", "csv.gz", "parquet", "pq", "npz"]
 WORDS = [
@@ -143,7 +143,7 @@ def test_unknown_endings_name_the_known_ones(tmp_path):
         with pytest.raises(UsageError, match=expected):
             tables.write(tmp_path / name, {"id": np.arange(2)})
     with pytest.raises(UsageError, match=r"did you mean '.tsv'"):
-        tables.format_of("nodes.tvs")
+        endings.format_of("nodes.tvs")
     assert list(tmp_path.iterdir()) == []
 
 

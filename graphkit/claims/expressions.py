@@ -24,7 +24,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphkit.errors import DataError, did_you_mean
+from scipy.special import stdtrit
+
+from graphkit.core.errors import DataError, did_you_mean
 
 ARITHMETIC: dict[type, Any] = {
     ast.Add: operator.add,
@@ -84,8 +86,6 @@ def interval(values: Iterable[float]) -> Interval:
     >>> round(interval([1.0, 2.0, 3.0]).high, 4)
     4.4841
     """
-    from scipy.special import stdtrit
-
     values = list(values)
     count, mean = len(values), math.fsum(values) / len(values)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from graphkit import registry
 from graphkit.claims import expressions, sheets
 from graphkit.claims.runner import Verdict, outcome
-from graphkit.errors import DataError
-from graphkit.files import read_json
+from graphkit.core import registry
+from graphkit.core.errors import DataError
+from graphkit.io.files import read_json
 
 COMMAND = "graphkit reproduce --all --stored --results docs/claims --write-docs docs/claims.md"
 

@@ -14,13 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from graphkit import registry
+from graphkit import datasets
 from graphkit._version import __version__
 from graphkit.claims import expressions, sheets
-from graphkit.errors import DataError, MissingExtraError
-from graphkit.files import output_error, read_json, write_json
-from graphkit.machine import describe as describe_machine
-from graphkit.machine import versions
+from graphkit.core import registry
+from graphkit.core.errors import DataError, MissingExtraError
+from graphkit.core.machine import describe as describe_machine
+from graphkit.core.machine import versions
+from graphkit.evaluation import embedding
+from graphkit.io.files import output_error, read_json, write_json
+from graphkit.runs import execution as runs
+from graphkit.runs.execution import summary
 
 WARM_UP_NODES = 100  # at least; more where vectors are longer
 
@@ -103,7 +107,7 @@ class Runner:
             try:
                 verdict.state = "held" if expressions.evaluate(expect, outcomes) else "not held"
             except DataError as problem:
-                raise DataError(f"{registry.sheet(name).path.name}: claim {claim_id}: {problem}") from None
+                raise DataError(f"{registry.sheet(name).title}/claims.yaml: claim {claim_id}: {problem}") from None
         self._store(verdict, path, nothing_new=len(self.executed) == before)
         return verdict
 
@@ -118,8 +122,6 @@ class Runner:
 
     def run(self, run: Mapping[str, Any], label: str) -> dict[str, Any]:
         """Return the result of one entry of a claim, from the folder where it has been run before."""
-        from graphkit import datasets
-
         self.report({"event": "run", "label": label})
         name = run.get("train") or run.get("embed")
         dataset = datasets.load(run["dataset"], task=run["task"], split=run.get("split"))
@@ -197,8 +199,6 @@ def took(run: Mapping[str, Any]) -> float:
 def execute_run(run, name, dataset, config, path: Path, report: Callable) -> dict[str, Any]:
     """Train, embed and evaluate, or call a check; a training is kept at ``path`` and continued where it stopped."""
     if "train" in run:
-        from graphkit import runs
-
         return runs.execute(name, dataset, config, seeds=_seeds(run), out=path, resume=True, report=report)
     started = time.monotonic()
     found = _embed(run, name, dataset, config, report) if "embed" in run else _check(run, dataset)
@@ -219,8 +219,6 @@ def _check(run, dataset) -> dict[str, Any]:
 
 
 def _embed(run, name, dataset, config, report) -> dict[str, Any]:
-    from graphkit.evaluation import embedding
-
     values: dict[str, list[float]] = {}
     spent, warm_up = [], _warm_up(name, config)
     options = {**run.get("evaluate", {})}
@@ -243,8 +241,6 @@ def _warm_up(name, config) -> float:
     """Embed a small graph, so that kernels which the first use of an installation compiles do not count as the method's
     time.
     """
-    from graphkit import datasets
-
     small = datasets.load(f"barabasi:n={max(WARM_UP_NODES, 2 * getattr(config, 'dim', 0))},m=3")
     started = time.monotonic()
     registry.method(name)(config).embed(small, seed=0)
@@ -258,6 +254,4 @@ def _labels(dataset):
 
 
 def _alone(values: list[float]) -> dict[str, Any]:
-    from graphkit.runs import summary
-
     return {"test": summary(values)}

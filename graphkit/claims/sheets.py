@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from graphkit import registry
+from graphkit import datasets
 from graphkit.claims import expressions
-from graphkit.errors import DataError, GraphkitError, UsageError, did_you_mean
+from graphkit.core import registry
+from graphkit.core.errors import DataError, GraphkitError, UsageError, did_you_mean
 
 PARTS = {"says": str, "paper": Mapping, "runs": Mapping, "expect": str, "budget": object}
 # catches: the faults that would turn the verdict. why: what a claim that does not hold fails on, known once it has been
@@ -42,7 +43,7 @@ def select(name: str, claim: str | None = None, smoke: bool = False) -> dict[str
         if (claim is None or key == claim) and (not smoke or (isinstance(value, Mapping) and value.get("smoke", False)))
     }
     for key, value in chosen.items():
-        check(f"{sheet.path.name}: claim {key}", value)
+        check(f"{sheet.title}/claims.yaml: claim {key}", value)
     return chosen
 
 
@@ -129,8 +130,6 @@ def plain(runs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_dataset(where: str, name: Any) -> None:
-    from graphkit import datasets
-
     # Files and generators are looked at when they are loaded; a mistyped name must not pass for absent data.
     if not isinstance(name, str) or not (name in datasets.names() or ":" in name or "/" in name):
         raise DataError(f"{where}: unknown data set {name!r}{did_you_mean(str(name), datasets.names())}")

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
 from graphkit.evaluation import logistic, ranking
 from graphkit.evaluation.labels import f1_scores, label_matrix, ranking_scores, top_labels
 from graphkit.evaluation.stratify import stratified_folds

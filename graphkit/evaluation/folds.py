@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from graphkit.errors import GraphkitError
+from graphkit.core.errors import GraphkitError
 from graphkit.evaluation.metrics import better
 
 

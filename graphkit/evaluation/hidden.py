@@ -6,9 +6,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from graphkit.core.errors import DataError
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
-from graphkit.datasets.splits import non_edges, train_graph, unique_pairs
-from graphkit.errors import DataError
+from graphkit.datasets.splits.links import non_edges, train_graph, unique_pairs
 
 
 def hide_edges(dataset: GraphDataset, fraction: float = 0.5, seed: int = 0) -> GraphDataset:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 
 def label_matrix(labels, count: int = 0) -> np.ndarray:
@@ -35,8 +36,6 @@ def ranking_scores(truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     (n, L) bool truth and scores; labels that no row or every row has are left out. Raises :class:`DataError` where that
     leaves none.
     """
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
     judged = np.flatnonzero(truth.any(0) & ~truth.all(0))
     if not len(judged):
         raise DataError("found no label that some and not all test nodes have, expected one to rank the nodes by")

@@ -7,6 +7,8 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 # What OGB asks for; of ogbn-papers100M three runs are enough.
 RUNS = {"ogbn-papers100M": 3}
 
@@ -58,8 +60,6 @@ def hardware(device: str | None = None) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     found = f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
     if device and device.startswith("cuda"):
-        import torch
-
         found += f", {torch.cuda.get_device_name(device)}" if torch.cuda.is_available() else f", {device}"
     return found
 

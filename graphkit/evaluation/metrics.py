@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from sklearn import metrics as sk
 
-from graphkit.errors import GraphkitError
+from graphkit.core.errors import GraphkitError
+from graphkit.datasets.sources.ogb import KINDS, import_ogb
 from graphkit.evaluation import ranking, temporal
 from graphkit.evaluation.labels import f1_scores, label_matrix, top_labels
 
@@ -167,8 +168,6 @@ def sequence_f1(references, predictions) -> float:
 @functools.cache
 def ogb_evaluator(name: str):
     """Return OGB's evaluator of a data set; OGB is imported here, quietly and without its look for updates."""
-    from graphkit.datasets.ogb import KINDS, import_ogb
-
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         return import_ogb(f"ogb.{KINDS[name[:4]][0]}").Evaluator(name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from graphkit.lazy import np, torch
+import numpy as np
+import torch
+
+from graphkit.datasets.base import EdgeSet
 
 if TYPE_CHECKING:
-    from graphkit.datasets.base import EdgeSet
-
     Score = Callable[[torch.Tensor], torch.Tensor]
 
 

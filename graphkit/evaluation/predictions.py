@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import zipfile
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from graphkit.datasets.arrays import Npz
-from graphkit.datasets.files import read_blob
-from graphkit.errors import DataError
-
-if TYPE_CHECKING:
-    from graphkit.datasets.base import GraphDataset
+from graphkit.core.errors import DataError
+from graphkit.datasets.base import GraphDataset
+from graphkit.io.arrays import Npz
+from graphkit.io.formats import read_blob
 
 FORMS = (("y_pred_pos", "y_pred_neg"), ("y_true", "y_pred"))
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 
 
 @dataclass(frozen=True)

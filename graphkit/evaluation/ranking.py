@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import torch
 
-from graphkit.errors import GraphkitError
+from graphkit.core.errors import GraphkitError
 
 HITS_AT = (1, 3, 10, 20, 50, 100)
 # Comparisons of a positive with its own negatives that exist at a time.

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import t as student
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 from graphkit.evaluation.embedding import classified, labelled, node_splits
 
 VALIDATION = 0.2  # share of the training nodes on which candidates are compared
@@ -78,8 +79,6 @@ def corrected_t(first: Sequence[float], second: Sequence[float], test_share: flo
     rather than s^2/J (Nadeau, Bengio: Inference for the Generalization Error, Machine Learning 2003). test_share: test
     nodes over all nodes.
     """
-    from scipy.stats import t as student
-
     difference = np.asarray(first, float) - np.asarray(second, float)
     count, mean = len(difference), float(difference.mean())
     spread = float(difference.std(ddof=1)) * math.sqrt(1 / count + test_share / (1 - test_share))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import torch
 
-from graphkit.errors import GraphkitError
+from graphkit.core.errors import GraphkitError
 from graphkit.evaluation import ranking
 
 BATCHES = (32, 200)

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from graphkit.kernels.threads import in_ranges
+from graphkit.graph.threads import in_ranges
 
 COMMON, ONLY_LEFT, ONLY_RIGHT = 0, 1, 2
 SKEWED = 16  # of two rows, the longer is looked up in and not gone through where it is so many times as long

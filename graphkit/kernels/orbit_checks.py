@@ -7,9 +7,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from graphkit.kernels.orbit_keys import KEYS, name_of
+from graphkit.core.orbit_keys import KEYS, name_of
+from graphkit.graph.threads import in_ranges
 from graphkit.kernels.orbits import Orbits, adjacency_of, node_orbits
-from graphkit.kernels.threads import in_ranges
 
 # Sum of a row = orbit of the node times this, for the keys whose row sums the node orbits are not made from; second: of
 # a column.

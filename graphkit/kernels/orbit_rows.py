@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from graphkit.kernels.orbit_keys import FURTHER
-from graphkit.kernels.threads import STEPS, in_threads, num_threads
+from graphkit.core.orbit_keys import FURTHER
+from graphkit.graph.threads import STEPS, in_threads, num_threads
 
 PIECE = 1 << 21  # entries that a piece has room for, for each key of two hops
 

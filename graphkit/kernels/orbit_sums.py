@@ -13,8 +13,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from graphkit.kernels import threads
-from graphkit.kernels.threads import go_on, in_ranges, in_threads
+from graphkit.graph import threads
+from graphkit.graph.threads import go_on, in_ranges, in_threads
 
 MOST_COPIES = 8  # threads that count 4-cycles, each in an array of its own
 

@@ -24,10 +24,10 @@ import numba
 import numpy as np
 import scipy.sparse
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.core.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
+from graphkit.graph.threads import in_ranges
 from graphkit.kernels import orbit_rows, orbit_sums
-from graphkit.kernels.orbit_keys import FURTHER, KEYS, ONE_HOP, name_of
-from graphkit.kernels.threads import in_ranges
 
 EDGE_ORBITS = ONE_HOP[1:]
 # Orbit a of a node = sum of its row in the matrix (1, a, b), over the number of nodes on b beside a node on a.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from graphkit.kernels.splitmix import below, next_word
+from graphkit.graph.splitmix import below, next_word
 
 NONE = -1
 

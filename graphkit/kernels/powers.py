@@ -12,9 +12,9 @@ from typing import Callable
 
 import numpy as np
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.graph.adjacency import Adjacency
 from graphkit.kernels import propagation
-from graphkit.kernels.adjacency import Adjacency
 from graphkit.kernels.projection import SparseRows
 
 NONE = np.empty(0, np.float64)

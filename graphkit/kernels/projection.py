@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from graphkit.kernels.threads import in_ranges
+from graphkit.graph.threads import in_ranges
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

@@ -17,7 +17,7 @@ import math
 import numba
 import numpy as np
 
-from graphkit.kernels.threads import in_ranges
+from graphkit.graph.threads import in_ranges
 
 # What the running total receives.
 PLAIN = 0  # z

@@ -31,8 +31,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from graphkit.graph.threads import STEPS, in_threads
 from graphkit.kernels.fast_exp import exp as _exp
-from graphkit.kernels.threads import STEPS, in_threads
 
 TILE = 16
 STRIDE = 64

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import importlib
 
-_HOMES = {"selective_scan": "graphkit.nn.scan", "BiMamba": "graphkit.nn.mamba"}
+_HOMES = {
+    "selective_scan": "graphkit.nn.scan",
+    "BiMamba": "graphkit.nn.mamba",
+}
 __all__ = ["BiMamba", "selective_scan"]
 
 

@@ -109,7 +109,7 @@ class LabelGNN(nn.Module):
     """Input layer, blocks, and a linear layer on nodes, on pooled nodes, or on the pools of every layer
     (``readout="sum"``, GIN).
 
-    config: the options of :class:`graphkit.methods.node.gnn.GNNConfig`. dims: sizes of the data.
+    config: the options of :class:`graphkit.methods.node.gnn.config.GNNConfig`. dims: sizes of the data.
     """
 
     def __init__(self, config, dims: Dims):

@@ -6,7 +6,8 @@ import torch
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.kernels import selective_scan as kernel
 
 BACKENDS = ("numba", "chunked", "loop")
 DISCRETIZATIONS = ("euler", "zoh")
@@ -35,9 +36,9 @@ def selective_scan(
     Bbar_t = dt_t B_t (``euler``, as Mamba's code has it) or (exp(dt_t A) - 1) / A B_t (``zoh``, as its text has it).
     Computed in float64 where an argument is, else in float32; y has the type of u. All arguments receive gradients.
 
-    backend: ``numba``, the kernels of :mod:`graphkit.kernels.selective_scan` on the CPU; ``chunked``, plain torch on
-    any device, memory for some chunks' (16, 16, e, N) decays at a time; ``loop``, a step after the other, all states
-    kept, the reference. Default: numba on the CPU, chunked elsewhere.
+    backend: ``numba``, the kernels of :mod:`graphkit.kernels.selective_scan` on the CPU; ``chunked``,
+    plain torch on any device, memory for some chunks' (16, 16, e, N) decays at a time; ``loop``, a step after the
+    other, all states kept, the reference. Default: numba on the CPU, chunked elsewhere.
 
     Raises :class:`UsageError` for an unknown backend or discretisation, or numba off the CPU; ValueError for shapes
     that do not fit.
@@ -82,8 +83,6 @@ def _check_shapes(u, dt, A, B, C, D) -> None:
 class _Numba(torch.autograd.Function):
     @staticmethod
     def forward(ctx, u, dt, A, B, C, D, zoh):
-        from graphkit.kernels import selective_scan as kernel
-
         inputs = [value.detach().contiguous() for value in (u, dt, A, B, C, D)]
         keep = any(ctx.needs_input_grad)
         y, states = kernel.forward(*(value.numpy() for value in inputs), zoh=zoh, keep=keep)
@@ -94,8 +93,6 @@ class _Numba(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, dy):
-        from graphkit.kernels import selective_scan as kernel
-
         *inputs, states = (value.numpy() for value in ctx.saved_tensors)
         gradients = kernel.backward(*inputs, dy.contiguous().numpy(), states, zoh=ctx.zoh)
         return (*(torch.from_numpy(value) for value in gradients), None)

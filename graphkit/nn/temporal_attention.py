@@ -12,7 +12,7 @@ import dgl
 import torch
 from torch import nn
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 
 BLOCK = 1024  # links at a time in the gradient: the vectors of their rows stay in the cache
 

@@ -6,7 +6,7 @@ import dgl
 import numpy as np
 import torch
 
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 
 class GraphSet:

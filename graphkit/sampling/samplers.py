@@ -14,7 +14,7 @@ import dgl
 import torch
 from dgl import dataloading
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 
 SAMPLERS = ("full", "neighbor", "labor", "shadow", "cluster", "saint")
 

@@ -6,8 +6,8 @@ import dgl
 import numpy as np
 import torch
 
-from graphkit.errors import MissingExtraError
-from graphkit.machine import seed_dgl
+from graphkit.core.errors import MissingExtraError
+from graphkit.core.machine import seed_dgl
 
 
 def random_walks(

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from graphkit.errors import DataError
-from graphkit.files import atomic_path
+from graphkit.core.errors import DataError
+from graphkit.io.files import atomic_path
 
 
 def random_state() -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from graphkit.errors import DataError, GraphkitError, Interrupted
+from graphkit.core.errors import DataError, GraphkitError, Interrupted
+from graphkit.core.machine import fixed_order, seed_dgl
+from graphkit.core.stopping import Stopped
 from graphkit.evaluation import metrics
-from graphkit.machine import fixed_order, seed_dgl
-from graphkit.run_folder import check_finite
-from graphkit.stopping import Stopped
+from graphkit.io.models import check_finite
 from graphkit.training import checkpoint
 from graphkit.training.signals import StopRequest
 

@@ -7,8 +7,8 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from graphkit.stopping import CODES as EXIT_CODES
-from graphkit.stopping import Stopped, patience
+from graphkit.core.stopping import CODES as EXIT_CODES
+from graphkit.core.stopping import Stopped, patience
 
 SOON = 1.2  # seconds that what is not saved anyway may still take after a signal
 
@@ -42,7 +42,7 @@ class StopRequest:
         """Around work of which nothing is kept, such as an evaluation: it is broken off where it goes on for long after
         a signal.
 
-        Raises :class:`graphkit.stopping.Stopped` within the block, :data:`SOON` seconds after the signal.
+        Raises :class:`graphkit.core.stopping.Stopped` within the block, :data:`SOON` seconds after the signal.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch.nn import functional
 
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
 
 CLASSES, BINARY, LABELS, ABSOLUTE, SQUARED = "classes", "binary", "labels", "absolute", "squared"
 BINARY_METRICS = ("rocauc", "ap")

@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from graphkit import registry
+from graphkit.core import registry
 
 
 def result(test, valid=None, metric="hits@100", seconds=2.0, parameters=7):
@@ -61,8 +61,10 @@ def with_claims(monkeypatch):
         changed = {}
         for word, sheet in registry._sheets().items():
             own = claims if name in sheet.names else {}
-            changed.setdefault(sheet.path, dataclasses.replace(sheet, claims=own))
-            changed[word] = changed[sheet.path]
+            if sheet.folder not in changed:
+                changed[sheet.folder] = dataclasses.replace(sheet)
+                vars(changed[sheet.folder])["claims"] = own  # in place of what the file would give
+            changed[word] = changed[sheet.folder]
         words = {word: changed[word] for word in registry._sheets()}
         monkeypatch.setattr(registry, "_sheets", lambda: words)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from graphkit.claims.expressions import Outcome, compare, evaluate, intervals, parse, references
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 RUNS = {
     "ncn": Outcome(

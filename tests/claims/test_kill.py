@@ -35,7 +35,7 @@ def plug_in(folder):
     package.mkdir(parents=True)
     info.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "sheet.py").write_text("from graphkit.methods.link.ncnc import NCNC\n")
+    (package / "sheet.py").write_text("from graphkit.methods.link.ncnc.method import NCNC\n")
     (package / "sheet.yaml").write_text(SHEET)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: long-claim\nVersion: 0.1\n")
     (info / "entry_points.txt").write_text("[graphkit.methods]\nlong-ncn = long_claim.sheet\n")

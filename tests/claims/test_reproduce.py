@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from served import graphkit
 
-from graphkit import machine
 from graphkit.claims import report, runner
 from graphkit.claims.runner import Runner
 from graphkit.cli.main import main
-from graphkit.errors import DataError
+from graphkit.core import machine
+from graphkit.core.errors import DataError
 
 from .conftest import Script, result
 

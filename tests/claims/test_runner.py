@@ -8,10 +8,11 @@ import time
 
 import pytest
 
-from graphkit import datasets, registry
+from graphkit import datasets
 from graphkit.claims import report, sheets
 from graphkit.claims.runner import Runner, execute_run
-from graphkit.errors import DataError, MissingExtraError, UsageError
+from graphkit.core import registry
+from graphkit.core.errors import DataError, MissingExtraError, UsageError
 
 from .conftest import Script, result
 
@@ -113,7 +114,8 @@ def test_date_and_machine_are_those_of_the_measurement(tmp_path, claim, script):
 def test_an_expectation_of_what_was_not_measured_names_sheet_and_claim(tmp_path, claim, script):
     claim["expect"] = "ncn.mrr > 0"
     with pytest.raises(
-        DataError, match=r"^ncnc.yaml: claim c: expect 'ncn.mrr > 0': ncn.mrr was not measured; the run has hits@100$"
+        DataError,
+        match=r"^ncnc/claims.yaml: claim c: expect 'ncn.mrr > 0': ncn.mrr was not measured; the run has hits@100$",
     ):
         Runner(tmp_path, execute=script).claim("ncnc", "c", claim)
 
@@ -207,7 +209,7 @@ MALFORMED = [
 def test_a_malformed_claim_is_named_before_anything_runs(claim, spoil, message, with_claims):
     spoil(claim)
     with_claims("ncnc", {"c": claim})
-    with pytest.raises(DataError, match=f"^ncnc.yaml: claim c: .*{message}") as caught:
+    with pytest.raises(DataError, match=f"^ncnc/claims.yaml: claim c: .*{message}") as caught:
         sheets.select("ncnc")
     assert "\n" not in str(caught.value)
 
@@ -302,7 +304,7 @@ def test_real_runs_of_every_action(tmp_path):
 
 
 def test_kernels_are_compiled_before_an_embedding_is_timed(tmp_path, monkeypatch):
-    from graphkit.methods.embedding.spectral import Spectral
+    from graphkit.methods.embedding.spectral.method import Spectral
 
     met, embed = [], Spectral.embed
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from graphkit import datasets, embeddings
+from graphkit import datasets
 from graphkit.cli.evaluate import command
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.io import embeddings
 
 
 def run(*arguments):

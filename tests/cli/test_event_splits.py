@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions
+from graphkit.core.read_options import ReadOptions
 
 RNG = np.random.default_rng(1)
 ROWS = [

@@ -12,10 +12,11 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from graphkit import datasets, reading
-from graphkit.datasets.event_times import Clock, offset
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError, GraphkitError
+from graphkit import datasets
+from graphkit.core import reading
+from graphkit.core.errors import DataError, GraphkitError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.event_times import Clock, offset
 
 RNG = np.random.default_rng(3)
 NS = 1_700_000_000_000_000_000

@@ -11,8 +11,8 @@ import sys
 import click
 import pytest
 
-from graphkit import registry
 from graphkit.cli.main import COMMANDS, graphkit
+from graphkit.core import registry
 
 HEAVY = (
     "torch",

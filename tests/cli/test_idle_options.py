@@ -7,13 +7,13 @@ import itertools
 
 import pytest
 
-from graphkit import registry
 from graphkit.cli.main import main
-from graphkit.methods.graph.graph_mamba import GraphMambaConfig
-from graphkit.methods.graph.graphgps import GraphGPSConfig
-from graphkit.methods.node.gnn import CONVS, GNNConfig
-from graphkit.methods.node.lagnn_options import BACKBONES, CONTROLS, LAGNNConfig
-from graphkit.methods.node.largegt import LargeGTConfig
+from graphkit.core import registry
+from graphkit.methods.graph.graph_mamba.config import GraphMambaConfig
+from graphkit.methods.graph.graphgps.config import GraphGPSConfig
+from graphkit.methods.node.gnn.config import CONVS, GNNConfig
+from graphkit.methods.node.lagnn.config import BACKBONES, CONTROLS, LAGNNConfig
+from graphkit.methods.node.largegt.config import LargeGTConfig
 
 NODES, GRAPHS = "sbm:n=60,k=2,features=4", "csl:copies=5"
 REFUSED = [

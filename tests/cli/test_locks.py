@@ -71,7 +71,7 @@ def folder(tmp_path):
 
 def lock_of(path, **changes):
     """Write the lock that this process would, with some of its words changed."""
-    from graphkit import locks
+    from graphkit.io import locks
 
     (path / ".lock").write_text(json.dumps({**locks._myself(), **changes}))
 
@@ -121,7 +121,7 @@ def test_lock_that_names_nobody_stands(folder, command):
     ids=lambda words: words[0],
 )
 def test_every_command_that_writes_a_folder_holds_its_lock(tmp_path, command, words):
-    from graphkit.locks import locked
+    from graphkit.io.locks import locked
 
     target = tmp_path / "target"
     words = [str(target) if word in ("DIR", "FILE") else word for word in words]
@@ -134,7 +134,7 @@ def test_every_command_that_writes_a_folder_holds_its_lock(tmp_path, command, wo
 
 def test_two_that_find_a_dead_holder_do_not_both_take_over(folder):
     script = (
-        "import sys, time; from graphkit.locks import locked\n"
+        "import sys, time; from graphkit.io.locks import locked\n"
         "sys.stdin.readline()\nwith locked(sys.argv[1]): print('held', flush=True); sys.stdin.readline()\n"
     )
     lock_of(folder, started=1)

@@ -168,7 +168,7 @@ def test_changed_and_not_finite_models_are_refused(tmp_path, command):
 
 
 def test_generator_of_numbers_that_are_not_finite_is_refused(tmp_path, command):
-    from graphkit.nn.cvae import CVAE, save_generator
+    from graphkit.methods.node.lagnn.cvae import CVAE, save_generator
 
     model = CVAE(64, hidden=3, latent=2)
     next(model.parameters()).data.fill_(float("inf"))

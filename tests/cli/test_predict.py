@@ -14,8 +14,8 @@ import pytest
 import torch
 from served import graphkit
 
-from graphkit import predict
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
+from graphkit.runs import prediction as predict
 
 GRAPH = nx.relabel_nodes(nx.karate_club_graph(), lambda node: f"member {node}")
 

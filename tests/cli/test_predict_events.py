@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from graphkit.cli.main import main
-from graphkit.runs import load_run
+from graphkit.runs.execution import load_run
 
 RNG = np.random.default_rng(0)
 ROWS = [(f"p{u}", f"q{(3 * u + v) % 8}", t) for t, (u, v) in enumerate(RNG.integers(0, (8, 2), (160, 2)).tolist())]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import embeddings
 from graphkit.cli.main import main
-from graphkit.runs import load_run
+from graphkit.io import embeddings
+from graphkit.runs.execution import load_run
 
 NODES, GRAPHS = "sbm:n=60,k=3,features=4", "csl:copies=5"
 SMALL = "--hidden-dim 8 --epochs 2 -q"

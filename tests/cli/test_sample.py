@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import served
 
-from graphkit import machine
 from graphkit.cli.main import main
+from graphkit.core import machine
 
 SPEC = "sparse-sbm:n=300,k=3,features=6"
 TRAIN = ["--epochs", 1, "--hidden-dim", 8, "--mode", "local", "--k", 9, "--seed", 0, "--json"]

@@ -243,7 +243,8 @@ def use_tiny(tiny, monkeypatch, tmp_path):
 def real(request):
     """Load a real data set, or skip with the reason where its files are not in GRAPHKIT_DATA."""
     from graphkit import datasets
-    from graphkit.datasets import catalogue, folders
+    from graphkit.datasets import catalogue
+    from graphkit.datasets.sources import folders
 
     def load(name, **options):
         missing = [file.path for file in catalogue.entry(name).data_files() if folders.find(file.path) is None]

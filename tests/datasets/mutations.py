@@ -271,7 +271,7 @@ def damaged(content: bytes, generator: random.Random) -> bytes:
 
 def read_own(folder: Path, name: str, content: bytes, how: dict) -> None:
     from graphkit import datasets
-    from graphkit.datasets.files import ReadOptions
+    from graphkit.core.read_options import ReadOptions
 
     place = folder / "own"
     place.mkdir(exist_ok=True)
@@ -322,9 +322,9 @@ def cases(folder: Path, tiny: Path) -> list[tuple[str, bytes, Callable[[bytes], 
 def main(first: int, count: int, folder: Path) -> None:
     import logging
 
-    from graphkit.datasets import budget
-    from graphkit.errors import DataError, UsageError
-    from graphkit.machine import peak_rss_mb
+    from graphkit.core.errors import DataError, UsageError
+    from graphkit.core.machine import peak_rss_mb
+    from graphkit.io import budget
 
     logging.getLogger("graphkit").addHandler(logging.NullHandler())
     logging.getLogger("graphkit").propagate = False

@@ -564,7 +564,7 @@ def walk(value, left: int = 100_000) -> int:
 
 def peak() -> int:
     """Highest resident memory of this process, in bytes."""
-    from graphkit.machine import peak_rss_mb
+    from graphkit.core.machine import peak_rss_mb
 
     return int(peak_rss_mb() * 2**20)
 
@@ -574,8 +574,8 @@ def main(first: int, count: int, folder: Path) -> None:
     import scipy.sparse
     import torch
 
-    from graphkit.datasets import unpickle
-    from graphkit.errors import DataError
+    from graphkit.core.errors import DataError
+    from graphkit.datasets.readers import unpickle
 
     (
         numpy.asarray(torch.zeros(1)),

@@ -17,9 +17,11 @@ import scipy.io
 import scipy.sparse
 
 from graphkit import datasets
-from graphkit.datasets import budget
-from graphkit.datasets.files import ReadOptions, read_blob, read_graph
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
+from graphkit.io import budget
+from graphkit.io.formats import read_blob
 
 MIB = 1 << 20
 LINES = b"1234,5678\n2345,6789\n" * 52_429  # a little over 1 MiB, which packs into 3 kB

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets import bundled, describe
+from graphkit.datasets import describe
+from graphkit.datasets.sources import bundled
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,10 @@ import scipy.io
 import scipy.sparse as sp
 
 from graphkit import datasets
-from graphkit.datasets import folders
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
+from graphkit.datasets.sources import folders
 
 EDGES = "10,20\n20,30\n30,40\n40,10\n"
 

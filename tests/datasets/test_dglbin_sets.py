@@ -12,8 +12,9 @@ import torch
 
 from graphkit import datasets
 from graphkit.cli.main import main
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
 
 COUNT = 40
 

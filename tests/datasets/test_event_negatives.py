@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import datasets, registry
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import DataError
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.events import finish_events, in_order, static_graph
-from graphkit.errors import DataError
+from graphkit.datasets.readers.events import in_order, static_graph
+from graphkit.datasets.splits.events import finish_events
 from graphkit.evaluation.protocols import of_dataset
 
 

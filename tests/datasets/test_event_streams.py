@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 
 def test_every_node_meets_once_a_round():

@@ -7,8 +7,8 @@ import pandas
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
 
 RNG = np.random.default_rng(0)
 ROWS = [(f"p{u}", f"p{v}", t / 4) for u, v, t in zip(*RNG.integers(0, 25, (2, 500)), RNG.integers(0, 300, 500))]

@@ -10,9 +10,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets import catalogue, fetch, folders, ogb
+from graphkit.core.errors import DataError
+from graphkit.datasets import catalogue
 from graphkit.datasets.catalogue import DataFile
-from graphkit.errors import DataError
+from graphkit.datasets.sources import fetch, folders, ogb
 
 REAL = os.environ.get("GRAPHKIT_DATA")  # before the fixture below takes it away
 UNSEEN = {

@@ -16,9 +16,10 @@ import scipy.sparse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.datasets.writers import write_graph
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
+from graphkit.datasets.writers.graphs import write_graph
 
 EDGES = b"src,dst,weight\n0,1,1\n1,2,2\n2,3,1\n3,0,1\n"
 HEAD = b"%%MatrixMarket matrix coordinate "

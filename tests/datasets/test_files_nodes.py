@@ -8,8 +8,9 @@ import scipy.io
 import scipy.sparse
 from click.testing import CliRunner
 
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
 
 NAMES = ["bob", "ann", "eve", "dan", "zoe"]
 RING = "".join(f"{NAMES[i]},{NAMES[(i + 1) % 5]}\n" for i in range(5))

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.datasets.writers import write_graph
-from graphkit.errors import UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
+from graphkit.datasets.writers.graphs import write_graph
 
 SUFFIXES = [".csv", ".tsv", ".txt", ".csv.gz", ".parquet", ".mtx", ".mtx.gz", ".npz", ".graphml", ".graphml.gz", ".bin"]
 
@@ -210,7 +211,7 @@ def test_columns_header_and_ids(tmp_path, text, options, ids, edges):
     path = tmp_path / "g.txt"
     path.write_text(text)
     if ids is None:
-        with pytest.raises(datasets.DataError):
+        with pytest.raises(DataError):
             read_graph(path, ReadOptions(directed=True, **options))
         return
     dataset = read_graph(path, ReadOptions(directed=True, **options))
@@ -251,8 +252,8 @@ def test_unknown_suffix_to_write(tmp_path):
 
 def test_import_is_light():
     code = (
-        "import sys, graphkit.datasets.files, graphkit.cli.convert; print({'numpy','torch','dgl','pandas','pyarrow'} &"
-        " set(sys.modules))"
+        "import sys, graphkit.datasets.readers.files, graphkit.cli.convert;"
+        "print({'numpy','torch','dgl','pandas','pyarrow'} & set(sys.modules))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"

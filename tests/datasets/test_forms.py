@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphkit import datasets
-from graphkit.datasets import forms, graph6
-from graphkit.datasets.files import Blob, ReadOptions
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers import forms, graph6
+from graphkit.io.blob import Blob
 
 N = 30
 
@@ -78,7 +79,7 @@ def test_a_path_gives_what_the_name_gives(use_tiny, name):
     ],
 )
 def test_real_files_have_their_published_sizes(path, nodes, edges):
-    from graphkit.datasets import folders
+    from graphkit.datasets.sources import folders
 
     place = folders.find(path)
     if place is None:
@@ -340,7 +341,7 @@ def test_smiles_tables(tmp_path, monkeypatch):
 def test_real_molecules_by_path(tmp_path, monkeypatch):
     import pandas
 
-    from graphkit.datasets import folders
+    from graphkit.datasets.sources import folders
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     place = folders.find("molnet-esol/delaney-processed.csv")

@@ -15,8 +15,8 @@ import scipy.io
 import scipy.sparse as sp
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
 
 COPIES = 60  # damaged copies of each file
 

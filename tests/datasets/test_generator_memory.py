@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 
 from graphkit import datasets
-from graphkit.datasets import budget, event_streams, synthetic
-from graphkit.datasets.files import ReadOptions
-from graphkit.datasets.generator_memory import ESTIMATES, estimate
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.generators import event_streams, synthetic
+from graphkit.datasets.generators.memory import ESTIMATES, estimate
+from graphkit.io import budget
 
 HUGE = [
     "sbm:n=1000000000",

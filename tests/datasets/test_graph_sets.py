@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 
 from graphkit import datasets
-from graphkit.datasets import graph_sets
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.datasets.readers import graph_sets
 
 NODE_SETS = [
     "pattern:train=12,valid=4,test=5",

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 
 from graphkit import datasets
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 N = 20
 

@@ -8,9 +8,9 @@ import networkx as nx
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets import folders
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.sources import folders
 
 TEXT = "1 2 3 4 5\n2 6 7 8 9 10 4 11\n3 4 12 13\n20\n4 20 21 22 23 4 24\n"
 

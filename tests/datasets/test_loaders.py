@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from graphkit import datasets
+from graphkit.core.errors import DataError
 from graphkit.datasets import describe
-from graphkit.errors import DataError
 
 N = 30
 RING = {frozenset((k, (k + step) % N)) for k in range(N) for step in (1, 7)}

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from graphkit import datasets
-from graphkit.errors import DataError
-from graphkit.machine import peak_rss_mb
+from graphkit.core.errors import DataError
+from graphkit.core.machine import peak_rss_mb
 
 FILES = {
     "cora": [

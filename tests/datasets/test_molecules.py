@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from graphkit import datasets
-from graphkit.datasets import describe, folders, smiles_cache
-from graphkit.errors import DataError, MissingExtraError
+from graphkit.core.errors import DataError, MissingExtraError
+from graphkit.datasets import describe
+from graphkit.datasets.readers import smiles_cache
+from graphkit.datasets.sources import folders
 
 HAS_RDKIT = importlib.util.find_spec("rdkit") is not None
 needs_rdkit = pytest.mark.skipif(not HAS_RDKIT, reason="RDKit is not installed (extra mol)")

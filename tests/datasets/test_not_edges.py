@@ -10,9 +10,9 @@ import pandas
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets import folders
-from graphkit.datasets.files import ReadOptions
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.sources import folders
 
 rng = np.random.default_rng(0)
 TEXT = "the quick brown fox jumps over the lazy dog again and again"

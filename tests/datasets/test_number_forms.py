@@ -8,8 +8,9 @@ import pytest
 import scipy.io
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
 
 
 def weights(path, **options):

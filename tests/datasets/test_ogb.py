@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from graphkit import datasets
-from graphkit.datasets import ogb
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.datasets.sources import ogb
 
 EDGES = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 0]])
 
@@ -194,7 +194,7 @@ def test_importing_ogb_starts_no_thread_and_prints_nothing():
 
     code = (
         "import threading, sys; threading.Thread.start = lambda self: sys.exit('a thread was started');"
-        "from graphkit.datasets.ogb import import_ogb; import_ogb('ogb.linkproppred');"
+        "from graphkit.datasets.sources.ogb import import_ogb; import_ogb('ogb.linkproppred');"
         "assert sys.modules['ogb.version'].check_outdated is None"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -7,9 +7,10 @@ import logging
 import numpy as np
 import pytest
 
-from graphkit import reading
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError
+from graphkit.core import reading
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
 
 NODES = [f"u{k}" for k in range(20)]
 

@@ -9,9 +9,10 @@ import itertools
 import numpy as np
 import pytest
 
-from graphkit import reading
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.errors import DataError
+from graphkit.core import reading
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
 
 N = 12
 TEXT = [f"acc-{k:02d}" for k in range(N)]
@@ -261,7 +262,7 @@ def test_id_column_is_looked_for_in_every_file_and_must_be_in_one(tmp_path):
 
 def test_vectors_that_graphkit_wrote_go_by_their_ids(tmp_path):
     """Beside a .npy lie the ids, an .npz holds them: another graph with the same nodes gets the same vectors."""
-    from graphkit import embeddings
+    from graphkit.io import embeddings
 
     vectors = FEATURES.astype(np.float32)
     other = put(tmp_path / "other.csv", [(TEXT[k], TEXT[(k + 1) % N]) for k in ORDER])

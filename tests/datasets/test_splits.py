@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.datasets import splits
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.datasets.splits import drawn as splits
+from graphkit.datasets.splits import links, nodes
 
 
 def codes(pairs):
@@ -54,8 +55,8 @@ def test_redrawn_per_seed_and_repeatable():
 
 def test_directed_links_keep_their_direction(monkeypatch, tmp_path):
     from graphkit.datasets.base import GraphDataset
-    from graphkit.datasets.build import graph_of
-    from graphkit.datasets.splits import Loaded
+    from graphkit.datasets.readers.build import graph_of
+    from graphkit.datasets.splits.loaded import Loaded
 
     rng = np.random.default_rng(0)
     src, dst = rng.integers(40, size=(2, 300))
@@ -85,10 +86,10 @@ def test_negatives_of_a_nearly_complete_graph():
     rng = np.random.default_rng(0)
     absent = rng.choice(len(full), 12, replace=False)
     edges = np.delete(full, absent, axis=0)
-    drawn = splits.non_edges(edges, 20, 12, rng, False, "own")
+    drawn = links.non_edges(edges, 20, 12, rng, False, "own")
     assert codes(drawn) == codes(full[absent])
     with pytest.raises(DataError, match="13 negative pairs are wanted, but only 12"):
-        splits.non_edges(edges, 20, 13, rng, False, "own")
+        links.non_edges(edges, 20, 13, rng, False, "own")
 
 
 def test_negatives_are_uniform():
@@ -97,7 +98,7 @@ def test_negatives_are_uniform():
     rng = np.random.default_rng(0)
     counts = {}
     for _ in range(2000):
-        for pair in map(tuple, splits.non_edges(path, 13, 5, rng, False, "path").tolist()):
+        for pair in map(tuple, links.non_edges(path, 13, 5, rng, False, "path").tolist()):
             counts[pair] = counts.get(pair, 0) + 1
     expected = 2000 * 5 / 66
     assert len(counts) == 66 and sum((c - expected) ** 2 / expected for c in counts.values()) < 110
@@ -139,6 +140,6 @@ def test_wrong_splits_say_what_is_wrong(task, split, message):
 
 
 def test_folds():
-    folds = splits.stratified_folds(np.array([0, 1] * 30))
+    folds = nodes.stratified_folds(np.array([0, 1] * 30))
     assert sorted(np.concatenate(folds)) == list(range(60)) and all(len(fold) == 6 for fold in folds)
     assert all((fold % 2).sum() == 3 for fold in folds)

@@ -13,12 +13,13 @@ import torch
 
 from graphkit import datasets
 from graphkit.cli.main import main
-from graphkit.datasets import stored, stored_writer
-from graphkit.datasets.files import ReadOptions
-from graphkit.datasets.writers import write_graph
-from graphkit.errors import DataError, OutputError, UsageError
-from graphkit.methods.local.clustering import LocalClustering
-from graphkit.methods.local.graph import LocalGraph
+from graphkit.core.errors import DataError, OutputError, UsageError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.local_graph import LocalGraph
+from graphkit.datasets.readers import stored
+from graphkit.datasets.writers import stored_writer
+from graphkit.datasets.writers.graphs import write_graph
+from graphkit.methods.local.clustering.method import LocalClustering
 
 
 @pytest.fixture
@@ -271,7 +272,8 @@ def test_what_a_query_does_not_touch_is_not_read(tmp_path):
 
 def test_a_stored_graph_is_described(tmp_path):
     from graphkit import datasets
-    from graphkit.datasets import describe, writers
+    from graphkit.datasets import describe
+    from graphkit.datasets.writers import graphs as writers
 
     path = tmp_path / "karate.graph"
     writers.write_graph(datasets.load("karate"), path)

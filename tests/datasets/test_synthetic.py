@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from graphkit import datasets
-from graphkit.datasets import synthetic
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.datasets.generators import synthetic
 
 
 def undirected(graph):

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import datasets, registry
-from graphkit.datasets import catalogue, fetch, folders
-from graphkit.errors import DataError, MissingExtraError
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import DataError, MissingExtraError
+from graphkit.datasets import catalogue
+from graphkit.datasets.sources import fetch, folders
 from graphkit.evaluation import metrics, predictions, protocols, temporal
 from graphkit.training import fit
 

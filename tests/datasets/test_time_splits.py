@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphkit import datasets
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 
 ROWS = np.random.default_rng(0).integers(0, 30, size=(400, 2))
 TIMES = np.random.default_rng(1).integers(0, 200, size=400)

@@ -14,9 +14,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from graphkit.datasets import budget
-from graphkit.datasets.unpickle import load_npy, load_npz, load_pickle, load_torch
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
+from graphkit.datasets.readers.unpickle import load_npy, load_npz, load_pickle, load_torch
+from graphkit.io import budget
 
 
 class Command:

@@ -10,10 +10,11 @@ import scipy.io
 import scipy.sparse as sp
 
 from graphkit import datasets
-from graphkit.datasets.files import ReadOptions, read_graph
-from graphkit.datasets.writers import write_graph
-from graphkit.errors import DataError
-from graphkit.kernels.adjacency import adjacency
+from graphkit.core.errors import DataError
+from graphkit.core.read_options import ReadOptions
+from graphkit.datasets.readers.files import read_graph
+from graphkit.datasets.writers.graphs import write_graph
+from graphkit.graph.adjacency import adjacency
 
 WEIGHTS = [0.1, 1 / 3, 123456789.123456789, 2**53 - 1, 1e300, -1e-300, 0.0, 16777217.0]
 PAIRS = [(k, k + 1) for k in range(len(WEIGHTS))]
@@ -85,7 +86,7 @@ def test_a_method_of_float32_says_what_it_cannot_hold():
     import dgl
     import torch
 
-    from graphkit.reading import ledger
+    from graphkit.core.reading import ledger
 
     graph = dgl.graph(([0, 1, 2, 3], [1, 2, 3, 0]))
     graph.edata["weight"] = torch.tensor([0.1, 16777217.0, 1e-60, 3.0], dtype=torch.float64)

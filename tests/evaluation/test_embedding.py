@@ -9,9 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 
 from graphkit import datasets
-from graphkit.datasets import folders
+from graphkit.core.errors import DataError, UsageError
 from graphkit.datasets.base import EdgeSet, LinkSplit
-from graphkit.errors import DataError, UsageError
+from graphkit.datasets.sources import folders
 from graphkit.evaluation import logistic
 from graphkit.evaluation.embedding import (
     classifier_scores,

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import registry, runs
-from graphkit.datasets import splits
+from graphkit.core import registry
+from graphkit.core.errors import DataError, GraphkitError
 from graphkit.datasets.base import GraphDataset
-from graphkit.errors import DataError, GraphkitError
+from graphkit.datasets.splits import drawn as splits
+from graphkit.datasets.splits.loaded import Loaded
+from graphkit.datasets.splits.nodes import fold_splits, stratified_folds
 from graphkit.evaluation.folds import select_one_epoch
+from graphkit.runs import execution as runs
 
 
 def outcome(curve, metric="accuracy", epochs=None):
@@ -54,7 +57,7 @@ def rings():
         graphs[-1].ndata["feat"] = torch.ones(n, 1)
     labels = torch.arange(30) % 2
     dataset = GraphDataset("rings", graphs=graphs, graph_labels=labels)
-    return splits.Loaded(dataset, splits.fold_splits(splits.stratified_folds(labels.numpy(), 10), 30))
+    return Loaded(dataset, fold_splits(stratified_folds(labels.numpy(), 10), 30))
 
 
 def test_folds_is_the_name_of_the_family_that_gin_uses(rings):

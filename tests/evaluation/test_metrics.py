@@ -11,8 +11,8 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from graphkit.core.errors import GraphkitError
 from graphkit.datasets.base import EdgeSet
-from graphkit.errors import GraphkitError
 from graphkit.evaluation.metrics import better, evaluate, ogb_evaluator, sequence_f1
 from graphkit.evaluation.pairs import score_split
 

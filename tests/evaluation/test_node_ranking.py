@@ -9,9 +9,9 @@ import torch
 from scipy import stats
 from sklearn.metrics import ndcg_score
 
-from graphkit.errors import DataError
-from graphkit.evaluation import association
-from graphkit.evaluation.node_ranking import rank_nodes
+from graphkit.core.errors import DataError
+from graphkit.methods.structure.topo import association
+from graphkit.methods.structure.topo.node_ranking import rank_nodes
 
 
 def random_matrix(n, p, rng):
@@ -57,7 +57,7 @@ def test_blocks_change_nothing(monkeypatch):
     targets, scores = random_matrix(n, 0.2, rng), rng.random((n, n))
     nodes, told = np.flatnonzero(np.diff(targets.indptr)), []
     whole = rank_nodes(lookup(scores), targets, None, nodes)
-    monkeypatch.setattr("graphkit.evaluation.node_ranking.PAIRS_AT_ONCE", 4 * n)
+    monkeypatch.setattr("graphkit.methods.structure.topo.node_ranking.PAIRS_AT_ONCE", 4 * n)
     pieces = rank_nodes(lookup(scores), targets, None, nodes, report=lambda *what: told.append(what))
     for name, values in whole.items():
         np.testing.assert_array_equal(values, pieces[name])

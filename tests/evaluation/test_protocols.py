@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphkit import datasets
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 from graphkit.evaluation import protocols
 from graphkit.evaluation.hidden import hide_edges
 from graphkit.evaluation.leaderboard import row

@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from graphkit.core.errors import GraphkitError
 from graphkit.datasets.base import EdgeSet, LinkSplit
-from graphkit.errors import GraphkitError
 from graphkit.evaluation import ranking
 from graphkit.evaluation.ranking import (
     HITS_AT,

@@ -10,7 +10,7 @@ import torch
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
 from graphkit.evaluation.embedding import classifier_scores, node_classification
 from graphkit.evaluation.labels import f1_scores, ranking_scores, top_labels
 from graphkit.evaluation.selection import best_of, corrected_t

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from graphkit.errors import GraphkitError
+from graphkit.core.errors import GraphkitError
 from graphkit.evaluation import temporal
 
 RNG = np.random.default_rng(0)

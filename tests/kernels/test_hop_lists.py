@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphkit.kernels.adjacency import Adjacency
-from graphkit.kernels.hop_features import hop_features
-from graphkit.kernels.hop_lists import hop_lists, random_lists
+from graphkit.graph.adjacency import Adjacency
+from graphkit.methods.node.largegt.hop_features import hop_features
+from graphkit.methods.node.largegt.hop_lists import hop_lists, random_lists
 
 
 def rows_of(dense, repeat=None):
@@ -172,7 +172,7 @@ def test_hop_features_equal_dense_products(directed, monkeypatch):
     expected = np.stack([x, step @ x, step @ step @ x], axis=1)
     found = hop_features(rows_of(dense), x)
     np.testing.assert_allclose(found, expected, atol=2e-6)
-    monkeypatch.setattr("graphkit.kernels.hop_features.BLOCK_VALUES", 75)  # three columns at a time
+    monkeypatch.setattr("graphkit.methods.node.largegt.hop_features.BLOCK_VALUES", 75)  # three columns at a time
     assert (hop_features(rows_of(dense), x) == found).all()
     half = hop_features(rows_of(dense), x, out=np.empty((25, 3, 10), np.float16))
     assert (half == found.astype(np.float16)).all()

@@ -9,11 +9,11 @@ import networkx
 import numpy as np
 import pytest
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
+from graphkit.core.orbit_keys import FURTHER, keys_of
+from graphkit.graph.simple import symmetric_matrix
 from graphkit.kernels import orbit_rows
 from graphkit.kernels import orbits as kernel
-from graphkit.kernels.orbit_keys import FURTHER, keys_of
-from graphkit.kernels.simple import symmetric_matrix
 
 # Number of nodes and edges, largest degree -> the orbit of a node by its degree.
 SHAPES = {

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import graphkit
-from graphkit.kernels import threads
+from graphkit.graph import threads
 from graphkit.kernels.neighbour_sets import Rows, common_neighbours, common_weight, neighbour_sets, neighbour_sets_scipy
 
 PACKAGE = Path(graphkit.__file__).parent

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphkit.kernels import pmi, truncated_svd
+from graphkit.methods.embedding.orbit_adjacency import pmi, truncated_svd
 
 
 def dense_pmi(counts, shift):

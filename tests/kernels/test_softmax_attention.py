@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.kernels import softmax_attention as kernel
 from graphkit.kernels.fast_exp import exp
+from graphkit.methods.graph.graphgps import softmax_attention as kernel
 
 HEADS, WIDTH = 3, 5
 SIZES = np.array([3, 1, 0, 25, 7, 66, 0, 4])

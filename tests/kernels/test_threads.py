@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from graphkit.kernels.threads import in_ranges, in_threads
+from graphkit.graph.threads import in_ranges, in_threads
 
 
 @pytest.fixture(params=[1, 2, 3])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.kernels import walks as kernel
-from graphkit.kernels.adjacency import Adjacency
-from graphkit.kernels.splitmix import next_words, uniform
+from graphkit.graph.adjacency import Adjacency
+from graphkit.graph.splitmix import next_words, uniform
+from graphkit.methods.graph.graph_mamba import walks as kernel
 
 
 def rows_of(dense):
@@ -148,7 +148,7 @@ def test_tokens_do_not_depend_on_the_batch():
 
 
 def test_result_does_not_depend_on_threads(monkeypatch):
-    monkeypatch.setattr("graphkit.kernels.threads.LEAST", 10)
+    monkeypatch.setattr("graphkit.graph.threads.LEAST", 10)
     before, found = torch.get_num_threads(), []
     try:
         for threads in (1, 2):

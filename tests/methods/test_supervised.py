@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from graphkit.core.errors import DataError, Interrupted, UsageError
 from graphkit.datasets.base import GraphDataset, GraphSplit, NodeSplit
-from graphkit.errors import DataError, Interrupted, UsageError
-from graphkit.methods.node.gnn import GNN, GNNConfig
-from graphkit.methods.supervised import schedule_factor
+from graphkit.methods.node.gnn.config import GNNConfig
+from graphkit.methods.node.gnn.method import GNN
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
+from graphkit.training.supervised import schedule_factor
 
 SMALL = {"hidden_dim": 8, "dropout": 0.3, "epochs": 3, "batch_size": 4}
 

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphkit.errors import UsageError
-from graphkit.nn import attention
-from graphkit.nn.attention import (
+from graphkit.core.errors import UsageError
+from graphkit.methods.graph.graphgps import attention
+from graphkit.methods.graph.graphgps.attention import (
     KERNELS,
     KINDS,
     SelfAttention,
@@ -22,7 +22,7 @@ from graphkit.nn.attention import (
     relu_features,
     softmax_features,
 )
-from graphkit.nn.attention_layout import BLOCK, Layout, block_pattern
+from graphkit.methods.graph.graphgps.attention_layout import BLOCK, Layout, block_pattern
 
 SIZES = [5, 1, 30, 7, 0, 5, 29, 41]
 D, HEADS = 8, 2

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch.distributions import Normal, kl_divergence
 
-from graphkit.errors import DataError
-from graphkit.nn import cvae
-from graphkit.nn.cvae import CVAE, fitting_forms, gaussian_kl, load_generator, save_generator
+from graphkit.core.errors import DataError
+from graphkit.methods.node.lagnn import cvae
+from graphkit.methods.node.lagnn.cvae import CVAE, fitting_forms, gaussian_kl, load_generator, save_generator
 
 
 def linear(layer, x):

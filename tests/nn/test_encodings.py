@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from graphkit.datasets.graph_sets import CSL_NODES, CSL_SKIPS
+from graphkit.datasets.readers.graph_sets import CSL_NODES, CSL_SKIPS
 from graphkit.nn.encodings import electrostatic, heat, laplacian, walks
 from graphkit.nn.encodings.structure import Structure
 

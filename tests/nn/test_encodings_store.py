@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 from graphkit.nn import encodings
 from graphkit.nn.encodings import raw, walks
 from graphkit.nn.encodings.structure import Structure

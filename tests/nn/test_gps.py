@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from graphkit.errors import UsageError
-from graphkit.methods.graph.graphgps import ATTENTION, GraphGPS, GraphGPSConfig
-from graphkit.methods.graph.graphgps import LOCAL as WORDS
-from graphkit.nn import attention, encodings, local_layers
-from graphkit.nn.attention_layout import Layout
-from graphkit.nn.gps import GPS, GPSLayer, check
+from graphkit.core.errors import UsageError
+from graphkit.methods.graph.graphgps import attention
+from graphkit.methods.graph.graphgps.attention_layout import Layout
+from graphkit.methods.graph.graphgps.config import ATTENTION, GraphGPSConfig
+from graphkit.methods.graph.graphgps.config import LOCAL as WORDS
+from graphkit.methods.graph.graphgps.method import GraphGPS
+from graphkit.methods.graph.graphgps.model import GPS, GPSLayer, check
+from graphkit.nn import encodings, local_layers
 from graphkit.nn.heads import GraphHead, NodeHead, pool
 from graphkit.nn.inputs import Dims
 

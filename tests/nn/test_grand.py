@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.nn.grand import Grand
+from graphkit.methods.node.lagnn.grand import Grand
 
 
 def with_loops(edges, n):

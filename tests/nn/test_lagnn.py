@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.nn.lagnn import STACKS, ViewGAT, ViewGCNII, ViewStack, dropped_linear, kept_entries, kipf_uniform_
+from graphkit.methods.node.lagnn.model import (
+    STACKS,
+    ViewGAT,
+    ViewGCNII,
+    ViewStack,
+    dropped_linear,
+    kept_entries,
+    kipf_uniform_,
+)
 from graphkit.nn.sparse import SparseFeatures
 
 N, F, C = 12, 6, 3

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from graphkit.methods.node.largegt import LargeGTConfig
-from graphkit.nn.largegt import GlobalModule, LargeGT, LocalModule
-from graphkit.nn.quantize import BatchNorm
+from graphkit.methods.node.largegt.config import LargeGTConfig
+from graphkit.methods.node.largegt.model import GlobalModule, LargeGT, LocalModule
+from graphkit.methods.node.largegt.quantize import BatchNorm
 
 
 def config(**options):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.nn.quantize import BatchNorm, Codebook
+from graphkit.methods.node.largegt.quantize import BatchNorm, Codebook
 
 
 class Plain:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 from graphkit.kernels.selective_scan import plain
-from graphkit.methods.graph.graph_mamba_checks import naive_scan, scan_arguments
+from graphkit.methods.graph.graph_mamba.experiments import naive_scan, scan_arguments
 from graphkit.nn import scan as module
 from graphkit.nn import selective_scan
 from graphkit.nn.scan import BACKENDS

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from graphkit.errors import UsageError
+from graphkit.core.errors import UsageError
 from graphkit.nn.temporal_attention import TemporalAttention, TemporalLayers, TemporalSum
 from graphkit.nn.time_encoding import TimeEncoding
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.nn.uscore import DropoutJudge, normalized_adjacency, u_score
+from graphkit.methods.node.lagnn.uscore import DropoutJudge, normalized_adjacency, u_score
 
 
 def random_graph(n=14, count=20, seed=0):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 from graphkit.sampling.graphs import GraphSet
 
 

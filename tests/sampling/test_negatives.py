@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from graphkit.errors import DataError
-from graphkit.sampling.negatives import uniform_destinations, uniform_non_edges
+from graphkit.core.errors import DataError
+from graphkit.graph.non_edges import uniform_destinations, uniform_non_edges
 
 
 def codes_of(edges, n):

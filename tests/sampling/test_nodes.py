@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from graphkit.core.errors import Interrupted, UsageError
 from graphkit.datasets.base import GraphDataset, NodeSplit
-from graphkit.errors import Interrupted, UsageError
-from graphkit.methods.node.gnn import GNN
+from graphkit.methods.node.gnn.method import GNN
 from graphkit.sampling.nodes import NodeSampler
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest

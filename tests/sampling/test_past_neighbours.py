@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.methods.streams import EventStore
-from graphkit.methods.temporal.nat_checks import random_stream
+from graphkit.methods.temporal.nat.experiments import random_stream
 from graphkit.sampling.past_neighbours import PastNeighbours, RecentNeighbours, neighbourhoods
+from graphkit.training.streams import EventStore
 
 NODES = 9
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.config import option
+from graphkit.core.config import option
+from graphkit.core.errors import DataError, GraphkitError, Interrupted
+from graphkit.core.options import LearnerConfig
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
-from graphkit.errors import DataError, GraphkitError, Interrupted
-from graphkit.methods.base import Learner, LearnerConfig
 from graphkit.training import fit
+from graphkit.training.learner import Learner
 from graphkit.training.signals import StopRequest
 
 

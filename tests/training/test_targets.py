@@ -8,8 +8,8 @@ import dgl
 import pytest
 import torch
 
+from graphkit.core.errors import DataError, UsageError
 from graphkit.datasets.base import GraphDataset
-from graphkit.errors import DataError, UsageError
 from graphkit.training.targets import Targets
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from graphkit import tables
-from graphkit.files import write_json
-from graphkit.kernels.orbit_keys import KEYS, name_of
-from graphkit.lazy import np
-from graphkit.sparse_files import SparseFile
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy
+from graphkit.core.orbit_keys import KEYS, name_of
+from graphkit.io import tables
+from graphkit.io.files import write_json
+from graphkit.io.sparse_files import SparseFile
+from graphkit.kernels import orbit_rows, orbits
 
 Key = tuple[int, int, int]
 
@@ -28,7 +27,7 @@ class MatrixFolder:
     does not list.
     """
 
-    def __init__(self, folder: Path, kind: str, ids: numpy.ndarray, dataset: str, keys: Sequence[Key]):
+    def __init__(self, folder: Path, kind: str, ids: np.ndarray, dataset: str, keys: Sequence[Key]):
         self.folder, self.kind, self.ids, self.dataset, self.keys = folder, kind, ids, dataset, keys
         self.written: dict[Key, dict[str, Any]] = {}
         self.refused: dict[Key, str] = {}
@@ -50,8 +49,6 @@ class MatrixFolder:
             report(len(self.written), len(self.keys))
 
     def _whole(self, prepared, key: Key, counts) -> None:
-        from graphkit.kernels import orbits
-
         try:
             matrix = orbits.adjacency_of(prepared, key, counts)
         except orbits.TooLarge as problem:
@@ -66,8 +63,6 @@ class MatrixFolder:
         """Write matrices side by side, piece of rows by piece of rows; one that grows too large is given up, the others
         go on.
         """
-        from graphkit.kernels import orbit_rows, orbits
-
         with contextlib.ExitStack() as stack:
             files = {key: stack.enter_context(contextlib.ExitStack()) for key in keys}
             open_files = {key: files[key].enter_context(self._file(key)) for key in keys}

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import torch
 
-from graphkit import npy_files
-from graphkit.errors import OutputError
-from graphkit.files import atomic_path
-from graphkit.machine import available_cores
+from graphkit.core.errors import OutputError
+from graphkit.core.machine import available_cores
+from graphkit.io import npy_files
+from graphkit.io.files import atomic_path
 from graphkit.nn.encodings.electrostatic import electrostatic
 from graphkit.nn.encodings.heat import heat_diagonal
 from graphkit.nn.encodings.laplacian import lap_pe
@@ -38,7 +39,6 @@ def compute(graphs: Sequence, encodings: Sequence[Encoding], threads: int | None
     The parts of a batched DGLGraph are graphs of their own. Laplacians are those of the undirected graph, walks follow
     the edges as given. NaN marks eigenvectors beyond the number of nodes.
     """
-    from graphkit.lazy import torch
 
     if not encodings:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphkit.errors import UsageError, did_you_mean
+from graphkit.core.errors import UsageError, did_you_mean
 
 LARGEST = 4096
 ELSTATIC_COLUMNS = 10

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from graphkit.datasets.base import GraphDataset
 from graphkit.nn.encodings.raw import arrays
 from graphkit.nn.encodings.specs import WORDS, Encoding
 from graphkit.nn.encodings.structure import Structure
-
-if TYPE_CHECKING:
-    from graphkit.datasets.base import GraphDataset
 
 log = logging.getLogger("graphkit")
 

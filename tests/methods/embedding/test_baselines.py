@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from graphkit.errors import DataError
+from graphkit.core.errors import DataError
 from graphkit.kernels.projection import node_keys, row_states, uniform_rows
-from graphkit.methods.embedding.cleora import Cleora
-from graphkit.methods.embedding.randne import RandNE
-from graphkit.methods.embedding.spectral import Spectral
-from graphkit.methods.embedding.walks import Walks
+from graphkit.methods.embedding.cleora.method import Cleora
+from graphkit.methods.embedding.randne.method import RandNE
+from graphkit.methods.embedding.spectral.method import Spectral
+from graphkit.methods.embedding.walks.method import Walks
 
 
 def transition(matrix):
@@ -131,7 +131,7 @@ def test_vectors_follow_ids_where_nodes_move(make_dataset, random_matrix, method
 def test_walks_without_gensim_say_how_to_get_it(make_dataset, random_matrix, monkeypatch):
     import sys
 
-    from graphkit.errors import MissingExtraError
+    from graphkit.core.errors import MissingExtraError
 
     monkeypatch.setitem(sys.modules, "gensim.models", None)
     with pytest.raises(

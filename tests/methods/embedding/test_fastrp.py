@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import DataError, UsageError
+from graphkit.core.errors import DataError, UsageError
+from graphkit.core.sizes import parse_bytes
 from graphkit.kernels.projection import gaussian_rows, node_keys, row_states, sparse_rows
-from graphkit.methods.embedding.fastrp import FastRP
-from graphkit.sizes import parse_bytes
+from graphkit.methods.embedding.fastrp.method import FastRP
 
 
 def random_part(ids, dim, s, seed):
@@ -238,7 +238,7 @@ def test_memory_in_core_is_at_most_three_matrices(make_dataset, random_matrix, o
 
 
 def test_sparse_and_dense_forms_of_the_projection_agree(make_dataset, random_matrix, monkeypatch):
-    from graphkit.methods.embedding import fastrp
+    from graphkit.methods.embedding.fastrp import method as fastrp
 
     dataset = make_dataset(random_matrix(weighted=True))
     method = FastRP(dim=64, weights=(1, 1), s="5", self_influence=0.5)
@@ -396,7 +396,7 @@ def test_amounts_of_memory():
 @pytest.mark.parametrize("objective", ["labels", "links"])
 def test_tuning_improves_the_objective_and_keeps_labels_apart(make_dataset, objective):
     pytest.importorskip("optuna")
-    from graphkit.methods.embedding.tuning import _objective
+    from graphkit.methods.embedding.fastrp.tuning import _objective
 
     generator = np.random.default_rng(0)
     blocks = np.repeat(np.arange(3), 60)
@@ -416,7 +416,7 @@ def test_tuning_improves_the_objective_and_keeps_labels_apart(make_dataset, obje
 
 
 def test_hidden_edges_leave_the_graph_with_their_reverses_and_copies(make_dataset, random_matrix):
-    from graphkit.methods.embedding.tuning import hide_edges
+    from graphkit.methods.embedding.fastrp.tuning import hide_edges
 
     dataset = make_dataset(random_matrix(), directed=False, multiplicity=2)
     hidden, searched, negatives = hide_edges(dataset, 0.2, seed=0)

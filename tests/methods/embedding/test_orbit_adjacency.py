@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphkit import registry
-from graphkit.errors import DataError, UsageError
-from graphkit.methods.embedding.orbit_adjacency import OrbitAdjacency
+from graphkit.core import registry
+from graphkit.core.errors import DataError, UsageError
+from graphkit.methods.embedding.orbit_adjacency.method import OrbitAdjacency
 
 
 def squares(matrix, hops):

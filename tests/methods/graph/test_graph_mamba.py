@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-from graphkit import datasets, registry
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import DataError, Interrupted, UsageError
 from graphkit.datasets.base import GraphDataset, GraphSplit, NodeSplit
-from graphkit.errors import DataError, Interrupted, UsageError
-from graphkit.methods.graph import graph_mamba as module
-from graphkit.methods.graph.graph_mamba import GraphMamba, GraphMambaConfig
-from graphkit.nn.graph_mamba import Sequences
-from graphkit.sampling.node_order import pagerank, ranks
+from graphkit.methods.graph.graph_mamba import method as module
+from graphkit.methods.graph.graph_mamba.config import GraphMambaConfig
+from graphkit.methods.graph.graph_mamba.method import GraphMamba
+from graphkit.methods.graph.graph_mamba.model import Sequences
+from graphkit.methods.graph.graph_mamba.node_order import pagerank, ranks
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 
@@ -163,7 +165,7 @@ def test_m_0_equals_the_ordering_by_hand():
 
 def tokens_by_hand(learner, v, seed):
     """[(nodes, walks)] of a node's tokens, the order from m down to 0, from the walks alone."""
-    from graphkit.kernels.walks import token_walks_plain
+    from graphkit.methods.graph.graph_mamba.walks import token_walks_plain
 
     sizes = {key: getattr(learner.config, key) for key in ("m", "walks", "repeats")}
     walks = token_walks_plain(learner.source.matrix, np.array([v]), seed=seed, **sizes)[0]

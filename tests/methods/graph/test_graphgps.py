@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import datasets, registry
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import UsageError
 from graphkit.datasets.base import GraphDataset, GraphSplit, NodeSplit
-from graphkit.errors import UsageError
-from graphkit.methods.graph.graphgps import ATTENTION, LOCAL, GraphGPS
-from graphkit.nn import attention
+from graphkit.methods.graph.graphgps import attention
+from graphkit.methods.graph.graphgps.config import ATTENTION, LOCAL
+from graphkit.methods.graph.graphgps.method import GraphGPS
 from graphkit.training import fit
 
 TINY = {"num_layers": 1, "hidden_dim": 16, "heads": 2, "epochs": 1, "batch_size": 4, "warmup": 0}
@@ -304,8 +306,8 @@ ATOMS, BONDS = (119, 4, 12, 12, 10, 6, 6, 2, 2), (5, 6, 2)
     ],
 )
 def test_models_have_the_published_numbers_of_parameters(name, sizes, published):
+    from graphkit.methods.graph.graphgps.model import GPS
     from graphkit.nn import encodings
-    from graphkit.nn.gps import GPS
     from graphkit.nn.inputs import Dims
 
     # Tables have one row more than categories, for those that training does not hold.

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import UsageError
-from graphkit.methods.link.gnn_links import SAMPLERS, GNNLinks
-from graphkit.nn.dgl_stack import GraphStack
-from graphkit.sampling import links
+from graphkit.core.errors import UsageError
+from graphkit.methods.link.gnn_links import samplers as links
+from graphkit.methods.link.gnn_links.config import SAMPLERS
+from graphkit.methods.link.gnn_links.dgl_stack import GraphStack
+from graphkit.methods.link.gnn_links.method import GNNLinks
 from graphkit.training import fit
 
 SMALL = {"hidden_dim": 8, "batch_size": 16, "epochs": 2, "saint_budget": (12, 3), "parts": 3, "parts_per_batch": 2}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.methods.link.heuristics import SCORES, Heuristic
+from graphkit.methods.link.heuristics.config import SCORES
+from graphkit.methods.link.heuristics.method import Heuristic
 
 
 def prepared(dataset, score, **options):
@@ -74,7 +75,7 @@ def test_symmetric_and_no_pairs(random_graph, score):
 @pytest.mark.data
 def test_published_figure_of_common_neighbours_on_ogbl_ddi():
     from graphkit import datasets
-    from graphkit.errors import DataError
+    from graphkit.core.errors import DataError
     from graphkit.training import fit
 
     try:

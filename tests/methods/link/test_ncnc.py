@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import registry
 from graphkit.claims.expressions import Outcome, evaluate
-from graphkit.errors import DataError, UsageError
+from graphkit.core import registry
+from graphkit.core.errors import DataError, UsageError
 from graphkit.kernels import neighbour_sets as set_kernels
-from graphkit.methods.link.checks import completion_exactness
-from graphkit.methods.link.ncnc import NCNC, VARIANTS
+from graphkit.methods.link.ncnc.config import VARIANTS
+from graphkit.methods.link.ncnc.experiments import completion_exactness
+from graphkit.methods.link.ncnc.method import NCNC
 from graphkit.training import fit
 
 SMALL = {"hidden_dim": 8, "batch_size": 4, "epochs": 2}
@@ -141,13 +142,12 @@ def _no_right_side(left, right, pairs, original=set_kernels.neighbour_sets):
     return set_kernels.NeighbourSets(ptr.astype(sets.ptr.dtype), sets.node[keep], sets.kind[keep])
 
 
+SETS = "graphkit.methods.link.ncnc.common_neighbours"
 FAULTS = {
-    "one side is left out": lambda m: m.setattr("graphkit.nn.common_neighbours.neighbour_sets", _no_right_side),
-    "completion by the edge that is there": lambda m: m.setattr(
-        "graphkit.nn.common_neighbours.ONLY_LEFT", set_kernels.ONLY_RIGHT
-    ),
-    "probability 0": lambda m: m.setattr("graphkit.nn.common_neighbours._log", lambda pt: torch.log(pt) - 1e9),
-    "the prior is forgotten": lambda m: m.setattr("graphkit.nn.common_neighbours._log", torch.zeros_like),
+    "one side is left out": lambda m: m.setattr(f"{SETS}.neighbour_sets", _no_right_side),
+    "completion by the edge that is there": lambda m: m.setattr(f"{SETS}.ONLY_LEFT", set_kernels.ONLY_RIGHT),
+    "probability 0": lambda m: m.setattr(f"{SETS}._log", lambda pt: torch.log(pt) - 1e9),
+    "the prior is forgotten": lambda m: m.setattr(f"{SETS}._log", torch.zeros_like),
     "targets stay": lambda m: m.setattr(NCNC, "message_graph", lambda self, chosen: self.graph),
 }
 
@@ -263,7 +263,7 @@ def test_batches_cover_the_edges_and_fit_small_graphs(random_graph):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_interrupted_training_continues_to_the_same_losses(random_graph, tmp_path, variant):
     """Also where a variant would keep something from batch to batch that no checkpoint holds."""
-    from graphkit.errors import Interrupted
+    from graphkit.core.errors import Interrupted
     from graphkit.training.signals import StopRequest
 
     def losses(stop_at=None, **options):
@@ -284,39 +284,34 @@ def test_interrupted_training_continues_to_the_same_losses(random_graph, tmp_pat
     assert losses(stop_at=7, checkpoint_path=file) + losses(checkpoint_path=file, resume=True) == unbroken
 
 
-def test_frozen_encoder_starts_from_a_run(random_graph, tmp_path, monkeypatch):
+def test_frozen_encoder_starts_from_a_run(random_graph):
     """Two stages: the encoder of an NCN run is taken over and stays as it is while the predictor moves."""
-    import graphkit.runs
-
     first = prepared(random_graph, variant="ncn")
     for weight in first.model.parameters():
         torch.nn.init.normal_(weight)
-    restored = type("Run", (), {"restore": lambda self, seed: (first, random_graph)})()
-    monkeypatch.setattr(graphkit.runs, "load_run", lambda path: restored)
     options = {**SMALL, "variant": "ncnc", "lr": 0.0, "init_from": "first", "init_parts": "encoder"}
     for tlr in (True, False):
         second = NCNC(**options, tlr=tlr)
+        second.initial_state = first.state_dict()
         fit(second, random_graph, seed=0)
         before, after = first.state_dict(), second.state_dict()
         assert all(torch.equal(before[key], after[key]) for key in before if key.startswith("encoder."))
         assert any(not torch.equal(before[key], after[key]) for key in before if key in after)
     wider = NCNC(**{**options, "hidden_dim": 16})
+    wider.initial_state = first.state_dict()
     with pytest.raises(DataError, match="--init-from first: .* expected shape"):
         fit(wider, random_graph, seed=0)
     with pytest.raises(UsageError, match="--epochs 0"):
         fit(NCNC(**{**options, "epochs": 0}), random_graph)
 
 
-def test_completion_starts_from_a_whole_ncn_run(random_graph, monkeypatch):
+def test_completion_starts_from_a_whole_ncn_run(random_graph):
     """The published second stage on ogbl-ddi: NCNC takes over all of a trained NCN, of which it is the case p = 0."""
-    import graphkit.runs
-
     first = prepared(random_graph, variant="ncn")
     for weight in first.model.parameters():
         torch.nn.init.normal_(weight)
-    restored = type("Run", (), {"restore": lambda self, seed: (first, random_graph)})()
-    monkeypatch.setattr(graphkit.runs, "load_run", lambda path: restored)
     second = prepared(random_graph, variant="ncnc", init_from="first", pt=0.0, lr=0.0)
+    second.initial_state = first.state_dict()
     second.on_epoch_start(0)
     pairs = torch.tensor([[0, 1], [3, 11], [2, 5]])
     torch.testing.assert_close(second.score_pairs(pairs), first.score_pairs(pairs))
@@ -377,8 +372,8 @@ def test_published_numbers_of_parameters():
     """OGB's leaderboard lists 33,538 parameters for NCN on ogbl-ppa and 1,412,098 on ogbl-ddi, there with one unused
     node.
     """
-    from graphkit.nn.common_neighbours import PairPredictor
-    from graphkit.nn.link_encoder import LinkEncoder
+    from graphkit.methods.link.ncnc.common_neighbours import PairPredictor
+    from graphkit.methods.link.ncnc.link_encoder import LinkEncoder
 
     for name, categories, published in (("ogbl-ppa", 58, 33_538), ("ogbl-ddi", 4267 + 1, 1_412_098)):
         config = registry.resolve_config("ncn", name)
@@ -397,7 +392,7 @@ PREDICTOR = {
 
 @pytest.mark.parametrize("variant", PREDICTOR)
 def test_numbers_of_parameters_of_the_official_predictors(variant):
-    from graphkit.nn.common_neighbours import PairPredictor
+    from graphkit.methods.link.ncnc.common_neighbours import PairPredictor
 
     for name, expected in zip(("cora", "citeseer", "pubmed"), PREDICTOR[variant]):
         predictor = PairPredictor(registry.resolve_config(variant, name))

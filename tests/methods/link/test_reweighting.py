@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import UsageError
-from graphkit.methods.link.gnn_links import SAMPLERS, GNNLinks
-from graphkit.methods.link.ncnc import NCNC
+from graphkit.core.errors import UsageError
+from graphkit.methods.link.gnn_links.config import SAMPLERS
+from graphkit.methods.link.gnn_links.method import GNNLinks
+from graphkit.methods.link.ncnc.method import NCNC
 from graphkit.nn import reweight
 from graphkit.training import fit
 

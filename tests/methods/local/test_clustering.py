@@ -11,12 +11,12 @@ import scipy.sparse
 from scipy.linalg import expm
 
 from graphkit import datasets
-from graphkit.errors import DataError, UsageError
-from graphkit.kernels import local_flow, local_walks, local_work
-from graphkit.methods.local import noise, noisy_labels, trials
-from graphkit.methods.local.clustering import LocalClustering, heat_series
-from graphkit.methods.local.clustering_checks import flow, quadratic_program
-from graphkit.methods.local.graph import LocalGraph
+from graphkit.core.errors import DataError, UsageError
+from graphkit.datasets.local_graph import LocalGraph
+from graphkit.graph import local_work
+from graphkit.methods.local.clustering import local_flow, local_walks, noise, noisy_labels, trials
+from graphkit.methods.local.clustering.experiments import flow, quadratic_program
+from graphkit.methods.local.clustering.method import LocalClustering, heat_series
 
 WORDS = ("flow", "pnorm", "ppr", "heat")
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from graphkit.errors import DataError
-from graphkit.methods.local import improve as methods
-from graphkit.methods.local import profile as profiles
-from graphkit.methods.local.classes import classify
-from graphkit.methods.local.clustering import LocalClustering, LocalConfig
-from graphkit.methods.local.graph import LocalGraph
+from graphkit.core.errors import DataError
+from graphkit.datasets.local_graph import LocalGraph
+from graphkit.methods.local.clustering import improve as methods
+from graphkit.methods.local.clustering import profile as profiles
+from graphkit.methods.local.clustering.classes import classify
+from graphkit.methods.local.clustering.config import LocalClusteringConfig
+from graphkit.methods.local.clustering.method import LocalClustering
 
 pytest.importorskip("igraph", reason="needs the extra flow")
 
@@ -110,7 +111,7 @@ def test_profile_is_the_least_of_all_sweeps():
     upper = np.triu(rng.random((40, 40)) < 0.1, 1) | np.eye(40, k=1, dtype=bool)
     dense = (upper | upper.T).astype(float)
     graph = LocalGraph.of_matrix(scipy.sparse.csr_array(dense), weighted=False)
-    config, seeds, scales = LocalConfig(diffusion="ppr"), np.array([3, 17, 30]), [20.0, 60.0]
+    config, seeds, scales = LocalClusteringConfig(diffusion="ppr"), np.array([3, 17, 30]), [20.0, 60.0]
     found = profiles.profile(graph, config, seeds, scales)
     best: dict[int, float] = {}
     for seed, scale in itertools.product(seeds.tolist(), scales):

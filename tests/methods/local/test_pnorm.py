@@ -9,8 +9,8 @@ import pytest
 import scipy.optimize
 import scipy.sparse
 
-from graphkit.methods.local.clustering import LocalClustering
-from graphkit.methods.local.graph import LocalGraph
+from graphkit.datasets.local_graph import LocalGraph
+from graphkit.methods.local.clustering.method import LocalClustering
 
 NODES = 40
 
@@ -120,7 +120,7 @@ def test_labels_and_weights_enter():
 
 
 def test_what_is_unfinished_says_so(monkeypatch):
-    from graphkit.methods.local import pnorm
+    from graphkit.methods.local.clustering import pnorm
 
     graph, seed = small(0)
     monkeypatch.setattr(pnorm, "LARGEST", 0)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from graphkit import registry
+from graphkit.core import registry
+from graphkit.core.errors import UsageError
 from graphkit.datasets.base import GraphDataset, GraphSplit, NodeSplit
-from graphkit.errors import UsageError
-from graphkit.methods.node.gnn import GNN
+from graphkit.methods.node.gnn.method import GNN
 from graphkit.training import fit
 
 WORDS = ("gcn", "sage", "gat", "gin", "gine", "gatedgcn", "gcnii", "mlp")

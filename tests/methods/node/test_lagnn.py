@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import registry, runs
+from graphkit.core import registry
+from graphkit.core.errors import DataError, Interrupted, UsageError
 from graphkit.datasets.base import GraphDataset, NodeSplit
-from graphkit.errors import DataError, Interrupted, UsageError
-from graphkit.methods.node.lagnn import LAGNN, consistency
-from graphkit.methods.node.lagnn_generator import GeneratorConfig
-from graphkit.methods.node.lagnn_tuning import make_stage
-from graphkit.methods.supervised import Batch
-from graphkit.nn.cvae import save_generator
+from graphkit.methods.node.lagnn.config import GeneratorConfig
+from graphkit.methods.node.lagnn.cvae import save_generator
+from graphkit.methods.node.lagnn.method import LAGNN, consistency
+from graphkit.methods.node.lagnn.tuning import make_stage
+from graphkit.runs import execution as runs
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
+from graphkit.training.supervised import Batch
 
 SMALL = {
     "hidden_dim": 4,

@@ -12,19 +12,20 @@ import pytest
 import torch
 
 from graphkit import datasets
+from graphkit.core.errors import DataError, UsageError
 from graphkit.datasets.base import GraphDataset, NodeSplit
-from graphkit.errors import DataError, UsageError
-from graphkit.methods.node import lagnn_generator, lagnn_tuning
-from graphkit.methods.node.lagnn_checks import conditional
-from graphkit.methods.node.lagnn_generator import (
+from graphkit.methods.node.lagnn import generator as lagnn_generator
+from graphkit.methods.node.lagnn import tuning as lagnn_tuning
+from graphkit.methods.node.lagnn.experiments import conditional
+from graphkit.methods.node.lagnn.generator import (
     GeneratorConfig,
     NeighbourGenerator,
     make_model,
     normalized,
     raw_features,
 )
-from graphkit.methods.node.lagnn_tuning import make_stage, validation_score
-from graphkit.sampling.neighbour_pairs import NeighbourPairs
+from graphkit.methods.node.lagnn.neighbour_pairs import NeighbourPairs
+from graphkit.methods.node.lagnn.tuning import make_stage, validation_score
 
 SMALL = {
     "generator_hidden": 8,
@@ -254,7 +255,7 @@ def test_score_of_a_generator_is_accuracy_on_its_features_alone():
 
 
 def test_score_is_that_of_the_stored_draw_with_halves_of_its_own_per_run(monkeypatch):
-    from graphkit.nn import uscore
+    from graphkit.methods.node.lagnn import uscore
 
     torch.manual_seed(0)
     dataset = labelled()

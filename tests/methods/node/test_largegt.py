@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import datasets, registry
+from graphkit import datasets
+from graphkit.core import registry
+from graphkit.core.errors import DataError, Interrupted, UsageError
 from graphkit.datasets.base import GraphDataset, NodeSplit
-from graphkit.datasets.sparse_sbm import sparse_sbm
-from graphkit.errors import DataError, Interrupted, UsageError
+from graphkit.datasets.generators.sparse_sbm import sparse_sbm
 from graphkit.evaluation.metrics import evaluate
-from graphkit.methods.node.largegt import LargeGT
-from graphkit.methods.node.largegt_checks import four_hops_from_two
-from graphkit.nn.largegt import LargeGT as Model
-from graphkit.nn.quantize import Codebook
-from graphkit.sampling.hop_tokens import Recipe, sample
-from graphkit.sampling.position_vectors import position_vectors
+from graphkit.methods.node.largegt.experiments import four_hops_from_two
+from graphkit.methods.node.largegt.hop_tokens import Recipe, sample
+from graphkit.methods.node.largegt.method import LargeGT
+from graphkit.methods.node.largegt.model import LargeGT as Model
+from graphkit.methods.node.largegt.position_vectors import position_vectors
+from graphkit.methods.node.largegt.quantize import Codebook
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 

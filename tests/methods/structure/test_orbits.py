@@ -8,8 +8,8 @@ import pytest
 
 from graphkit import datasets
 from graphkit.kernels import orbits as kernel
-from graphkit.methods.structure import orbits_checks
-from graphkit.methods.structure.orbits import OrbitCounter
+from graphkit.methods.structure.orbits import experiments as orbits_checks
+from graphkit.methods.structure.orbits.method import OrbitCounter
 
 
 @pytest.fixture

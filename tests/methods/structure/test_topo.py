@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphkit import datasets
-from graphkit.datasets import folders
+from graphkit.core.errors import DataError, UsageError
 from graphkit.datasets.base import EdgeSet, GraphDataset, LinkSplit
-from graphkit.errors import DataError, UsageError
-from graphkit.methods.structure.topo import PARTS, Topo
+from graphkit.datasets.sources import folders
+from graphkit.methods.structure.topo.method import PARTS, Topo
 
 
 def link_dataset(train, valid, test, n, **more):

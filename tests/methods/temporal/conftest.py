@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.events import finish_events, in_order, static_graph
+from graphkit.datasets.readers.events import in_order, static_graph
+from graphkit.datasets.splits.events import finish_events
 
 
 @pytest.fixture

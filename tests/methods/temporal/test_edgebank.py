@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from graphkit import registry
+from graphkit.core import registry
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.events import finish_events, in_order, static_graph
+from graphkit.datasets.readers.events import in_order, static_graph
+from graphkit.datasets.splits.events import finish_events
 
 
 def stream(seed, split="chrono-0.6/0.2/0.2", times=None):
@@ -57,7 +58,7 @@ def test_memory_is_that_of_a_dictionary(split, batch_size, part):
 def test_pieces_change_nothing(monkeypatch):
     dataset = stream(3)
     expected = scores_of(dataset, "test", batch_size=7)
-    monkeypatch.setattr("graphkit.methods.temporal.edgebank.PAIRS", 8)
+    monkeypatch.setattr("graphkit.methods.temporal.edgebank.method.PAIRS", 8)
     assert scores_of(dataset, "test", batch_size=7) == expected == list(reference(dataset, "test", 7))
 
 

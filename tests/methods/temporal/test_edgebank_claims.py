@@ -6,11 +6,11 @@ import pytest
 from graphkit import datasets
 from graphkit.claims.expressions import Outcome, evaluate
 from graphkit.claims.sheets import select
-from graphkit.datasets import event_negatives
+from graphkit.core.errors import DataError
 from graphkit.datasets.base import EventSplit
-from graphkit.errors import DataError
+from graphkit.datasets.splits import event_negatives
 from graphkit.evaluation.temporal import event_metrics
-from graphkit.methods.temporal.edgebank import EdgeBank
+from graphkit.methods.temporal.edgebank.method import EdgeBank
 
 pytestmark = pytest.mark.data
 

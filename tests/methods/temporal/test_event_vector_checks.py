@@ -6,10 +6,10 @@ import torch
 from graphkit import datasets
 from graphkit.claims.expressions import Outcome, evaluate
 from graphkit.claims.sheets import select
-from graphkit.methods.streams import EventStore
-from graphkit.methods.temporal import tgn_checks
+from graphkit.methods.temporal.tgn import experiments as tgn_checks
 from graphkit.nn.node_memory import MessageLog
 from graphkit.sampling import past_neighbours
+from graphkit.training.streams import EventStore
 
 CLAIMS = {"tgn": "smoke-memory", "tgat": "smoke-attention", "jodie": "smoke-memory"}
 

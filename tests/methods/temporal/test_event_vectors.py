@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import registry
-from graphkit.datasets.events import finish_events, in_order
-from graphkit.errors import Interrupted
-from graphkit.methods.event_vectors import EventVectorsLearner
-from graphkit.methods.temporal.nat_checks import random_stream
+from graphkit.core import registry
+from graphkit.core.errors import Interrupted
+from graphkit.datasets.readers.events import in_order
+from graphkit.datasets.splits.events import finish_events
+from graphkit.methods.temporal.nat.experiments import random_stream
 from graphkit.training import fit
+from graphkit.training.event_vectors import EventVectorsLearner
 from graphkit.training.signals import StopRequest
 
 BATCH = 16
@@ -86,7 +87,7 @@ def test_shuffling_the_future_leaves_no_trace(case, seed):
 @pytest.mark.parametrize("case", EVERY)
 @pytest.mark.parametrize("rich", [False, True])
 def test_several_negatives_are_judged_as_each_alone_would_be(case, rich, with_features, monkeypatch):
-    monkeypatch.setattr("graphkit.methods.streams.PAIRS", 7)  # pieces end within an event
+    monkeypatch.setattr("graphkit.training.streams.PAIRS", 7)  # pieces end within an event
     stream = random_stream(30, 300, 3)
     stream = with_features(stream) if rich else stream
     split, several = stream.split, {}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit import registry
+from graphkit.core import registry
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.events import finish_events, in_order, static_graph
+from graphkit.datasets.readers.events import in_order, static_graph
+from graphkit.datasets.splits.events import finish_events
 
 OPTIONS = {
     "nat": {"cache": (6, 5), "self_dim": 8},

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.methods.temporal.jodie import JODIE
-from graphkit.methods.temporal.nat_checks import random_stream
-from graphkit.methods.temporal.tgn_checks import compare
+from graphkit.methods.temporal.jodie.method import JODIE
+from graphkit.methods.temporal.nat.experiments import random_stream
+from graphkit.methods.temporal.tgn.experiments import compare
 
 
 def learner_on(stream, seed=0, **options):

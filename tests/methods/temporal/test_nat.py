@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.datasets.events import finish_events, in_order
-from graphkit.errors import Interrupted, UsageError
-from graphkit.kernels.neighbour_cache import join_keys, multiplier, slots_of
-from graphkit.methods.temporal.nat import NAT
-from graphkit.methods.temporal.nat_checks import Dictionaries, random_stream
-from graphkit.nn.nat import NATNetwork, softmax_within
+from graphkit.core.errors import Interrupted, UsageError
+from graphkit.datasets.readers.events import in_order
+from graphkit.datasets.splits.events import finish_events
+from graphkit.methods.temporal.nat.experiments import Dictionaries, random_stream
+from graphkit.methods.temporal.nat.method import NAT
+from graphkit.methods.temporal.nat.model import NATNetwork, softmax_within
+from graphkit.methods.temporal.nat.neighbour_cache import join_keys, multiplier, slots_of
 from graphkit.training import fit
 from graphkit.training.signals import StopRequest
 

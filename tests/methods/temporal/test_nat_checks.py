@@ -6,8 +6,8 @@ import pytest
 from graphkit import datasets
 from graphkit.claims.expressions import Outcome, evaluate
 from graphkit.claims.sheets import select
-from graphkit.kernels import neighbour_cache
-from graphkit.methods.temporal.nat_checks import tables
+from graphkit.methods.temporal.nat import neighbour_cache
+from graphkit.methods.temporal.nat.experiments import tables
 
 
 def verdict():

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from graphkit.datasets.base import EventSplit, GraphDataset
-from graphkit.datasets.events import in_order, static_graph
-from graphkit.kernels.neighbour_cache import slots_of
-from graphkit.methods.temporal.nat import NAT
-from graphkit.methods.temporal.nat_checks import Dictionaries
+from graphkit.datasets.readers.events import in_order, static_graph
+from graphkit.methods.temporal.nat.experiments import Dictionaries
+from graphkit.methods.temporal.nat.method import NAT
+from graphkit.methods.temporal.nat.neighbour_cache import slots_of
 
 NODES, SIZES = 7, (3, 2)  # a few slots for seven keys: most writes meet another key
 SMALL = {"self_dim": 3, "slot_dim": 2, "pos_dim": 2}

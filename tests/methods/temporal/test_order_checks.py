@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from graphkit import training
-from graphkit.methods.temporal import order_checks
-from graphkit.methods.temporal.nat_checks import random_stream
+from graphkit.methods.temporal.nat.experiments import random_stream
+from graphkit.methods.temporal.tgn import order_checks
 
 
 def test_training_events_alone_are_permuted_and_with_all_that_they_have(monkeypatch, with_features):

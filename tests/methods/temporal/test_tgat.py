@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.methods.temporal.nat_checks import random_stream
-from graphkit.methods.temporal.tgat import TGAT
-from graphkit.methods.temporal.tgn_checks import compare
+from graphkit.methods.temporal.nat.experiments import random_stream
+from graphkit.methods.temporal.tgat.method import TGAT
+from graphkit.methods.temporal.tgn.experiments import compare
 
 SMALL = {"hidden_dim": 6, "time_dim": 4, "neighbours": 3}
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from graphkit.errors import UsageError
-from graphkit.methods.temporal.nat_checks import random_stream
-from graphkit.methods.temporal.tgn import TGN
-from graphkit.methods.temporal.tgn_checks import Plain, compare
+from graphkit.core.errors import UsageError
+from graphkit.methods.temporal.nat.experiments import random_stream
+from graphkit.methods.temporal.tgn.experiments import Plain, compare
+from graphkit.methods.temporal.tgn.method import TGN
 
 SMALL = {"memory_dim": 6, "hidden_dim": 6, "time_dim": 4, "neighbours": 3, "message_dim": 5}
 

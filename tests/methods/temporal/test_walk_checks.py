@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graphkit.methods.temporal.nat_checks import random_stream
-from graphkit.methods.temporal.walk_checks import STEPS, WALKS, WalkSampler
+from graphkit.methods.temporal.nat.experiments import random_stream
+from graphkit.methods.temporal.nat.walks import STEPS, WALKS, WalkSampler
 
 
 def test_walks_go_back_in_time_and_are_counted_by_end_and_position():

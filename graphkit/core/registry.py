@@ -1,0 +1,251 @@
+"""Name -> method, found through the sheets and imported only when asked for.
+
+A method is a package with ``sheet.yaml`` (what a listing needs), ``config.py`` (its options), ``method.py`` (its class)
+and, read on demand, ``presets.yaml`` and ``claims.yaml``. Built-in ones are the folders
+``graphkit/methods/<family>/<name>``; third parties name their package in the entry-point group ``graphkit.methods``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from graphkit.core.config import Config
+from graphkit.core.errors import DataError, UsageError, did_you_mean
+
+ENTRY_POINT_GROUP = "graphkit.methods"
+KINDS = ("embedder", "counter", "learner", "clusterer", "analysis")
+SHEET = "sheet.yaml"
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the YAML files of a method's folder say: paper, presets, claims, and the names it answers to.
+
+    module: of the package, without ``.method`` or ``.config``. family: the folder above it, or whose plug-in it is.
+    """
+
+    folder: Path
+    module: str
+    family: str
+    class_name: str
+    kind: str
+    names: Mapping[str, Mapping[str, Any]]
+    summary: str
+    task: str | None = None
+    paper: Mapping[str, Any] = field(default_factory=dict)
+    takes: Mapping[str, bool] = field(default_factory=dict)
+    result: str = "random"
+    memory: str = ""
+    extra: str | None = None
+
+    @property
+    def title(self) -> str:
+        """The folder's name, which messages about its files begin with."""
+        return self.folder.name
+
+    @property
+    def plug_in(self) -> bool:
+        """Whether it comes from another distribution."""
+        return self.family.startswith("plug-in")
+
+    @functools.cached_property
+    def presets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Preset -> data set -> published option values."""
+        return _read_mapping(self.folder / "presets.yaml")
+
+    @functools.cached_property
+    def claims(self) -> Mapping[str, Mapping[str, Any]]:
+        """Key -> claim, unchecked."""
+        return _read_mapping(self.folder / "claims.yaml")
+
+    def preset(self, name: str, preset: str, dataset: str | None) -> dict[str, Any]:
+        """Return the published option values of a name for a data set; empty where there are none.
+
+        The data sets of a generator (``pattern:seed=1``) share the entry of its name.
+        """
+        values = self._entry(preset, dataset)
+        own = values.pop("only", {}) or {}
+        return {**values, **(own.get(name) or {})}
+
+    def leaves_out(self, name: str, preset: str, dataset: str | None) -> bool:
+        """Whether a preset says that it has nothing for this name on a data set that others have it for (``only:
+        {name: null}``).
+        """
+        own = self._entry(preset, dataset).get("only") or {}
+        return name in own and own[name] is None
+
+    def _entry(self, preset: str, dataset: str | None) -> dict[str, Any]:
+        known = self.presets.get(preset, {})
+        return dict(known.get(dataset) or known.get((dataset or "").partition(":")[0]) or {})
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file of a sheet; an absent one is empty."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=loader) or {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
+        raise DataError(f"{path}: not YAML: {' '.join(str(problem).split())}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{path}: found {type(values).__name__}, expected a mapping")
+    return values
+
+
+def _load_sheet(folder: Path, module: str, family: str) -> Sheet:
+    path = folder / SHEET
+    try:
+        values = _read_mapping(path)
+        if misplaced := {"presets", "claims"} & set(values):
+            name = min(misplaced)
+            raise DataError(f"{path}: found {name}, expected them in {name}.yaml beside it")
+        values = {"class_name": values.pop("class"), **values}
+        sheet = Sheet(folder=folder, module=module, family=family, **values)
+        known = sheet.kind in KINDS and isinstance(sheet.names, Mapping) and isinstance(sheet.summary, str)
+    except (KeyError, TypeError) as problem:
+        raise DataError(f"{path}: not a method sheet: {' '.join(str(problem).split())}") from None
+    if not known:
+        raise DataError(f"{path}: kind is {sheet.kind!r}, expected one of {', '.join(KINDS)}, with names and a summary")
+    return sheet
+
+
+@functools.cache
+def _sheets() -> dict[str, Sheet]:
+    """Map every name to its sheet, built-in methods first."""
+    found: dict[str, Sheet] = {}
+    here = Path(__file__).parent.parent / "methods"
+    for path in sorted(here.glob(f"*/*/{SHEET}")):
+        family, name = path.parts[-3:-1]
+        sheet = _load_sheet(path.parent, f"graphkit.methods.{family}.{name}", family)
+        found.update(dict.fromkeys(sheet.names, sheet))
+    for entry in _entry_points():
+        try:
+            sheet = _plug_in(entry)
+        except (DataError, ImportError) as problem:  # a broken plug-in takes nothing but itself away
+            log = logging.getLogger("graphkit")
+            log.warning("left out: plug-in %r: %s", entry.name, " ".join(str(problem).split()))
+            continue
+        for name in sheet.names:
+            found.setdefault(name, sheet)
+    return found
+
+
+def _plug_in(entry: metadata.EntryPoint) -> Sheet:
+    try:
+        spec = importlib.util.find_spec(entry.module)
+    except ModuleNotFoundError:  # of the package above it
+        spec = None
+    if spec is None or spec.origin is None:
+        raise DataError(f"its module {entry.module} cannot be found")
+    if not spec.submodule_search_locations:
+        raise DataError(
+            f"its module {entry.module} is one file, the form of graphkit 0.1; expected a package with {SHEET},"
+            " config.py and method.py"
+        )
+    folder = Path(spec.origin).parent
+    if not (folder / SHEET).is_file():
+        raise DataError(f"its package {entry.module} has no {SHEET}")
+    return _load_sheet(folder, entry.module, f"plug-in {entry.module}")
+
+
+def _entry_points():
+    points = metadata.entry_points()
+    if hasattr(points, "select"):
+        return sorted(points.select(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
+    return sorted(points.get(ENTRY_POINT_GROUP, []), key=lambda point: point.name)  # Python 3.9
+
+
+def names(kind: str | None = None) -> list[str]:
+    """Return the names of all methods, or of one kind, sorted."""
+    return sorted(name for name, sheet in _sheets().items() if kind in (None, sheet.kind))
+
+
+def sheets() -> list[Sheet]:
+    """Return every sheet once, in the order of its first name."""
+    return list({id(sheet): sheet for _, sheet in sorted(_sheets().items())}.values())
+
+
+def sheet(name: str) -> Sheet:
+    """Return the sheet of a method; raises :class:`UsageError` for an unknown name."""
+    try:
+        return _sheets()[name]
+    except KeyError:
+        raise UsageError(
+            f"unknown method {name!r}{did_you_mean(name, _sheets()) or '; see: graphkit methods'}"
+        ) from None
+
+
+def method(name: str) -> type:
+    """Import and return the class of a method."""
+    return _part(name, "method", "")
+
+
+def config_class(name: str) -> type[Config]:
+    """Import and return the options of a method, without the method: ``TGATConfig`` of the class ``TGAT``."""
+    return _part(name, "config", "Config")
+
+
+def _part(name: str, module: str, ending: str) -> type:
+    found = sheet(name)
+    try:
+        return getattr(importlib.import_module(f"{found.module}.{module}"), found.class_name + ending)
+    except (ImportError, AttributeError) as problem:
+        if not found.plug_in:
+            raise
+        raise DataError(f"{name}: {found.family} cannot be loaded: {' '.join(str(problem).split())}") from None
+
+
+def resolve_config(
+    name: str,
+    dataset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    file: str | Path | None = None,
+    preset: str | None = "paper",
+) -> Config:
+    """Build a method's Config: overrides, then the file, then the sheet's preset for the data set, then defaults.
+
+    ``preset`` None uses no preset. A named preset that the sheet lacks is a :class:`UsageError`; one that has nothing
+    for this data set leaves the defaults.
+    """
+    found = sheet(name)
+    values: dict[str, Any] = {}
+    if preset is not None:
+        if preset != "paper" and preset not in found.presets:
+            raise UsageError(f"--preset is {preset!r}, expected one of {', '.join([*found.presets, 'none'])}")
+        if found.leaves_out(name, preset, dataset):
+            raise UsageError(
+                f"--preset {preset} has no published options of {name} on {dataset}; expected another preset, or none"
+            )
+        values.update(found.preset(name, preset, dataset))
+    values.update(found.names[name] or {})
+    if file is not None:
+        values.update(_read_config(file))
+    values.update(overrides or {})
+    return config_class(name).from_mapping(values, origin=name)
+
+
+def _read_config(file: str | Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise DataError(f"--config {file}: {problem.strerror or problem}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        raise DataError(f"--config {file}: not YAML: {' '.join(str(problem).split())}") from None
+    if not isinstance(values, dict):
+        raise DataError(f"--config {file}: found {type(values).__name__}, expected a mapping of options")
+    # A run folder's config.yaml holds the options under "config", beside the data set and the seeds.
+    options = values.get("config", values)
+    if not isinstance(options, dict):
+        raise DataError(f"--config {file}: config is {options!r}, expected a mapping of options")
+    return dict(options)
