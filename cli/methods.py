@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import re
 from typing import Any
 
@@ -162,7 +161,7 @@ def show(name, as_json):
 
 def description(name: str) -> str:
     """What a method does: its class's docstring, without the reference (the sheet has it) and the example in Python."""
-    parts = inspect.cleandoc(registry.method(name).__doc__ or "").split("\n\n")
+    parts = registry.docstring(name).split("\n\n")
     return "\n\n".join(part for part in parts if not re.match(r"Reference|>>>|\.\. ", part))
 
 

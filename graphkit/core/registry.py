@@ -7,6 +7,7 @@ and, read on demand, ``presets.yaml`` and ``claims.yaml``. Built-in ones are the
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import importlib.util
@@ -189,6 +190,18 @@ def sheet(name: str) -> Sheet:
 def method(name: str) -> type:
     """Import and return the class of a method."""
     return _part(name, "method", "")
+
+
+def docstring(name: str) -> str:
+    """The docstring of a method's class, read from its file: what the class imports is not loaded."""
+    found = sheet(name)
+    path = found.folder / "method.py"
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, SyntaxError) as problem:
+        raise DataError(f"{path}: {' '.join(str(problem).split())}") from None
+    classes = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == found.class_name)
+    return next((ast.get_docstring(node) or "" for node in classes), "")
 
 
 def config_class(name: str) -> type[Config]:
