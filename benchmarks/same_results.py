@@ -69,9 +69,9 @@ lagnn
 largegt
     train largegt --dataset sbm:n=400,k=4,features=16 --epochs 2 --out run
 graphgps
-    train graphgps --dataset csl:copies=3 --epochs 2 --out run
+    train graphgps --dataset csl:copies=5 --epochs 2 --out run
 graph-mamba
-    train graph-mamba --dataset csl:copies=2 --epochs 1 --out run
+    train graph-mamba --dataset sbm:n=100,k=2,features=8 --epochs 1 --num-layers 2 --out run
 gin *
     train gin --dataset mutag --epochs 3 --out run
 nat
