@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphkit.datasets.source import Source
+
 if TYPE_CHECKING:
     import dgl
     import numpy
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a data set comes from, as ``graphkit data info`` prints it."""
-
-    paper: str = ""
-    licence: str = ""
-    url: str = ""
-    version: str = ""
 
 
 @dataclass(frozen=True)

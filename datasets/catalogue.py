@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphkit.core.errors import DataError, did_you_mean
-from graphkit.datasets.base import Source
+from graphkit.datasets.source import Source
 from graphkit.datasets.sources import folders
-from graphkit.datasets.splits.loaded import Loaded
+
+if TYPE_CHECKING:
+    from graphkit.datasets.splits.loaded import Loaded
 
 HERE = Path(__file__).parent
 

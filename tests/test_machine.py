@@ -18,7 +18,7 @@ from graphkit.core.errors import UsageError
 
 CHURN = """
 import resource
-from graphkit import machine
+from graphkit.core import machine
 machine.keep_memory()
 import torch
 torch.set_num_threads(1)
@@ -49,7 +49,7 @@ DRAW = """
 import os, sys, zlib
 os.environ["DGLBACKEND"] = "pytorch"
 import dgl, torch
-from graphkit import machine
+from graphkit.core import machine
 for _ in range(12):  # no library has begun a thread here: each child begins its own
     child = os.fork()
     if not child:
@@ -74,7 +74,7 @@ def test_two_threads_of_dgl_draw_the_same_from_the_same_seed():
 
 COMPILE = """
 import numba
-from graphkit import machine
+from graphkit.core import machine
 machine.set_threads(1)
 print(numba.njit(lambda x: x + 1)(1), numba.get_num_threads())
 """
@@ -91,7 +91,7 @@ def test_a_kernel_compiles_after_threads_were_set(before):
 THREADS = """
 import os, sys
 import numpy  # as most commands do before they know of threads
-from graphkit import machine
+from graphkit.core import machine
 print(machine.set_threads(int(sys.argv[1]) or None))
 import torch, dgl, numba, threadpoolctl
 dgl.graph(([0], [1]))

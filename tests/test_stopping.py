@@ -16,7 +16,7 @@ FOREIGN = """
 import hashlib, sys
 from pathlib import Path
 from graphkit.cli import main
-from graphkit.files import atomic_path
+from graphkit.io.files import atomic_path
 
 def endless(*_, **__):
     with atomic_path(Path(sys.argv[1]) / "result.tsv") as temporary:
@@ -89,7 +89,7 @@ def test_a_signal_to_a_child_is_none_to_its_parent():
 EVALUATION = """
 import hashlib, sys
 from graphkit.training.signals import StopRequest
-from graphkit.stopping import stop_signals
+from graphkit.core.stopping import stop_signals
 from graphkit.training import fit
 
 class Learner:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from graphkit.core.errors import DataError, did_you_mean
-from graphkit.datasets.base import GraphDataset, Source
+from graphkit.datasets.base import GraphDataset
+from graphkit.datasets.source import Source
 from graphkit.datasets.generators import event_streams, sparse_sbm
 from graphkit.datasets.generators.memory import estimate, sbm_edges
 from graphkit.datasets.readers import graph_sets

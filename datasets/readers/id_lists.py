@@ -14,7 +14,8 @@ import numpy as np
 from graphkit.core import reading
 from graphkit.core.errors import DataError, did_you_mean
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.readers.node_ids import ID_NAMES
+
+ID_NAMES = frozenset(("id", "node", "node_id", "nodeid", "name", "vertex", "user", "item"))
 
 LONGEST_LINE = 1 << 20
 HEADER_WORDS = ID_NAMES | {"nodes", "ids"}

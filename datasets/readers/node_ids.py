@@ -15,10 +15,10 @@ import pandas
 
 from graphkit.core import reading
 from graphkit.datasets.readers.assemble import EdgeTable
+from graphkit.datasets.readers.id_lists import ID_NAMES
 from graphkit.datasets.readers.node_tables import NodeRows, TextRows, whole_numbers
 from graphkit.datasets.readers.text import counted, is_number
 
-ID_NAMES = frozenset(("id", "node", "node_id", "nodeid", "name", "vertex", "user", "item"))
 COUNTER_NAMES = frozenset(("", "unnamed: 0", "index", "__index_level_0__"))  # what pandas calls a column of row numbers
 NO_COLUMN = "none"
 MOST, HALF = 0.9, 0.5  # shares of a column that are ids of the graph: it holds ids; it may hold ids

@@ -19,7 +19,8 @@ import sklearn
 from sklearn.datasets import load_digits
 
 from graphkit.core.errors import DataError, OutputError
-from graphkit.datasets.base import GraphDataset, Source
+from graphkit.datasets.base import GraphDataset
+from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import graph_of, reading, set_features, set_labels
 from graphkit.datasets.readers.unpickle import load_npz

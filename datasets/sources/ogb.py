@@ -21,7 +21,8 @@ import pandas as pd
 import torch
 
 from graphkit.core.errors import DataError
-from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit, Source
+from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit
+from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import check, check_ids, quiet, reading, set_features
 from graphkit.datasets.readers.unpickle import load_npz, load_torch

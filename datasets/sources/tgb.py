@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from graphkit.core.errors import DataError, MissingExtraError
-from graphkit.datasets.base import Events, EventSplit, GraphDataset, Source
+from graphkit.datasets.base import Events, EventSplit, GraphDataset
+from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import check, quiet, reading, set_features
 from graphkit.datasets.readers.events import in_order, static_graph

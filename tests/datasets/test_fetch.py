@@ -115,6 +115,7 @@ def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monk
             archive.write(path, f"arxiv/{path.relative_to(tiny / 'ogbn_arxiv')}")
     facts = {**ogb.master("ogbn-arxiv"), "url": f"{address}/arxiv.zip"}
     monkeypatch.setattr(ogb, "master", lambda name: facts)
+    monkeypatch.setattr(fetch, "master", lambda name: facts)
     (path,) = fetch.fetch("ogbn-arxiv")
     assert path == folders.cache_folder() / "ogbn_arxiv" and sorted(p.name for p in path.parent.iterdir()) == [
         "ogbn_arxiv"
@@ -123,9 +124,9 @@ def test_ogb_zip_is_downloaded_and_unpacked_without_questions(server, tiny, monk
 
 
 def test_an_ogb_zip_that_is_in_the_cache_is_unpacked_and_kept(tiny, monkeypatch):
-    monkeypatch.setattr(
-        ogb, "master", lambda name, official=ogb.master: {**official(name), "url": "http://127.0.0.1:9/none.zip"}
-    )
+    facts = {**ogb.master("ogbn-arxiv"), "url": "http://127.0.0.1:9/none.zip"}
+    monkeypatch.setattr(ogb, "master", lambda name: facts)
+    monkeypatch.setattr(fetch, "master", lambda name: facts)
     folders.cache_folder().mkdir(parents=True)
     own = folders.cache_folder() / "ogbn_arxiv.zip"
     own.write_bytes(b"PK no zip")
@@ -141,7 +142,7 @@ def test_an_ogb_zip_that_is_in_the_cache_is_unpacked_and_kept(tiny, monkeypatch)
 
 def test_every_file_of_the_catalogue_has_size_checksum_and_address():
     for entry in catalogue.entries().values():
-        needs = not entry.loader.startswith(("bundled", "ogb", "tgb"))
+        needs = not entry.loader.startswith(("sources.bundled", "sources.ogb", "sources.tgb"))
         assert bool(entry.data_files()) or not needs, entry.name
         assert entry.tasks and entry.about and entry.paper and entry.licence and entry.url
         for pattern in entry.files:

@@ -9,6 +9,7 @@ from graphkit.claims.sheets import select
 from graphkit.methods.temporal.tgn import experiments as tgn_checks
 from graphkit.nn.node_memory import MessageLog
 from graphkit.sampling import past_neighbours
+from graphkit.training import event_vectors
 from graphkit.training.streams import EventStore
 
 CLAIMS = {"tgn": "smoke-memory", "tgat": "smoke-attention", "jodie": "smoke-memory"}
@@ -41,7 +42,7 @@ def sides_swapped(patch):
 
 def seen_at_present(patch):
     right = past_neighbours.neighbourhoods
-    patch.setattr(past_neighbours, "neighbourhoods", lambda *words, back, draw=0: right(*words, back=False, draw=draw))
+    patch.setattr(event_vectors, "neighbourhoods", lambda *words, back, draw=0: right(*words, back=False, draw=draw))
 
 
 @pytest.mark.parametrize(

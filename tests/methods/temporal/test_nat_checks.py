@@ -6,7 +6,7 @@ import pytest
 from graphkit import datasets
 from graphkit.claims.expressions import Outcome, evaluate
 from graphkit.claims.sheets import select
-from graphkit.methods.temporal.nat import neighbour_cache
+from graphkit.methods.temporal.nat import method, neighbour_cache
 from graphkit.methods.temporal.nat.experiments import tables
 
 
@@ -17,16 +17,17 @@ def verdict():
 
 def even(patch):
     patch.setattr(neighbour_cache, "multiplier", lambda seed: 0)
+    patch.setattr(method, "multiplier", lambda seed: 0)
 
 
 def deaf_to_alpha(patch):
     right = neighbour_cache.judge_writes
-    patch.setattr(neighbour_cache, "judge_writes", lambda *words: right(*words[:5], 1.0, *words[6:]))
+    patch.setattr(method, "judge_writes", lambda *words: right(*words[:5], 1.0, *words[6:]))
 
 
 def shared_bits(patch):
     right = neighbour_cache.join_keys
-    patch.setattr(neighbour_cache, "join_keys", lambda keys, bits: right(keys, np.tile(bits[: len(bits) // 2], 2)))
+    patch.setattr(method, "join_keys", lambda keys, bits: right(keys, np.tile(bits[: len(bits) // 2], 2)))
 
 
 def first_write_stays(patch):
@@ -40,7 +41,7 @@ def first_write_stays(patch):
                 keep[w] = first.setdefault(place, w) == w
         return found
 
-    patch.setattr(neighbour_cache, "judge_writes", judge)
+    patch.setattr(method, "judge_writes", judge)
 
 
 def test_the_claim_holds_without_a_fault():

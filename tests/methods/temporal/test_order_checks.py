@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from graphkit import training
 from graphkit.methods.temporal.nat.experiments import random_stream
 from graphkit.methods.temporal.tgn import order_checks
 
@@ -16,7 +15,7 @@ def test_training_events_alone_are_permuted_and_with_all_that_they_have(monkeypa
         seen.append(dataset)
         return SimpleNamespace(best={"ap": {"test": len(seen) / 10}})
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(order_checks, "fit", fit)
     assert order_checks.permuted_times(stream, "nat") == {"ordered": [0.1, 0.3, 0.5], "permuted": [0.2, 0.4, 0.6]}
     assert seen[0] is stream and seen[1].split is stream.split
     events, other, train = stream.events, seen[1].events, stream.split.train
