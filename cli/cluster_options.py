@@ -297,12 +297,12 @@ def accuracies(text: str, option: str = "--accuracies") -> list[float]:
 
 def labeller(question: Question, always: bool = False):
     """A function of (seed, number, truth=the target) that gives (n,) noisy labels; None where the method reads none."""
+    if question.source is None or not (always or question.config.weighted):
+        return None
     import numpy as np
 
     from graphkit.methods.local.clustering import noisy_labels
 
-    if question.source is None or not (always or question.config.weighted):
-        return None
     kind, value = question.source
     if kind == "noisy":
         return lambda seed, number, truth=None: value

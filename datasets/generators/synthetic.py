@@ -15,11 +15,11 @@ import torch
 
 from graphkit.core.errors import DataError, did_you_mean
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.source import Source
 from graphkit.datasets.generators import event_streams, sparse_sbm
 from graphkit.datasets.generators.memory import estimate, sbm_edges
 from graphkit.datasets.readers import graph_sets
 from graphkit.datasets.readers.build import graph_of
+from graphkit.datasets.source import Source
 from graphkit.datasets.splits.drawn import DEFAULT_LINK
 from graphkit.datasets.splits.loaded import Loaded
 from graphkit.graph.codes import distinct

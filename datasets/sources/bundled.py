@@ -20,10 +20,10 @@ from sklearn.datasets import load_digits
 
 from graphkit.core.errors import DataError, OutputError
 from graphkit.datasets.base import GraphDataset
-from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import graph_of, reading, set_features, set_labels
 from graphkit.datasets.readers.unpickle import load_npz
+from graphkit.datasets.source import Source
 from graphkit.datasets.sources.folders import cache_folder
 from graphkit.datasets.splits.loaded import Loaded
 from graphkit.io.files import atomic_path

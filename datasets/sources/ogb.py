@@ -22,10 +22,10 @@ import torch
 
 from graphkit.core.errors import DataError
 from graphkit.datasets.base import EdgeSet, GraphDataset, GraphSplit, LinkSplit, NodeSplit
-from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import check, check_ids, quiet, reading, set_features
 from graphkit.datasets.readers.unpickle import load_npz, load_torch
+from graphkit.datasets.source import Source
 from graphkit.datasets.sources import folders
 from graphkit.datasets.splits.links import unique_pairs
 from graphkit.datasets.splits.loaded import Loaded

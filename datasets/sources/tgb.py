@@ -19,11 +19,11 @@ import numpy as np
 
 from graphkit.core.errors import DataError, MissingExtraError
 from graphkit.datasets.base import Events, EventSplit, GraphDataset
-from graphkit.datasets.source import Source
 from graphkit.datasets.catalogue import Entry
 from graphkit.datasets.readers.build import check, quiet, reading, set_features
 from graphkit.datasets.readers.events import in_order, static_graph
 from graphkit.datasets.readers.unpickle import load_pickle
+from graphkit.datasets.source import Source
 from graphkit.datasets.sources import folders
 from graphkit.datasets.splits.events import split_events
 from graphkit.datasets.splits.loaded import Loaded
