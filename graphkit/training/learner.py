@@ -23,6 +23,7 @@ class Learner(Method):
     """
 
     Config: ClassVar[type[Config]] = LearnerConfig
+    config: LearnerConfig
     model: torch.nn.Module | None = None
     optimizers: list[torch.optim.Optimizer]
     dataset: GraphDataset

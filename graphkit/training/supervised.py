@@ -58,6 +58,7 @@ class SupervisedLearner(Learner):
     """
 
     Config = SupervisedConfig
+    config: SupervisedConfig
 
     def build(self, dims: Dims) -> torch.nn.Module:
         """Return the model for data of these sizes; torch's generator is already seeded."""

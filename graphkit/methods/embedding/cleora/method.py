@@ -34,6 +34,7 @@ class Cleora(Embedder):
     """
 
     Config = CleoraConfig
+    config: CleoraConfig
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
         """Return (n, dim) float32 vectors. The kernel runs on the CPU, whatever the device."""

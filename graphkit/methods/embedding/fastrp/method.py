@@ -64,6 +64,7 @@ class FastRP(Embedder):
     """
 
     Config = FastRPConfig
+    config: FastRPConfig
 
     #: what the last search found: strength, weights, objective, value, trials; None where there was none
     tuned: dict | None = None

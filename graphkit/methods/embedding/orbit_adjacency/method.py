@@ -46,6 +46,7 @@ class OrbitAdjacency(Embedder):
     """
 
     Config = OrbitAdjacencyConfig
+    config: OrbitAdjacencyConfig
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU.

@@ -32,6 +32,7 @@ class RandNE(Embedder):
     """
 
     Config = RandNEConfig
+    config: RandNEConfig
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
         """Return (n, dim) float32 vectors. The kernel runs on the CPU, whatever the device."""

@@ -35,6 +35,7 @@ class Spectral(Embedder):
     """
 
     Config = SpectralConfig
+    config: SpectralConfig
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> np.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU. Raises :class:`DataError` for negative edge weights."""

@@ -31,6 +31,7 @@ class Walks(Embedder):
     """
 
     Config = WalksConfig
+    config: WalksConfig
 
     def embed(self, dataset: GraphDataset, *, seed: int = 0, device: str = "cpu") -> numpy.ndarray:
         """Return (n, dim) float32 vectors, computed on the CPU; needs the extra ``deepwalk``.

@@ -56,6 +56,7 @@ class GraphMamba(SupervisedLearner):
     """
 
     Config = GraphMambaConfig
+    config: GraphMambaConfig
 
     def sampled_layers(self) -> int:
         """Layers of neighbours that a sampler has to draw."""

@@ -31,6 +31,7 @@ class GraphGPS(SupervisedLearner):
     """
 
     Config = GraphGPSConfig
+    config: GraphGPSConfig
 
     def prepare_all(self, graphs: list) -> list:
         """Add the raw encodings, and self-loops for gcn, after checking what does not need them."""

@@ -33,6 +33,7 @@ class GNNLinks(Reweighted):
     """
 
     Config = GNNLinksConfig
+    config: GNNLinksConfig
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Build the graph with self-loops where the layer wants them, the model and the sampler."""

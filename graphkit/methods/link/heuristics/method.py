@@ -28,6 +28,7 @@ class Heuristic(LinkLearner):
     """
 
     Config = HeuristicConfig
+    config: HeuristicConfig
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Index the training graph; there is nothing to learn."""

@@ -39,6 +39,7 @@ class NCNC(Reweighted):
     """
 
     Config = NCNCConfig
+    config: NCNCConfig
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Index the training graph and build encoder, predictor and one Adam with a learning rate for each."""

@@ -50,6 +50,7 @@ class LocalClustering(Clusterer):
     """
 
     Config = LocalClusteringConfig
+    config: LocalClusteringConfig
 
     def __init__(self, config=None, **options):
         super().__init__(config, **options)

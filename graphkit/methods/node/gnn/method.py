@@ -26,6 +26,7 @@ class GNN(SupervisedLearner):
     """
 
     Config = GNNConfig
+    config: GNNConfig
 
     def build(self, dims):
         """Return the model; raises :class:`UsageError` for options that do not go together."""

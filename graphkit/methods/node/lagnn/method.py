@@ -53,6 +53,7 @@ class LAGNN(SupervisedLearner):
     """
 
     Config = LAGNNConfig
+    config: LAGNNConfig
 
     # Preparation
     # -------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ class LargeGT(SupervisedLearner):
     """
 
     Config = LargeGTConfig
+    config: LargeGTConfig
 
     def _read(self, dataset):
         """One graph, also where it has several parts."""

@@ -31,6 +31,7 @@ class OrbitCounter(Counter):
     """
 
     Config = OrbitCounterConfig
+    config: OrbitCounterConfig
 
     def count(self, dataset: GraphDataset) -> dict[str, np.ndarray]:
         """Return the (n,) int64 columns ``o0`` to ``o14``; raises :class:`UsageError` beyond ``max_memory`` or 63

@@ -45,6 +45,7 @@ class Topo(Analysis):
     """
 
     Config = TopoConfig
+    config: TopoConfig
 
     def measure(self, dataset: GraphDataset, *, seed: int = 0) -> dict[str, np.ndarray]:
         """Return (n,) columns: degree_, common_, tc_ and atc_train|valid|test, clustering, density and tds.

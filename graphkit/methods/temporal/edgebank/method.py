@@ -23,6 +23,7 @@ class EdgeBank(Learner):
     """
 
     Config = EdgeBankConfig
+    config: EdgeBankConfig
 
     def prepare(self, dataset, *, seed: int, device: str) -> None:
         """Number the pairs; there is nothing to learn."""

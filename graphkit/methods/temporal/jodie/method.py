@@ -19,6 +19,7 @@ class JODIE(EventVectorsLearner):
     """
 
     Config = JODIEConfig
+    config: JODIEConfig
 
     def parts(self) -> dict:
         """Memory with a cell for each side, and the projection."""

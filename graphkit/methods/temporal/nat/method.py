@@ -31,6 +31,7 @@ class NAT(StreamLearner):
     """
 
     Config = NATConfig
+    config: NATConfig
 
     def build(self) -> None:
         """Make the network and the tables."""

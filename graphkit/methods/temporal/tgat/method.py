@@ -18,6 +18,7 @@ class TGAT(EventVectorsLearner):
     """
 
     Config = TGATConfig
+    config: TGATConfig
 
     def parts(self) -> dict:
         """Attention alone, back in time."""

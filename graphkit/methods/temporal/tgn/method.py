@@ -20,6 +20,7 @@ class TGN(EventVectorsLearner):
     """
 
     Config = TGNConfig
+    config: TGNConfig
 
     def parts(self) -> dict:
         """Memory with the chosen embedding."""
