@@ -3,10 +3,10 @@ of nodes.
 
     python benchmarks/bench_largegt_sampler.py [--full] [--k 50] [--hub-caps 0,64] [--threads 2]
 
-Every contender runs in a process of its own. graphkit's row is what ``graphkit sample largegt`` says of itself after a
-warm-up on a tiny graph that fills the cache of compiled code: seconds from the DGL graph to the written lists, peak
-resident memory of the process with its libraries and the graph. ``scipy`` forms A @ A and draws each row's list by
-NumPy; it is left out where the product could take more memory than the limit. ``--full`` takes the graph of the
+Every contender runs in a process of its own. graphkit's row is what ``graphkit train largegt --prepare-only`` says of
+itself after a warm-up on a tiny graph that fills the cache of compiled code: seconds from the DGL graph to the written
+lists, peak resident memory of the process with its libraries and the graph. ``scipy`` forms A @ A and draws each row's
+list by NumPy; it is left out where the product could take more memory than the limit. ``--full`` takes the graph of the
 published target, 2^20 nodes and 10^7 edges, and trains on more nodes.
 
 The second table trains the local branch for a few steps on memory-mapped lists and features of random numbers: what a
@@ -71,8 +71,9 @@ def sample(spec: str, cap: int, folder: Path, options) -> dict:
         sys.executable,
         "-m",
         "graphkit.cli.main",
-        "sample",
+        "train",
         "largegt",
+        "--prepare-only",
         "--dataset",
         spec,
         "--k",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
-import sys
 import time
 from typing import Any
 
@@ -14,6 +12,7 @@ from graphkit.cli import progress
 from graphkit.cli.analyze_set import command as analyze_set
 from graphkit.cli.options import (
     READ_FIELDS,
+    command_line,
     config_options,
     data_options,
     echo_json,
@@ -149,7 +148,7 @@ def _topo(values: dict[str, Any]) -> None:
         seconds=time.perf_counter() - started,
         peak_rss_mb=round(peak_rss_mb(), 1),
         versions=versions(),
-        command=shlex.join(["graphkit", *sys.argv[1:]]),
+        command=command_line(),
     )
     rows = {"id": dataset.ids(), **columns}
     if values["plot"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from graphkit.cli.options import (
+    command_line,
     config_options,
     data_options,
     echo_json,
@@ -163,7 +163,7 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
         "config": method.config.to_dict(),
         "reading": reading.lines(),
         "versions": versions(),
-        "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        "command": command_line(),
     }
     if getattr(method, "tuned", None):
         result["tuned"] = method.tuned

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from typing import Any
 
 import click
 
-from graphkit.cli.options import data_options, echo_json, load_dataset, output_options
+from graphkit.cli.options import command_line, data_options, echo_json, load_dataset, output_options
 from graphkit.io import endings
 
 
@@ -83,7 +81,7 @@ def _encode(values: dict[str, Any]) -> None:
         "seconds": seconds,
         "peak_rss_mb": round(peak_rss_mb(), 1),
         "versions": versions(),
-        "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        "command": command_line(),
     }
     if values["as_json"]:
         echo_json(about)

@@ -20,8 +20,6 @@ COMMANDS = {
     "embed": ("graphkit.cli.embed", "Vectors for the nodes of a graph."),
     "encode": ("graphkit.cli.encode", "Positional and structural encodings of nodes."),
     "train": ("graphkit.cli.train", "A model trained on a data set, with its result."),
-    "sample": ("graphkit.cli.sample", "Lists and features that a method takes from the graph once, before training."),
-    "augment": ("graphkit.cli.augment", "What a method adds to the data once, such as generated features."),
     "predict": ("graphkit.cli.predict", "Labels, scores of pairs, or the most likely missing links, from a run."),
     "count": ("graphkit.cli.count", "Orbits of nodes, edges and pairs in subgraphs of up to four nodes."),
     "cluster": ("graphkit.cli.cluster", "Clusters around given nodes, without reading the whole graph."),
@@ -32,6 +30,12 @@ COMMANDS = {
     "methods": ("graphkit.cli.methods", "The methods: what they do, take and claim."),
     "runs": ("graphkit.cli.runs", "Run folders: list, show, compare."),
     "doctor": ("graphkit.cli.doctor", "What is installed, found and missing on this machine."),
+}
+
+# verb of version 0.1 -> what does its work
+MOVED = {
+    "sample": "graphkit train largegt --prepare-only",
+    "augment": "graphkit train lagnn --generator-only",
 }
 
 COMMON = ("-q", "-v", "--quiet", "--verbose", "--strict")
@@ -50,6 +54,8 @@ class LazyGroup(click.Group):
 
     def resolve_command(self, ctx, args):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            if args[0] in MOVED:
+                raise UsageError(f"graphkit {args[0]} is now: {MOVED[args[0]]}")
             raise UsageError(
                 f"unknown command {args[0]!r}{did_you_mean(args[0], COMMANDS) or '; see: graphkit --help'}"
             )
@@ -79,7 +85,7 @@ def graphkit(ctx, quiet, verbose, strict):
       graphkit embed --method fastrp --edges my.csv -o vectors.tsv
       graphkit reproduce fastrp --smoke
     """
-    ctx.obj = {"quiet": quiet, "verbose": verbose}
+    ctx.obj = {**(ctx.obj or {}), "quiet": quiet, "verbose": verbose}
     _configure_log(quiet, verbose)
     ctx.with_resource(reading.ledger(strict=strict))
 
@@ -94,16 +100,26 @@ def _configure_log(quiet: bool, verbose: bool) -> None:
     logger.setLevel(logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO)
 
 
+def _as_given(args: list[str] | None) -> list[str]:
+    """The words behind ``graphkit``."""
+    return sys.argv[1:] if args is None else list(args)
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the code of the design: 0, 1, 2, 3, 4, 130 or 143."""
-    arguments = sys.argv[1:] if args is None else list(args)
+    arguments = _as_given(args)
     # These are common options: they are accepted after the verb too.
     front = [word for word in _before_dashes(arguments) if word in COMMON]
     arguments = front + [word for word in arguments if word not in front]
     code = 1
     try:
         with stop_signals():
-            code = graphkit.main(arguments, prog_name="graphkit", standalone_mode=False) or 0
+            code = (
+                graphkit.main(
+                    arguments, prog_name="graphkit", standalone_mode=False, obj={"arguments": _as_given(args)}
+                )
+                or 0
+            )
             sys.stdout.flush()
     except GraphkitError as problem:
         _help_for_bare_words(arguments, problem.exit_code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -273,6 +274,11 @@ def read_flags(values: dict[str, Any]) -> list[str]:
     if given.get("header") is False:
         names["header"] = "--no-header"
     return [names.get(key, f"--{key.replace('_', '-')}") for key in given]
+
+
+def command_line() -> str:
+    """The command that runs, as a shell would take it."""
+    return shlex.join(["graphkit", *click.get_current_context().find_root().obj["arguments"]])
 
 
 def prepare_machine(values: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from graphkit.cli import progress
-from graphkit.cli.options import check_table, echo_json, output_options, table, table_option, write_rows
+from graphkit.cli.options import check_table, command_line, echo_json, output_options, table, table_option, write_rows
 from graphkit.core.errors import ClaimError, DataError, Interrupted, UsageError
 
 
@@ -80,7 +80,7 @@ def _run(chosen, folder, fresh: bool, threads: int | None, runner) -> list[Any]:
     machine.set_threads(threads)
     verdicts = []
     with contextlib.closing(_Progress()) as shown:
-        running = runner.Runner(folder, fresh=fresh, report=shown)
+        running = runner.Runner(folder, fresh=fresh, report=shown, command=command_line())
         for name, claims in chosen.items():
             for key, value in claims.items():
                 shown.logger.info("%s, claim %s: %s", name, key, " ".join(value["says"].split()))

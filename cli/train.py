@@ -10,6 +10,7 @@ import click
 from graphkit.cli import progress
 from graphkit.cli.options import (
     READ_FIELDS,
+    command_line,
     config_options,
     data_options,
     echo_json,
@@ -22,6 +23,7 @@ from graphkit.cli.options import (
     prepare_machine,
     table,
 )
+from graphkit.cli.train_artifact import artifact_options, make_artifact, take_artifact
 from graphkit.core import registry
 from graphkit.core.errors import UsageError, did_you_mean
 
@@ -101,7 +103,7 @@ def learner_command(name: str) -> click.Command:
     example = f"\b\nExample:\n  graphkit train {name} --dataset {_example(sheet)}"
     run.__doc__ = "\n\n".join(filter(None, [sheet.summary, cite.strip(), example]))
     made = click.command(name=name, help=run.__doc__, short_help=sheet.summary)(run)
-    made.params = config_options(config) + made.params
+    made.params = config_options(config) + artifact_options(name) + made.params
     return made
 
 
@@ -123,6 +125,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     from graphkit.runs.folder import check_free
 
     overrides = given(config_class, values)
+    artifact_asked, artifact_own = take_artifact(name, values)
     several = [f"--{key}" for key in ("seed", "seeds", "folds") if values[key] not in (None, False)]
     if len(several) > 1:
         raise UsageError(f"{' and '.join(several)} exclude each other: expected one of them")
@@ -135,6 +138,9 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
     if not values["resume"]:  # a run of before may hold an idle option
         config.refuse_idle(overrides)
+    if artifact_asked:
+        make_artifact(name, config, artifact_own, values)
+        return
     if values["out"] and not values["resume"]:
         check_free(values["out"])
     device = prepare_machine(values)
@@ -157,6 +163,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
             report=report,
             description={"data": data, "preset": preset},
             save_predictions=values["save_predictions"],
+            command=command_line(),
         )
     _show(result, out, values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import json
@@ -74,14 +75,21 @@ class Runner:
 
     fresh: run again what the folder holds, once per configuration. report: called with every event. execute: runs one
     entry of a claim, ``execute(run, name, dataset, config, path, report)`` -> its result; tests put their own there.
+    command: what the user typed, for the result.json of trainings.
     """
 
     def __init__(
-        self, folder: Path, *, fresh: bool = False, report: Callable | None = None, execute: Callable | None = None
+        self,
+        folder: Path,
+        *,
+        fresh: bool = False,
+        report: Callable | None = None,
+        execute: Callable | None = None,
+        command: str = "",
     ):
         self.folder, self.fresh = Path(folder), fresh
         self.report = report or (lambda event: None)
-        self.execute = execute or execute_run
+        self.execute = execute or functools.partial(execute_run, command=command)
         self.executed: set[Path] = set()
 
     def claim(self, name: str, claim_id: str, claim: Mapping[str, Any]) -> Verdict:
@@ -196,10 +204,12 @@ def took(run: Mapping[str, Any]) -> float:
     return run.get("wall_seconds", run["seconds"])
 
 
-def execute_run(run, name, dataset, config, path: Path, report: Callable) -> dict[str, Any]:
+def execute_run(run, name, dataset, config, path: Path, report: Callable, command: str = "") -> dict[str, Any]:
     """Train, embed and evaluate, or call a check; a training is kept at ``path`` and continued where it stopped."""
     if "train" in run:
-        return runs.execute(name, dataset, config, seeds=_seeds(run), out=path, resume=True, report=report)
+        return runs.execute(
+            name, dataset, config, seeds=_seeds(run), out=path, resume=True, report=report, command=command
+        )
     started = time.monotonic()
     found = _embed(run, name, dataset, config, report) if "embed" in run else _check(run, dataset)
     return {**found, "wall_seconds": time.monotonic() - started}

@@ -33,6 +33,8 @@ class Sheet:
     """What the YAML files of a method's folder say: paper, presets, claims, and the names it answers to.
 
     module: of the package, without ``.method`` or ``.config``. family: the folder above it, or whose plug-in it is.
+    artifact: what a learner can compute once for all of its trainings: ``class`` in ``artifact.py``, its options
+    ``config`` in ``config.py`` if it has any, the ``flag`` that asks for it, and what the flag does (``says``).
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Sheet:
     result: str = "random"
     memory: str = ""
     extra: str | None = None
+    artifact: Mapping[str, str] | None = None
 
     @property
     def title(self) -> str:
@@ -209,10 +212,26 @@ def config_class(name: str) -> type[Config]:
     return _part(name, "config", "Config")
 
 
+def artifact(name: str) -> type:
+    """Import and return the class of a learner's artifact."""
+    return _member(sheet(name), name, "artifact", (sheet(name).artifact or {})["class"])
+
+
+def artifact_config(name: str) -> type[Config] | None:
+    """The options that a learner's artifact has beside the learner's; None if it has none."""
+    wanted = (sheet(name).artifact or {}).get("config")
+    return None if wanted is None else _member(sheet(name), name, "config", wanted)
+
+
 def _part(name: str, module: str, ending: str) -> type:
     found = sheet(name)
+    return _member(found, name, module, found.class_name + ending)
+
+
+def _member(found: Sheet, name: str, module: str, member: str) -> type:
+    """A class of a module in a method's folder."""
     try:
-        return getattr(importlib.import_module(f"{found.module}.{module}"), found.class_name + ending)
+        return getattr(importlib.import_module(f"{found.module}.{module}"), member)
     except (ImportError, AttributeError) as problem:
         if not found.plug_in:
             raise

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy
 
+from graphkit.core.config import Config
 from graphkit.core.kinds import Method
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.local_graph import LocalGraph
@@ -65,4 +69,41 @@ class Analysis(Method):
 
     def measure(self, dataset: GraphDataset, *, seed: int = 0) -> dict[str, numpy.ndarray]:
         """Return (n,) columns by name, NaN where a node has no value."""
+        raise NotImplementedError
+
+
+class Artifact(Method):
+    """What a learner can compute once for all of its trainings, and takes back by one of its options.
+
+    The sheet's ``artifact`` names the class, the flag of ``graphkit train`` that asks for it, and what the flag does.
+    ``folder``: whether ``--out`` is a folder or a file. ``seeded``: whether ``--seed`` decides what is made.
+    """
+
+    folder: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True
+
+    def check(self, config: Config, out: Path) -> None:
+        """Raise :class:`UsageError` if the learner's options or ``out`` do not fit, before the data are read."""
+
+    def task(self, config: Config, labelled: bool) -> str | None:
+        """The task to load the data with, None for the graph alone; ``labelled``: whether there are labels to read.
+
+        Raises :class:`UsageError` if labels are needed and there are none.
+        """
+        return None
+
+    def make(
+        self,
+        config: Config,
+        dataset: GraphDataset,
+        out: Path,
+        *,
+        seed: int,
+        device: str,
+        report: Callable[..., None],
+    ) -> dict[str, Any]:
+        """Write the artifact of a learner's options to ``out`` and return what to tell of it, by name.
+
+        ``report(stage, done, total)`` shows progress. What is for programs alone is in ``details``, a mapping.
+        """
         raise NotImplementedError

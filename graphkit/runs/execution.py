@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,12 +47,13 @@ def execute(
     report=None,
     description: Mapping[str, Any] | None = None,
     save_predictions: bool = False,
+    command: str = "",
 ) -> dict[str, Any]:
     """Train a learner once per seed and return the content of ``result.json``.
 
     With ``out`` the run folder is written there. ``description`` adds to config.yaml what is needed to load the data
-    set again. A data set whose split is drawn from a seed is drawn anew for every seed. Raises :class:`UsageError`
-    where another process writes into ``out``.
+    set again; ``command``, what the user typed, goes into result.json. A data set whose split is drawn from a seed is
+    drawn anew for every seed. Raises :class:`UsageError` where another process writes into ``out``.
     """
     folder = None if out is None else RunFolder(Path(out), seeds)
     settings = {
@@ -80,7 +79,7 @@ def execute(
             if folder is not None:
                 folder.leave_if_unused()
             raise
-        result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"])
+        result = _result(name, dataset, config, seeds, device, outcomes, settings["checksum"], command)
         result["reading"] = list(dict.fromkeys([*dataset.reading, *notes.lines]))
         if folder is not None:
             folder.finish(result)
@@ -153,7 +152,7 @@ def _save_predictions(path: Path, learner, state) -> None:
         np.savez_compressed(stream, **{key: value.cpu().numpy() for key, value in scores.items()})
 
 
-def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[str, Any]:
+def _result(name, dataset, config, seeds, device, outcomes, checksum, command) -> dict[str, Any]:
     runs, protocol, rules = [outcomes[str(seed)] for seed in seeds], of_dataset(dataset), {}
     if dataset.folds and list(seeds) == list(range(dataset.folds)):
         rules["folds"] = dataset.folds
@@ -189,7 +188,7 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum) -> dict[st
         "dataset_checksum": checksum,
         "versions": versions(),
         "revision": revision(),
-        "command": shlex.join(["graphkit", *sys.argv[1:]]),
+        "command": command,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 

@@ -15,8 +15,6 @@ GROUPS = [
     ("cluster",),
     ("analyze",),
     ("evaluate",),
-    ("sample",),
-    ("augment",),
 ]
 LACKING = [
     ("predict",),
@@ -26,8 +24,6 @@ LACKING = [
     ("methods", "show"),
     ("data", "info"),
     ("runs", "show"),
-    ("augment", "lagnn"),
-    ("sample", "largegt"),
     ("encode",),
     ("reproduce",),
 ]

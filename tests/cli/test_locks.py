@@ -114,9 +114,21 @@ def test_lock_that_names_nobody_stands(folder, command):
     "words",
     [
         ("embed", "--method", "fastrp", "--dataset", "karate", "--dim", "4", "--out", "DIR"),
-        ("sample", "largegt", "--dataset", "karate", "--k", "4", "--out", "DIR"),
+        ("train", "largegt", "--prepare-only", "--dataset", "karate", "--k", "4", "--out", "DIR"),
         ("count", "orbit-adjacency", "--dataset", "karate", "-o", "DIR"),
-        ("augment", "lagnn", "--dataset", "digits", "--select", "none", "--generator-steps", "1", "--out", "FILE"),
+        (
+            "train",
+            "lagnn",
+            "--generator-only",
+            "--dataset",
+            "digits",
+            "--select",
+            "none",
+            "--generator-steps",
+            "1",
+            "--out",
+            "FILE",
+        ),
     ],
     ids=lambda words: words[0],
 )
@@ -125,7 +137,7 @@ def test_every_command_that_writes_a_folder_holds_its_lock(tmp_path, command, wo
 
     target = tmp_path / "target"
     words = [str(target) if word in ("DIR", "FILE") else word for word in words]
-    with locked(target, folder="augment" not in words):
+    with locked(target, folder="--generator-only" not in words):
         code, out, err = command(*words)
     assert (code, out) == (2, "") and err.count("\n") == 1 and str(os.getpid()) in err, err
     assert command(*words)[0] == 0

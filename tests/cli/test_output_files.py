@@ -24,8 +24,20 @@ WRITERS = [
         ("count", "orbit-adjacency", "--dataset", "digits", "--orbits", "1:4-5", "--format", kind, "-o", "OUT")
         for kind in ("npz", "mtx", "tsv", "parquet")
     ],
-    ("sample", "largegt", "--dataset", "digits", "--k", "8", "--out", "OUT"),
-    ("augment", "lagnn", "--dataset", "digits", "--select", "none", "--generator-steps", "2", "--out", "OUT"),
+    ("train", "largegt", "--prepare-only", "--dataset", "digits", "--k", "8", "--out", "OUT"),
+    (
+        "train",
+        "lagnn",
+        "--generator-only",
+        "--dataset",
+        "digits",
+        "--select",
+        "none",
+        "--generator-steps",
+        "2",
+        "--out",
+        "OUT",
+    ),
     ("train", "gcn", "--dataset", "digits", "--epochs", "2", "--out", "OUT"),
     ("train", "cn", "--dataset", "python-imports", "--save-predictions", "--out", "OUT"),
 ]

@@ -73,6 +73,16 @@ class GeneratorConfig(Config):
 
 
 @dataclass(frozen=True)
+class GeneratorTuningConfig(Config):
+    """Options of the generator trained alone, beside its own."""
+
+    tune: int = option(0, "with --generator-only: sets of the generator's options to try; 0: the given ones", min=0)
+    tune_runs: int = option(
+        100, "with --generator-only --tune: GCNs on generated features alone that score a set of options", min=1
+    )
+
+
+@dataclass(frozen=True)
 class LAGNNConfig(GeneratorConfig, SupervisedConfig):
     """Options of LAGNN."""
 
@@ -129,9 +139,7 @@ class LAGNNConfig(GeneratorConfig, SupervisedConfig):
         "generator (random)",
         choices=CONTROLS,
     )
-    generator: str | None = option(
-        None, "file of graphkit augment lagnn to use in place of training a generator", path=True
-    )
+    generator: str | None = option(None, "file of --generator-only to use in place of training a generator", path=True)
     keep: str = option(
         "metric",
         "epoch that is kept, and that --patience waits for: of the best validation metric, or of the lowest "

@@ -136,7 +136,7 @@ def save_generator(path: str | os.PathLike, model: CVAE, **about: Any) -> None:
 def load_generator(path: str | os.PathLike) -> CVAE:
     """Read a generator; nothing in the file is run. Raises :class:`DataError` where it is none or is damaged."""
     if not Path(path).is_file():
-        raise DataError(f"{path}: no such file, expected a generator made by graphkit augment lagnn")
+        raise DataError(f"{path}: no such file, expected a generator made by graphkit train lagnn --generator-only")
     try:
         with safe_open(str(path), "pt") as file:
             words = file.metadata() or {}
@@ -145,7 +145,8 @@ def load_generator(path: str | os.PathLike) -> CVAE:
         raise DataError(f"{path}: not a safetensors file: {' '.join(str(problem).split())[:200]}") from None
     if words.get("form") != FORM:
         raise DataError(
-            f"{path}: found {words.get('form', 'no form')!r}, expected a generator made by graphkit augment lagnn"
+            f"{path}: found {words.get('form', 'no form')!r}, expected a generator made by"
+            " graphkit train lagnn --generator-only"
         )
     try:
         about = json.loads(words["model"])

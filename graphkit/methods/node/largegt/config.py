@@ -25,7 +25,7 @@ class LargeGTConfig(SupervisedConfig):
         choices=("fastrp", "node2vec", "lappe"),
     )
     lists: str | None = option(
-        None, "folder of graphkit sample largegt; omitted: lists are drawn, and kept in the user's cache", path=True
+        None, "folder of --prepare-only; omitted: lists are drawn, and kept in the user's cache", path=True
     )
     sample_seed: int = option(0, "seed of lists and position vectors, the same for all training seeds", min=0)
     hub_cap: int = option(

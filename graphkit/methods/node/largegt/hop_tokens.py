@@ -1,9 +1,9 @@
 """LargeGT's offline step: lists of nodes and features of their surroundings, memory-mapped, and the look-up of a batch.
 
-A folder of ``graphkit sample largegt`` holds ``lists.npy`` (n, K) int32, ``hops.npy`` (n, 3, F) float32 or float16
-where the graph has features, and ``sample.json`` with the parameters and the checksums of graph and features. Training
-without such a folder keeps the same arrays in the user's cache, the lists and the features apart, so that another K
-shares the features.
+A folder of ``graphkit train largegt --prepare-only`` holds ``lists.npy`` (n, K) int32, ``hops.npy`` (n, 3, F) float32
+or float16 if the graph has features, and ``sample.json`` with the parameters and the checksums of graph and features.
+Training without such a folder keeps the same arrays in the user's cache, the lists and the features apart, so that
+another K shares the features.
 """
 
 from __future__ import annotations
@@ -131,10 +131,14 @@ def load(folder: str | Path, graph, features: np.ndarray, k: int) -> HopTokens:
     """
     folder = Path(folder)
     if not (folder / ABOUT).is_file():
-        raise DataError(f"--lists {folder}: has no {ABOUT}, expected a folder of: graphkit sample largegt")
+        raise DataError(
+            f"--lists {folder}: has no {ABOUT}, expected a folder of: graphkit train largegt --prepare-only"
+        )
     about, matrix = read_json(folder / ABOUT), adjacency(graph)
     if not isinstance(about, dict) or about.get("format") != 1:
-        raise DataError(f"{folder / ABOUT}: found no sample of format 1; make it anew with: graphkit sample largegt")
+        raise DataError(
+            f"{folder / ABOUT}: found no sample of format 1; make it anew with: graphkit train largegt --prepare-only"
+        )
     if about.get("k") != k:
         raise UsageError(
             f"--k is {k}, but the lists in {folder} have length {about.get('k')}; expected the same number"

@@ -1,5 +1,5 @@
-"""graphkit augment lagnn as its user meets it: its file, its output, its mistakes, and what graphkit train makes of the
-file.
+"""graphkit train lagnn --generator-only as its user meets it: its file, its output, its mistakes, and what a
+training makes of the file.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from graphkit.cli.main import main
 
 SIZES = ["--generator-hidden", "8", "--latent-dim", "3"]
+ALONE = ["train", "lagnn", "--generator-only"]
 SMALL = [*SIZES, "--generator-steps", "12", "--generator-batch", "8"]
 
 
@@ -45,8 +46,7 @@ def test_generator_of_an_own_graph_is_trained_without_labels_and_used_again(own,
     graph, labels = own
     out = tmp_path / "g.safetensors"
     code, text, err = graphkit(
-        "augment",
-        "lagnn",
+        *ALONE,
         *graph,
         *SMALL,
         "--select",
@@ -91,9 +91,7 @@ def test_same_seed_same_generator_and_a_table_on_stdout(own, tmp_path, graphkit)
     graph, _ = own
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path, seed in zip(paths, (1, 1, 2)):
-        code, text, err = graphkit(
-            "augment", "lagnn", *graph, *SMALL, "--select", "none", "--seed", seed, "--out", path
-        )
+        code, text, err = graphkit(*ALONE, *graph, *SMALL, "--select", "none", "--seed", seed, "--out", path)
         assert code == 0, err
     assert text.splitlines()[0].split() == ["what", "value"] and str(paths[2]) in text
     first, second, third = (load_file(path) for path in paths)
@@ -104,8 +102,7 @@ def test_same_seed_same_generator_and_a_table_on_stdout(own, tmp_path, graphkit)
 def test_tuning_keeps_one_of_its_trials(own, tmp_path, graphkit):
     graph, labels = own
     code, text, err = graphkit(
-        "augment",
-        "lagnn",
+        *ALONE,
         *graph,
         *labels,
         *SMALL,
@@ -134,9 +131,10 @@ def test_mistakes_are_one_line(own, tmp_path, graphkit):
         assert found == code and text == "" and len(lines) == 1 and "Traceback" not in err, err
         return lines[0]
 
-    assert "unknown method 'lagcn'" in failed(2, "augment", "lagcn")
-    assert "--select u-score needs classes" in failed(2, "augment", "lagnn", *graph, *SMALL, "--out", tmp_path / "g")
-    assert "expected a file" in failed(2, "augment", "lagnn", *graph, "--out", "-")
+    assert "graphkit augment is now: graphkit train lagnn --generator-only" in failed(2, "augment", "lagcn")
+    assert "--tune: expected with --generator-only" in failed(2, "train", "lagnn", *graph, "--tune", 2)
+    assert "--select u-score needs classes" in failed(2, *ALONE, *graph, *SMALL, "--out", tmp_path / "g")
+    assert "expected a file" in failed(2, *ALONE, *graph, "--out", "-")
     train = ["train", "lagnn", *graph, *labels, *SIZES, "--epochs", "1", "--out"]
     assert "not a safetensors file" in failed(3, *train, tmp_path / "r1", "--generator", tmp_path / "bad")
     assert "no such file" in failed(3, *train, tmp_path / "r2", "--generator", tmp_path / "none")

@@ -1,4 +1,4 @@
-"""graphkit sample as its user meets it: the folder it writes, training on it, and what it refuses."""
+"""graphkit train largegt --prepare-only as its user meets it: its folder, training on it, and what it refuses."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import served
 from graphkit.cli.main import main
 from graphkit.core import machine
 
+PREPARE = ["train", "largegt", "--prepare-only"]
 SPEC = "sparse-sbm:n=300,k=3,features=6"
 TRAIN = ["--epochs", 1, "--hidden-dim", 8, "--mode", "local", "--k", 9, "--seed", 0, "--json"]
 
@@ -38,7 +39,7 @@ def graphkit(capsys, monkeypatch, tmp_path):
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("sample") / "lists"
     done = served.graphkit(
-        "sample", "largegt", "--dataset", SPEC, "--k", 9, "--seed", 4, "--out", out, "--threads", 1, "--json"
+        *PREPARE, "--dataset", SPEC, "--k", 9, "--sample-seed", 4, "--out", out, "--threads", 1, "--json"
     )
     assert done.returncode == 0, done.stderr
     return out, json.loads(done.stdout)
@@ -91,7 +92,7 @@ def test_training_takes_the_folder_and_gives_the_result_of_the_same_seed(folder,
 
 def test_own_edge_list_without_features_gets_its_lists_alone(graphkit, tmp_path):
     (tmp_path / "mine.csv").write_text("from,to\nann,bob\nbob,cy\ncy,ann\ncy,dan\n")
-    code, out, _ = graphkit("sample", "largegt", "--edges", tmp_path / "mine.csv", "--k", 4, "--out", tmp_path / "l")
+    code, out, _ = graphkit(*PREPARE, "--edges", tmp_path / "mine.csv", "--k", 4, "--out", tmp_path / "l")
     assert code == 0 and "nodes" in out
     assert sorted(path.name for path in (tmp_path / "l").iterdir()) == ["lists.npy", "sample.json"]
     lists = np.load(tmp_path / "l" / "lists.npy")
@@ -101,10 +102,14 @@ def test_own_edge_list_without_features_gets_its_lists_alone(graphkit, tmp_path)
 @pytest.mark.parametrize(
     "words, code, said",
     [
-        (["sample", "larget"], 2, "unknown method 'larget'"),
-        (["sample", "largegt", "--dataset", SPEC, "--k", 0, "--out", "x"], 2, "--k"),
-        (["sample", "largegt", "--dataset", SPEC, "--out", "FOLDER"], 2, "already holds lists"),
-        (["sample", "largegt", "--dataset", "csl:copies=5", "--out", "x"], 2, "holds 50 graphs, expected one graph"),
+        (["sample", "largegt"], 2, "graphkit sample is now: graphkit train largegt --prepare-only"),
+        ([*PREPARE, "--dataset", SPEC], 2, "--prepare-only: expected --out"),
+        ([*PREPARE, "--dataset", SPEC, "--out", "x", "--seed", 1], 2, "--seed and --prepare-only cannot be combined"),
+        ([*PREPARE, "--dataset", SPEC, "--out", "x", "--seeds", 2], 2, "--seeds and --prepare-only cannot be combined"),
+        ([*PREPARE, "--dataset", SPEC, "--out", "x", "--lists", "y"], 2, "--lists y: found with --prepare-only"),
+        ([*PREPARE, "--dataset", SPEC, "--k", 0, "--out", "x"], 2, "--k"),
+        ([*PREPARE, "--dataset", SPEC, "--out", "FOLDER"], 2, "already holds lists"),
+        ([*PREPARE, "--dataset", "csl:copies=5", "--out", "x"], 2, "holds 50 graphs, expected one graph"),
         (["train", "largegt", "--dataset", SPEC, "--lists", "FOLDER", "--k", 8], 2, "--k is 8, but the lists"),
         (
             ["train", "largegt", "--dataset", "sparse-sbm:n=301,k=3,features=6", "--lists", "FOLDER", "--k", 9],
@@ -113,10 +118,10 @@ def test_own_edge_list_without_features_gets_its_lists_alone(graphkit, tmp_path)
         ),
         (["train", "largegt", "--dataset", SPEC, "--lists", "nowhere", "--k", 9], 3, "nowhere: has no sample.json"),
     ],
-    ids=["word", "k", "folder", "graphs", "other-k", "other-graph", "no-folder"],
+    ids=["moved", "out", "seed", "seeds", "lists", "k", "folder", "graphs", "other-k", "other-graph", "no-folder"],
 )
 def test_what_does_not_fit_ends_in_one_line(folder, graphkit, tmp_path, words, code, said):
     words = [folder[0] if word == "FOLDER" else word for word in words]
-    words += ["--out", tmp_path / "run"] if words[0] == "train" else []
+    words += ["--out", tmp_path / "run"] if words[0] == "train" and "--prepare-only" not in words else []
     found, out, error = graphkit(*words)
     assert found == code and said in error and len(error.splitlines()) == 1 and out == ""
