@@ -39,6 +39,8 @@ LEFT_OUT = re.compile(
 )
 WORDS_OF_TIME = re.compile(r"\d[\d.,:]* ?(ms|s|seconds|minutes|MB|MiB|GB|it/s|epochs/s)\b")
 
+ROWS_OF_TIME = re.compile(r"^(seconds|peak rss mb) .*$", re.MULTILINE)
+
 
 # A case is a name, with * where it needs GRAPHKIT_DATA, and its commands without the word graphkit; after => stands
 # what the new installation calls the command before it.
@@ -100,12 +102,23 @@ embedders
     evaluate embedding cleora.tsv rwpmi.tsv --dataset karate --folds 3 --shuffles 2
 orbits
     count orbits --dataset les-miserables -o orbits.tsv
+    count edge-orbits --dataset karate -o -
     count orbit-adjacency --dataset karate --orbits 1:4-5,2:8-8 -o matrices
+    count check karate
+artifacts
+    sample largegt --dataset sbm:n=60,k=3,features=4 --k 5 --seed 3 --out lists -q
+    => train largegt --prepare-only --dataset sbm:n=60,k=3,features=4 --k 5 --sample-seed 3 --out lists -q
+    augment lagnn --dataset digits --select none --generator-steps 3 --out g.safetensors -q
+    => train lagnn --generator-only --dataset digits --select none --generator-steps 3 --out g.safetensors -q
+topo
+    analyze topo --dataset karate --json
+    analyze topo --edges edges.csv --columns from,to --hops 2 -o topo.tsv
 cluster
     cluster local --edges edges.csv --columns from,to --seeds p03 --volume 60 -q --method flow
     cluster local --edges edges.csv --columns from,to --seeds p03 --volume 60 -q --method pnorm-flow
     cluster local --edges edges.csv --columns from,to --seeds p03 --volume 60 -q --method ppr-push
     cluster local --edges edges.csv --columns from,to --seeds p03 --volume 60 -q --method heat-kernel
+    cluster evaluate karate --trials 2 --accuracy 0.8,0.8 --json
     cluster ncp --dataset karate -o ncp.tsv -q
 encode
     encode --dataset karate --pe rwse:3
@@ -208,6 +221,10 @@ def content(path: Path, name: str, folder: Path) -> dict[str, Any]:
             return {
                 f"{name}/{member.partition('/')[2] or member}": archive.read(member) for member in archive.namelist()
             }
+    if path.suffix == ".safetensors":  # whose header has no order
+        data = path.read_bytes()
+        size = int.from_bytes(data[:8], "little")
+        return {name: (json.loads(data[8 : 8 + size]), data[8 + size :])}
     if path.suffix in (".yaml", ".tsv", ".csv", ".txt", ".md"):
         return {name: as_text(path.read_text(), folder)}
     return {name: path.read_bytes()}
@@ -215,9 +232,9 @@ def content(path: Path, name: str, folder: Path) -> dict[str, Any]:
 
 def as_text(text: str, folder: Path) -> str:
     try:
-        return json.dumps(as_data(json.loads(text), folder))
+        return json.dumps(as_data(json.loads(text), folder), sort_keys=True)
     except ValueError:
-        return WORDS_OF_TIME.sub("T", text.replace(str(folder), "DIR"))
+        return ROWS_OF_TIME.sub("T", WORDS_OF_TIME.sub("T", text.replace(str(folder), "DIR")))
 
 
 def as_data(value: Any, folder: Path) -> Any:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import time
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from graphkit.cli import progress
 from graphkit.cli.analyze_set import command as analyze_set
+from graphkit.cli.kinds import MethodGroup, Options, Verb
 from graphkit.cli.options import (
     READ_FIELDS,
     command_line,
-    config_options,
+    compose,
     data_options,
     echo_json,
-    given,
     load_dataset,
     machine_options,
     output_options,
@@ -25,21 +27,167 @@ from graphkit.cli.options import (
     table,
 )
 from graphkit.core import registry
-from graphkit.core.errors import UsageError, did_you_mean
+from graphkit.core.config import Config
+from graphkit.core.errors import UsageError
 from graphkit.io import endings
 
-
-class AnalyzeGroup(click.Group):
-    """One command per analysis."""
-
-    def resolve_command(self, ctx, args):
-        if args and not args[0].startswith("-") and args[0] not in self.commands:
-            hint = did_you_mean(args[0], self.commands) or f"; expected {', '.join(self.commands)}"
-            raise UsageError(f"unknown analysis {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
+if TYPE_CHECKING:
+    from graphkit.methods.kinds import Findings, Subject
 
 
-@click.group(cls=AnalyzeGroup)
+def _options(sheet: registry.Sheet) -> Options:
+    """The options of every analysis; a sheet with ``plots`` has --plot."""
+    plot = click.option("--plot", metavar="FILE", help="Also draw the findings: .png, .pdf or .svg (extra plot).")
+    return compose(
+        click.argument("subjects", metavar="[RUN|FILE]...", nargs=-1),
+        data_options,
+        click.option(
+            "--split", metavar="NAME", help="Split of the data, e.g. random-0.7/0.1/0.2.  [default: the data set's]"
+        ),
+        *([plot] if sheet.plots else []),
+        click.option(
+            "-o",
+            "output",
+            metavar="FILE|-",
+            help=f"First table: {endings.SHOWN}; - is tsv on stdout, the summary then on stderr.",
+        ),
+        click.option("--out", metavar="DIR", help="Run folder: config.yaml, result.json and all tables as .tsv."),
+        click.option(
+            "--seed",
+            type=click.IntRange(min=0),
+            help="Seed of the split and of estimates; of a run, which of its seeds.",
+        ),
+        machine_options,
+        output_options,
+    )
+
+
+def _analyze(name: str, resolve: Callable[[], Config], values: dict[str, Any]) -> None:
+    from graphkit.io.locks import locked
+    from graphkit.runs.folder import check_unused
+
+    config = resolve()
+    method = registry.method(name)(config)
+    subject = _check(method, values)
+    if out := values["out"]:
+        check_unused(out)
+    with locked(out) if out else contextlib.nullcontext():
+        device = prepare_machine(values)
+        started = time.perf_counter()
+        asked = _load(method, subject, values, device)
+        with progress.stages() as report:
+            found = method.analyze(asked, seed=values["seed"] or 0, report=report)
+        _write(name, config, asked, found, started, values)
+    if values.get("plot"):
+        method.plot(values["plot"], found)
+
+
+def _check(method: Any, values: dict[str, Any]) -> str:
+    """What is asked about, ``data``, ``run`` or ``files``; raises :class:`UsageError` for what is wrong before any is
+    read.
+    """
+    from graphkit.io.plots import check_plot
+
+    named = values["subjects"]
+    if method.of == "files":
+        subject = "files"
+        if not named:
+            raise UsageError("FILE: found none, expected the files to analyse")
+    else:
+        subject = "run" if named else "data"
+        if len(named) > 1:
+            raise UsageError(f"RUN {named[1]}: found with {named[0]}, expected one run folder")
+        if subject not in method.of.split(" or "):
+            raise UsageError(f"RUN: {'found ' + named[0] if named else 'found none'}, expected {method.of} alone")
+    if named:
+        given_too = [f"--{key}" for key in ("dataset", "edges", "split") if values[key] is not None] + read_flags(
+            values
+        )
+        if given_too:
+            kind = "RUN" if subject == "run" else "FILE"
+            raise UsageError(
+                f"{', '.join(given_too)}: found with {kind} {named[0]}, which is analysed on its own data and split"
+            )
+    method.check(subject, plot=values.get("plot"))
+    if values.get("plot"):
+        check_plot(values["plot"])
+    if values["output"] is not None:
+        endings.format_of(values["output"])
+        if values["output"] == "-" and values["as_json"]:
+            raise UsageError("--json and -o -: both write to stdout; name a file with -o")
+    return subject
+
+
+def _load(method: Any, subject: str, values: dict[str, Any], device: str) -> Subject:
+    """The data set, with the learner of a run, or the files."""
+    from graphkit.methods.kinds import Subject
+
+    if subject == "data":
+        split = values.pop("split")
+        return Subject(load_dataset(values, task=method.task, split=split, seed=values["seed"] or 0))
+    if subject == "files":
+        return Subject(files=tuple(map(Path, values["subjects"])))
+    from graphkit.runs.execution import load_run
+
+    for key in ("dataset", "edges", "split", *READ_FIELDS):
+        values.pop(key, None)
+    (run,) = values["subjects"]
+    learner, dataset = load_run(run).restore(values["seed"], device=device)
+    return Subject(dataset, learner, run)
+
+
+def _write(name: str, config: Config, asked: Subject, found: Findings, started: float, values: dict[str, Any]) -> None:
+    """Write the tables, and show or print what was found."""
+    from graphkit.io import tables
+    from graphkit.runs import results
+
+    dataset = asked.dataset
+    head = {
+        "method": name,
+        "dataset": None if dataset is None else dataset.name,
+        "split": None if dataset is None else dataset.split_name,
+        "run": asked.run,
+        "config": config.to_dict(),
+    }
+    cost = results.cost(started, command_line())
+    first = next(iter(found.tables.values()))
+    if values["output"] not in (None, "-"):
+        tables.write(values["output"], first)
+    if out := values["out"]:
+        for title, columns in found.tables.items():
+            tables.write(str(Path(out) / f"{title}.tsv"), columns)
+        files = [f"{title}.tsv" for title in found.tables]
+        seeds = [values["seed"] or 0]
+        results.write(out, {**head, "seeds": seeds}, {**found.figures, "files": files, **cost}, dataset)
+    _show({**head, **found.figures, **cost}, found, first, values)
+
+
+def _show(record: dict[str, Any], found: Findings, first: dict[str, Any], values: dict[str, Any]) -> None:
+    from graphkit.io import tables
+
+    to_stderr = values["output"] == "-"
+    if to_stderr:
+        tables.write("-", first)
+        if click.get_current_context().find_root().obj.get("quiet"):
+            return
+    if values["as_json"]:
+        echo_json(record)
+        return
+    rows = f", {record['nodes']:,} nodes" if "nodes" in record else ""
+    of = "" if record["dataset"] is None else f" of {record['dataset']} ({record['split']})"
+    click.echo(f"{record['method']}{of}{rows}, {record['seconds']:.1f} s", err=to_stderr)
+    for title, header, cells in found.shown:
+        if title is not None:
+            click.echo(f"\n{title}", err=to_stderr)
+        click.echo(table(cells, header), err=to_stderr)
+
+
+def _example(name: str) -> str:
+    sheet = registry.sheet(name)
+    return f"graphkit analyze {name} {sheet.example or '--dataset karate'}"
+
+
+@click.group(cls=MethodGroup, verb=Verb("analysis", _analyze, _options, _example))
 def command():
     """Measure the nodes of a graph, hold a trained model against the measures, and describe a set of nodes.
 
@@ -51,188 +199,4 @@ def command():
     """
 
 
-@click.command("topo")
-@click.argument("run", required=False)
-@data_options
-@click.option("--split", metavar="NAME", help="Split of the links, e.g. random-0.7/0.1/0.2.  [default: the data set's]")
-@click.option(
-    "--part",
-    type=click.Choice(["valid", "test"]),
-    default="test",
-    show_default=True,
-    help="Part that the run is judged on.",
-)
-@click.option(
-    "--outcome",
-    metavar="NAME@K",
-    default="recall@10",
-    show_default=True,
-    help=(
-        "What of the run is held against the measures: recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr."
-    ),
-)
-@click.option("--nodes", type=click.IntRange(min=1), help="Rank for this many random nodes only.  [default: all]")
-@click.option("--repeats", is_flag=True, help="Rank known links too, for graphs where links come again.")
-@click.option(
-    "--bins",
-    type=click.IntRange(min=1),
-    default=10,
-    show_default=True,
-    help="Bins of each measure, of equally many nodes.",
-)
-@click.option(
-    "--plot", metavar="FILE", help="Also draw the outcome over the measures' bins: .png, .pdf or .svg (extra plot)."
-)
-@click.option(
-    "-o",
-    "output",
-    metavar="FILE|-",
-    help=f"Table of nodes: {endings.SHOWN}; - is tsv on stdout, the summary then on stderr.",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), help="Seed of the split and the estimate; of a run, which of its seeds."
-)
-@machine_options
-@output_options
-def topo(**values):
-    """Topological concentration of every node and, for a RUN of a link learner, how it goes with the run's ranking.
-
-    Without RUN: degree, clustering, common neighbours, TC, its estimate ATC and the shift TDS of the nodes of --dataset
-    or --edges. With RUN, on its data and split, every node with a link in --part also ranks all other nodes by the
-    run's model.
-
-    \b
-    Examples:
-      graphkit analyze topo --dataset collegemsg --hops 2 -o nodes.tsv
-      graphkit analyze topo runs/gcn-link-cora --outcome ndcg@20 --plot tc.png
-      graphkit analyze topo --edges my.csv -o - | sort -t "$(printf '\\t')" -k 12 -g | tail
-    """
-    _topo(values)
-
-
-topo.params = config_options(registry.config_class("topo")) + topo.params
-command.add_command(topo)
 command.add_command(analyze_set)
-
-
-def _topo(values: dict[str, Any]) -> None:
-    from graphkit.core.machine import peak_rss_mb, versions
-    from graphkit.io import tables
-    from graphkit.methods.structure.topo.report import depends_on_scores, judge, summarize
-
-    config = registry.resolve_config("topo", overrides=given(registry.config_class("topo"), values))
-    _check(values)
-    device = prepare_machine(values)
-    started = time.perf_counter()
-    learner, dataset = _load(values, device)
-    columns = registry.method("topo")(config).measure(dataset, seed=values["seed"] or 0)
-    ranking = None
-    if learner is not None:
-        with progress.stages() as report:
-            ranking = judge(
-                learner, dataset, values["part"], values["nodes"], values["repeats"], values["seed"] or 0, report
-            )
-        if not depends_on_scores(values["outcome"], dataset.num_nodes):
-            text = "%s of %d nodes is the same whatever the scores; expected a smaller number after the @"
-            logging.getLogger("graphkit").warning(text, values["outcome"], dataset.num_nodes)
-        columns = {**columns, **ranking}
-    found = {
-        "method": "topo",
-        "dataset": dataset.name,
-        "split": dataset.split_name,
-        "run": values["run"],
-        "config": config.to_dict(),
-    }
-    found.update(summarize(columns, values["part"] if ranking else None, values["outcome"], values["bins"]))
-    found.update(
-        seconds=time.perf_counter() - started,
-        peak_rss_mb=round(peak_rss_mb(), 1),
-        versions=versions(),
-        command=command_line(),
-    )
-    rows = {"id": dataset.ids(), **columns}
-    if values["plot"]:
-        from graphkit.methods.structure.topo.report import plot
-
-        plot(values["plot"], found)
-    if values["output"] not in (None, "-"):
-        tables.write(values["output"], rows)
-    _show(found, rows, values)
-
-
-def _check(values: dict[str, Any]) -> None:
-    """What can be wrong before any data are read."""
-    from graphkit.io.plots import check_plot
-    from graphkit.methods.structure.topo.report import check_outcome
-
-    run = values["run"]
-    if run is not None:
-        given_too = [f"--{key}" for key in ("dataset", "edges", "split") if values[key] is not None] + read_flags(
-            values
-        )
-        if given_too:
-            raise UsageError(
-                f"{', '.join(given_too)}: found with RUN {run}, which is analysed on its own data and split"
-            )
-    else:
-        for key in ("nodes", "plot"):
-            if values[key] is not None:
-                raise UsageError(f"--{key} needs RUN, a run folder of a link learner")
-        if values["repeats"]:
-            raise UsageError("--repeats needs RUN, a run folder of a link learner")
-    check_outcome(values["outcome"])
-    if values["plot"]:
-        check_plot(values["plot"])
-    if values["output"] is not None:
-        endings.format_of(values["output"])
-        if values["output"] == "-" and values["as_json"]:
-            raise UsageError("--json and -o -: both write to stdout; name a file with -o")
-
-
-def _load(values: dict[str, Any], device: str):
-    """(learner or None, data set) that the command names."""
-    if values["run"] is None:
-        split = values.pop("split")
-        return None, load_dataset(values, task="link", split=split, seed=values["seed"] or 0)
-    from graphkit.runs.execution import load_run
-    from graphkit.training.learner import LinkLearner
-
-    for key in ("dataset", "edges", *READ_FIELDS):
-        values.pop(key, None)
-    learner, dataset = load_run(values["run"]).restore(values["seed"], device=device)
-    if not isinstance(learner, LinkLearner):
-        raise UsageError(
-            f"{values['run']}: a run of a method that scores no links; expected a link method such as gcn-link"
-        )
-    return learner, dataset
-
-
-def _show(found: dict[str, Any], rows, values: dict[str, Any]) -> None:
-
-    from graphkit.io import tables
-
-    to_stderr = values["output"] == "-"
-    if to_stderr:
-        tables.write("-", rows)
-        if click.get_current_context().find_root().obj.get("quiet"):
-            return
-    if values["as_json"]:
-        echo_json(found)
-        return
-    about = f"topo of {found['dataset']} ({found['split']}), {found['nodes']:,} nodes, {found['seconds']:.1f} s"
-    click.echo(about, err=to_stderr)
-    means = [(name, mean["nodes"], mean["mean"], mean["low"], mean["high"]) for name, mean in found["means"].items()]
-    click.echo(table(means, ("measure", "nodes", "mean", "low", "high")), err=to_stderr)
-    if found["correlations"]:
-        click.echo(
-            f"\n{found['outcome']} of {values['run']}, {found['part']}: {found['ranked']:,} nodes, mean"
-            f" {found['outcome_mean']:.4f}",
-            err=to_stderr,
-        )
-        body = [
-            (name, one["nodes"], *(one[kind][end] for kind in ("pearson", "spearman") for end in ("r", "low", "high")))
-            for name, one in found["correlations"].items()
-        ]
-        click.echo(
-            table(body, ("measure", "nodes", "pearson", "low", "high", "spearman", "low", "high")), err=to_stderr
-        )

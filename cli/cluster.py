@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,17 +24,22 @@ from graphkit.cli.cluster_options import (
     write_ids,
 )
 from graphkit.cli.cluster_sets import classes, improve, ncp
+from graphkit.cli.kinds import MethodGroup, MethodOptionCommand, Options, Verb
 from graphkit.cli.options import (
+    command_line,
     compose,
     data_options,
     echo_json,
+    load_dataset,
     machine_options,
     mean_std,
     output_options,
     prepare_machine,
     table,
+    take_argument,
 )
 from graphkit.core import registry
+from graphkit.core.config import Config
 from graphkit.core.errors import UsageError
 from graphkit.io import endings
 
@@ -40,7 +48,76 @@ SHOWN = ("f1", "precision", "recall", "conductance", "nodes", "touched", "ms")
 _shared = compose(data_argument, data_options, target_options, label_options)
 
 
-@click.group()
+def _partition_options(sheet: registry.Sheet) -> Options:
+    """The options of every method that finds all clusters."""
+    return compose(
+        data_argument,
+        data_options,
+        click.option("--preset", default="paper", show_default=True, help="Published options; or none."),
+        click.option(
+            "--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it."
+        ),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all random choices."
+        ),
+        click.option("-o", "output", metavar="FILE|-", help=f"Table: {endings.SHOWN}; - is tsv.  [default: -]"),
+        click.option(
+            "--out",
+            metavar="DIR",
+            help="Run folder: config.yaml, result.json and, without -o, clusters.tsv.",
+        ),
+        machine_options,
+        output_options,
+    )
+
+
+def _partition(name: str, resolve: Callable[[], Config], values: dict[str, Any]) -> None:
+    """Number the clusters of all nodes and write a row for each node."""
+    from graphkit.io import tables
+    from graphkit.io.locks import locked
+    from graphkit.runs import results
+    from graphkit.runs.folder import check_unused
+
+    out = values["out"]
+    output = values["output"] or (str(Path(out) / "clusters.tsv") if out else "-")
+    endings.format_of(output)
+    if output == "-" and values["as_json"]:
+        raise UsageError("--json and -o -: both write to stdout; name a file with -o")
+    take_argument(values)
+    config = resolve()
+    if out:
+        check_unused(out)
+    device = prepare_machine(values)
+    with locked(out) if out else contextlib.nullcontext():
+        dataset = load_dataset(values, seed=values["seed"])
+        started = time.perf_counter()
+        numbers = registry.method(name)(config).partition(dataset, seed=values["seed"], device=device)
+        head = results.header(name, dataset, config, (values["seed"],))
+        facts = {"clusters": len(set(numbers.tolist()) - {-1}), "nodes": len(numbers), "file": output}
+        facts |= results.cost(started, command_line())
+        tables.write(output, {"id": dataset.ids(), "cluster": numbers})
+        if out:
+            results.write(out, head, facts, dataset)
+    if values["as_json"]:
+        echo_json({**head, **facts})
+    elif output != "-":
+        click.echo(f"{facts['clusters']:,} clusters of {dataset.name} in {output}")
+
+
+def _example(name: str) -> str:
+    return f"graphkit cluster {name} karate -o clusters.tsv"
+
+
+class LocalCommand(MethodOptionCommand):
+    """A cluster around seeds, by the method that ``--method`` names."""
+
+    kind, default, hide_fixed = "clusterer", "flow", True
+
+
+@click.group(
+    cls=MethodGroup,
+    verb=Verb("clusterer", _partition, _partition_options, _example, fits=lambda sheet: not sheet.seeds),
+)
 def command():
     """Find the cluster around a few nodes without reading the whole graph, and measure how well it is found.
 
@@ -54,7 +131,7 @@ def command():
     """
 
 
-@command.command("local")
+@command.command("local", cls=LocalCommand)
 @_shared
 @cluster_options
 @click.option("--each", is_flag=True, help="A cluster around each seed: a JSON object a line.")
@@ -64,7 +141,6 @@ def command():
     metavar="N",
     help="N random nodes of the target, a cluster each: averages.",
 )
-@method_options
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random seeds, samples and labels."
 )
@@ -141,12 +217,11 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
     import numpy as np
 
     from graphkit.graph.threads import in_threads
-    from graphkit.methods.local.clustering.method import warm_up
 
     found: list = [None] * len(groups)
-    method, label = registry.method(question.method)(question.config), labeller(question)
+    method, label = question.algorithm, labeller(question)
     done = [0]
-    warm_up(method)
+    method.warm_up()
     with progress.stages() as report:
 
         def one(at: int) -> None:
@@ -155,20 +230,15 @@ def _run(question: Question, groups: list[list[int]]) -> list[tuple[dict[str, An
             labels = label(seeds[0], at) if label is not None else None
             started = time.perf_counter()
             if labels is not None:
-                graph = graph.labelled(labels, question.config.epsilon)
+                graph = method.labelled(graph, labels)
                 wrong = seeds[labels[seeds] == 0]
                 if len(wrong):
                     question.log.warning(
                         "seed %s: its own noisy label is 0; the cluster may be another", question.ids_of(wrong[:1])[0]
                     )
             cluster = method.cluster(graph, seeds, volume=question.volume)
-            if cluster.status == "stopped":
-                text = (
-                    "seed %s: stopped after %d passes, where a node keeps %.3g more than its sink takes, --tol %g;"
-                    " --passes 0 goes on"
-                )
-                first = question.ids_of(seeds[:1])[0]
-                question.log.warning(text, first, question.config.passes, cluster.residual, question.config.tol)
+            if (advice := method.advice(cluster)) is not None:
+                question.log.warning("seed %s: %s", question.ids_of(seeds[:1])[0], advice)
             found[at] = (question.summary(seeds, cluster, 1000 * (time.perf_counter() - started)), cluster)
             done[0] += 1
             report("seeds", done[0], len(groups))
@@ -186,9 +256,7 @@ def _averages(question: Question, values: dict[str, Any]) -> None:
     if question.truth is None:
         raise UsageError("--all-seeds needs --target or --target-file, whose nodes are the seeds")
     drawn = trials.draw([question.truth], values["all_seeds"], np.random.default_rng(question.seed))
-    rows = _trials(question, drawn, {question.method: registry.method(question.method)(question.config)})[
-        question.method
-    ]
+    rows = _trials(question, drawn, {question.method: question.algorithm})[question.method]
     if values["as_json"]:
         seeds = question.ids_of([trial.seed for trial in drawn]).tolist()
         result = {"method": question.method, "dataset": question.dataset.name, "target": question.target}

@@ -48,7 +48,7 @@ label_options = compose(
 
 cluster_options = compose(
     click.option(
-        "--method", default="flow", show_default=True, metavar="WORD", help="See: graphkit methods --kind clusterer."
+        "--method", default="flow", show_default=True, metavar="NAME", help="See: graphkit methods --kind clusterer."
     ),
     click.option("--seeds", metavar="ID,..", help="Nodes of the cluster, by id."),
     click.option("--seed-file", metavar="FILE|-", help="The same, one id a line; - reads stdin."),
@@ -56,7 +56,7 @@ cluster_options = compose(
 
 
 def method_options(function):
-    """The options of :class:`LocalClusteringConfig` that a method's word does not fix."""
+    """The options of the diffusions that a name does not fix, for commands with several methods."""
     options = [option for option in config_options(registry.config_class("flow")) if option.name not in FIXED]
     for option in reversed(options):
         function.__click_params__ = [*getattr(function, "__click_params__", []), option]
@@ -72,6 +72,7 @@ class Question:
     dataset: Any
     graph: Any
     method: str
+    algorithm: Any
     config: Any
     given: dict[str, Any]
     seeds: numpy.ndarray | None
@@ -90,9 +91,7 @@ class Question:
     @property
     def volume(self) -> float | None:
         """Of the target, in what the method counts its mass in."""
-        from graphkit.methods.local.clustering.trials import size_of
-
-        return None if self.truth is None else size_of(self.graph, self.truth, self.config.sink)
+        return None if self.truth is None else self.algorithm.size_of(self.graph, self.truth)
 
     def truths(self) -> list[tuple[str, numpy.ndarray]]:
         """(name, (n,) bool) of the target, or of every class."""
@@ -122,7 +121,7 @@ class Question:
             "cut": cluster.cut,
             "conductance": cluster.conductance if cluster.conductance < float("inf") else None,
         }
-        if self.config.weighted:
+        if self.algorithm.reads_labels:
             row["labelled_conductance"] = (
                 cluster.labelled_conductance if cluster.labelled_conductance < float("inf") else None
             )
@@ -140,7 +139,9 @@ class Question:
 
 
 def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
-    """(word, Config, the options that were given) of a command; raises :class:`UsageError` for an unknown word."""
+    """(name, the method, the options that were given) of a command; raises :class:`UsageError` for an unknown name and
+    for options that do not go together.
+    """
     word, known = values.pop("method"), registry.names("clusterer")
     if word not in known:
         raise UsageError(
@@ -149,8 +150,10 @@ def pick_method(values: dict[str, Any]) -> tuple[str, Any, dict[str, Any]]:
         )
     own = given(registry.config_class(word), values)
     config = registry.resolve_config(word, overrides=own)
-    registry.method(word)(config)  # refuses options that do not go together
-    return word, config, own
+    method = registry.method(word)(config)
+    if not method.needs_seeds:
+        raise UsageError(f"--method {word}: takes no seeds; expected a method that does, or: graphkit cluster {word}")
+    return word, method, own
 
 
 def read_graph(values: dict[str, Any]) -> tuple[Any, LocalGraph]:
@@ -196,8 +199,8 @@ def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
     from graphkit.datasets.readers import targets
     from graphkit.datasets.readers.id_lists import read_ids
 
-    word, config, own = pick_method(values)
-    _check(values, config, needs_seeds)
+    word, method, own = pick_method(values)
+    _check(values, method.reads_labels, needs_seeds)
     dataset, graph = read_graph(values)
     truth = None
     if values["target"]:
@@ -207,10 +210,12 @@ def read_question(values: dict[str, Any], needs_seeds: bool) -> Question:
     seeds = _seeds(values, dataset) if needs_seeds else None
     source = _source(values, dataset, truth, read_ids)
     target = values["target"] or values["target_file"]
-    return Question(dataset, graph, word, config, own, seeds, truth, target, source, values.get("seed", 0))
+    return Question(
+        dataset, graph, word, method, method.config, own, seeds, truth, target, source, values.get("seed", 0)
+    )
 
 
-def _check(values: dict[str, Any], config, needs_seeds: bool) -> None:
+def _check(values: dict[str, Any], reads_labels: bool, needs_seeds: bool) -> None:
     if values["target"] and values["target_file"]:
         raise UsageError("--target and --target-file: expected one of them")
     if needs_seeds and (values["seeds"] is None) == (values["seed_file"] is None):
@@ -228,11 +233,11 @@ def _check(values: dict[str, Any], config, needs_seeds: bool) -> None:
     for key in ("samples", "accuracy"):
         if values[key] is not None and not (values["target"] or values["target_file"]):
             raise UsageError(f"--{key} needs --target or --target-file, which it draws from")
-    if config.weighted and not sources:
+    if reads_labels and not sources:
         raise UsageError(
             f"weighted methods need noisy labels: expected one of {', '.join(f'--{key}' for key in SOURCES)}"
         )
-    if sources and not config.weighted:
+    if sources and not reads_labels:
         raise UsageError(f"--{sources[0]}: found with a method that reads no labels, expected a weighted-... method")
 
 
@@ -297,7 +302,7 @@ def accuracies(text: str, option: str = "--accuracies") -> list[float]:
 
 def labeller(question: Question, always: bool = False):
     """A function of (seed, number, truth=the target) that gives (n,) noisy labels; None where the method reads none."""
-    if question.source is None or not (always or question.config.weighted):
+    if question.source is None or not (always or question.algorithm.reads_labels):
         return None
     import numpy as np
 

@@ -9,7 +9,6 @@ import click
 from graphkit.cli import progress
 from graphkit.cli.cluster_options import check_ending, data_argument, method_options, pick_method, read_graph, write_ids
 from graphkit.cli.options import data_options, echo_json, machine_options, output_options, table
-from graphkit.core import registry
 from graphkit.core.errors import DataError, UsageError
 from graphkit.io import endings
 
@@ -121,9 +120,13 @@ def ncp(**values):
 
     from graphkit.io import tables
     from graphkit.methods.local.clustering import profile as profiles
+    from graphkit.methods.local.clustering.method import LocalClustering
 
-    word, config, _ = pick_method(values)
-    if config.weighted or config.diffusion == "heat" or config.volume is not None:
+    word, method, _ = pick_method(values)
+    config = method.config
+    if not isinstance(method, LocalClustering) or (
+        config.weighted or config.diffusion == "heat" or config.volume is not None
+    ):
         raise UsageError(
             f"--method {word}: expected one of flow, pnorm-flow, ppr-push, without --volume, which --scales sets"
         )
@@ -197,8 +200,8 @@ def _classes(values: dict[str, Any]) -> None:
     from graphkit.io import tables
     from graphkit.methods.local.clustering.classes import classify
 
-    word, config, _ = pick_method(values)
-    if config.weighted:
+    word, method, _ = pick_method(values)
+    if method.reads_labels:
         raise UsageError(f"--method {word}: expected one that reads no labels, e.g. flow or ppr-push")
     if (values["seed_file"] is None) == (values["per_class"] is None):
         raise UsageError("--seed-file and --per-class: expected one of them")
@@ -208,8 +211,7 @@ def _classes(values: dict[str, Any]) -> None:
             raise UsageError("--json and -o -: both write to stdout; name a file with -o")
     dataset, graph = read_graph(values)
     seeds = _known(values, dataset, np)
-    volume = config.volume or (graph.num_nodes if config.sink == "unit" else graph.volume) / len(seeds)
-    method = registry.method(word)(config)
+    volume = method.size_of(graph, np.ones(graph.num_nodes, dtype=bool)) / len(seeds)
     with progress.stages() as report:
         chosen, score = classify(graph, method, seeds, volume, lambda done, total: report("classes", done, total))
     names = np.array([*seeds, ""], dtype=object)

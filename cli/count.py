@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from graphkit.cli import progress
+from graphkit.cli.kinds import MethodGroup, Options, Verb
 from graphkit.cli.options import (
+    command_line,
     compose,
+    config_options,
     data_options,
     echo_json,
+    given,
     load_dataset,
     machine_options,
     output_options,
@@ -19,30 +26,82 @@ from graphkit.cli.options import (
     table,
     take_argument,
 )
+from graphkit.core import registry
+from graphkit.core.config import Config
 from graphkit.core.errors import UsageError
 from graphkit.io import endings
 from graphkit.io.endings import SPARSE_FORMATS
 
-_shared = compose(
-    click.argument("data", metavar="[DATASET]", required=False),
-    data_options,
-    click.option(
-        "--max-memory",
-        type=click.FloatRange(min=0, min_open=True),
-        default=8.0,
-        show_default=True,
-        metavar="GB",
-        help="Refuse a result, in memory or in a file, or a list of triangles that takes more.",
-    ),
-    machine_options,
-    output_options,
-)
-_table_output = click.option(
-    "-o", "output", metavar="FILE|-", required=True, help=f"Table: {endings.SHOWN}; - is tsv on stdout."
-)
+_data = compose(click.argument("data", metavar="[DATASET]", required=False), data_options)
+_table_output = click.option("-o", "output", metavar="FILE|-", help=f"Table: {endings.SHOWN}; - is tsv on stdout.")
+_rest = compose(machine_options, output_options)
 
 
-@click.group()
+def _options(sheet: registry.Sheet) -> Options:
+    """The options of every counter."""
+    return compose(
+        _data,
+        click.option(
+            "--preset", default="paper", show_default=True, help="Published options for the data set; or none."
+        ),
+        click.option(
+            "--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it."
+        ),
+        _table_output,
+        click.option(
+            "--out", metavar="DIR", help="Run folder: config.yaml, result.json, and counts.tsv unless -o names a file."
+        ),
+        _rest,
+    )
+
+
+def _count_table(name: str, resolve: Callable[[], Config], values: dict[str, Any]) -> None:
+    """Count by a method and write a row for each node, edge or pair, with its ids."""
+    from graphkit.io import tables
+    from graphkit.io.locks import locked
+    from graphkit.runs import results
+    from graphkit.runs.folder import check_unused
+
+    out = values.get("out")
+    output = values["output"] or (str(Path(out) / "counts.tsv") if out else None)
+    if output is None:
+        raise UsageError("-o: expected a file for the table, or - for stdout")
+    endings.format_of(output)
+    if output == "-" and values["as_json"]:
+        raise UsageError("--json and -o -: both write to stdout; name a file with -o")
+    take_argument(values)
+    config = resolve()
+    if out:
+        check_unused(out)
+    prepare_machine(values)
+    with locked(out) if out else contextlib.nullcontext():
+        dataset = load_dataset(values)
+        started = time.perf_counter()
+        with progress.stages() as report:
+            found = registry.method(name)(config).count(dataset, report=report)
+        ids = dataset.ids()
+        first = (
+            {"id": ids} if found.ends is None else {"source": ids[found.ends[:, 0]], "target": ids[found.ends[:, 1]]}
+        )
+        rows = len(ids) if found.ends is None else len(found.ends)
+        tables.write(output, {**first, **found.columns})
+        if out:
+            facts = {"rows": rows, "columns": len(found.columns), "file": output}
+            cost = results.cost(started, command_line())
+            results.write(out, results.header(name, dataset, config), {**facts, **cost}, dataset)
+    if output == "-":
+        return
+    if values["as_json"]:
+        echo_json({"dataset": dataset.name, "rows": rows, "output": output})
+    else:
+        click.echo(f"{rows:,} {'nodes' if found.ends is None else 'edges'} of {dataset.name} in {output}")
+
+
+def _example(name: str) -> str:
+    return f"graphkit count {name} karate -o counts.tsv"
+
+
+@click.group(cls=MethodGroup, verb=Verb("counter", _count_table, _options, _example))
 def command():
     """Count the orbits of graphlets of two to four nodes: of nodes, of edges, and of pairs of nodes.
 
@@ -55,8 +114,21 @@ def command():
     """
 
 
+def _orbit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options that the words about orbits share; those of gradco but what a row is."""
+    own = [option for option in config_options(registry.config_class("gradco")) if option.name != "rows"]
+    function = compose(_data, _rest)(function)
+    function.__dict__.setdefault("__click_params__", []).extend(reversed(own))
+    return function
+
+
+def _orbits(values: dict[str, Any], rows: str) -> None:
+    given_here = given(registry.config_class("gradco"), values)
+    _count_table("gradco", lambda: registry.resolve_config("gradco", overrides={**given_here, "rows": rows}), values)
+
+
 @command.command("orbits")
-@_shared
+@_orbit_options
 @_table_output
 def orbits(**values):
     """Orbits 0 to 14 of every node: a row per node, with its id, numbered as Przulj and ORCA do.
@@ -66,11 +138,11 @@ def orbits(**values):
       graphkit count orbits cora -o orbits.parquet
       graphkit count orbits --edges my.csv -o - | head
     """
-    _table(values, edges=False)
+    _orbits(values, "nodes")
 
 
 @command.command("edge-orbits")
-@_shared
+@_orbit_options
 @_table_output
 def edge_orbits(**values):
     """The 12 orbits of every edge, each named by the orbits of its two ends: a row per edge, with the ids of its ends.
@@ -79,11 +151,11 @@ def edge_orbits(**values):
     Examples:
       graphkit count edge-orbits cora -o edges.parquet
     """
-    _table(values, edges=True)
+    _orbits(values, "edges")
 
 
 @command.command("orbit-adjacency")
-@_shared
+@_orbit_options
 @click.option(
     "--orbits",
     "names",
@@ -123,7 +195,7 @@ def orbit_adjacency(**values):
 
 
 @command.command("check")
-@_shared
+@_orbit_options
 def check(**values):
     """Hold the counts of a graph against the identities that tie them: sums, totals, symmetry and walks; exit code 4 if
     one fails.
@@ -149,43 +221,16 @@ def check(**values):
 
 def _count(values: dict[str, Any], one_hop: bool = True):
     """(data set, prepared graph, counts of edges) of a command's options."""
-    from graphkit.datasets.simple import simple_matrix
     from graphkit.kernels.orbits import one_hop as count_edges
-    from graphkit.kernels.orbits import prepare
 
+    config = registry.resolve_config("gradco", overrides=given(registry.config_class("gradco"), values))
     take_argument(values)
     prepare_machine(values)
     dataset = load_dataset(values)
-    prepared = prepare(simple_matrix(dataset), int(values["max_memory"] * 1e9))
+    prepared = registry.method("gradco")(config).prepare(dataset)
     with progress.stages() as report:
         counts = count_edges(prepared, lambda done, total: report("edges", done, total)) if one_hop else None
     return dataset, prepared, counts
-
-
-def _table(values: dict[str, Any], edges: bool) -> None:
-    from graphkit.io import tables
-    from graphkit.kernels import orbits as kernel
-
-    endings.format_of(values["output"])
-    if values["output"] == "-" and values["as_json"]:
-        raise UsageError("--json and -o -: both write to stdout; name a file with -o")
-    dataset, prepared, counts = _count(values)
-    ids = dataset.ids()
-    if edges:
-        ends, found = kernel.edge_orbits(prepared, counts)
-        columns = {"source": ids[ends[:, 0]], "target": ids[ends[:, 1]]}
-        columns.update((f"{a}-{b}", found[:, at]) for at, (_, a, b) in enumerate(kernel.EDGE_ORBITS))
-    else:
-        found = kernel.node_orbits(prepared, counts)
-        columns = {"id": ids, **{f"o{orbit}": found[:, orbit] for orbit in range(15)}}
-    tables.write(values["output"], columns)
-    if values["output"] == "-":
-        return
-    about = {"dataset": dataset.name, "rows": len(found), "output": values["output"]}
-    if values["as_json"]:
-        echo_json(about)
-    else:
-        click.echo(f"{len(found):,} {'edges' if edges else 'nodes'} of {dataset.name} in {values['output']}")
 
 
 def _matrices(values: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
+from graphkit.cli.kinds import MethodOptionCommand
 from graphkit.cli.options import (
     command_line,
-    config_options,
     data_options,
     echo_json,
     given,
@@ -22,59 +22,11 @@ from graphkit.cli.options import (
     output_options,
     prepare_machine,
 )
-from graphkit.core import reading, registry
-from graphkit.core.errors import UsageError, did_you_mean
-
-KEY = "graphkit.embed.method"
+from graphkit.core import registry
+from graphkit.core.errors import UsageError
 
 
-class EmbedCommand(click.Command):
-    """A command whose options are the common ones and those of the method that ``--method`` names."""
-
-    def parse_args(self, ctx, args):
-        if (name := _peek(args)) is not None:
-            known = registry.names("embedder")
-            if name not in known:
-                raise UsageError(
-                    f"unknown embedder {name!r}{did_you_mean(name, known) or '; expected ' + ', '.join(known)}"
-                )
-            ctx.meta[KEY] = name
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx):
-        own = config_options(registry.config_class(ctx.meta[KEY])) if KEY in ctx.meta else []
-        return own + super().get_params(ctx)
-
-    def format_help_text(self, ctx, formatter):
-        super().format_help_text(ctx, formatter)
-        if KEY not in ctx.meta:
-            with formatter.section("Methods (graphkit embed --method NAME --help shows a method's options)"):
-                formatter.write_dl([(name, registry.sheet(name).summary) for name in registry.names("embedder")])
-            return
-        sheet = registry.sheet(ctx.meta[KEY])
-        presets = [f"{name} ({', '.join(values)})" for name, values in sheet.presets.items()]
-        rows = [("method", sheet.summary), ("presets", ", ".join(presets) or "none")]
-        if sheet.paper:
-            cite = "{title}, {venue} {year}. {url}".format(**{"venue": "", "year": "", "url": "", **sheet.paper})
-            rows.insert(1, ("paper", cite))
-        with formatter.section(ctx.meta[KEY]):
-            formatter.write_dl(rows)
-
-
-def _peek(args: list[str]) -> str | None:
-    """The word after --method, before Click knows which options there are."""
-    found = None
-    for place, word in enumerate(args):
-        if word == "--":
-            break
-        if word == "--method" and place + 1 < len(args):
-            found = args[place + 1]
-        elif word.startswith("--method="):
-            found = word.partition("=")[2]
-    return found
-
-
-@click.command(cls=EmbedCommand)
+@click.command(cls=MethodOptionCommand)
 @click.option("--method", metavar="NAME", required=True, help="Embedding method.")
 @data_options
 @click.option(
@@ -134,7 +86,7 @@ def _compute(name: str, config, device: str, output: str, values: dict[str, Any]
     method = registry.method(name)(config)
     started = time.perf_counter()
     vectors = method.embed(dataset, seed=values["seed"], device=device)
-    result = _result(name, dataset, method, vectors, values["seed"], time.perf_counter() - started)
+    result = _result(name, dataset, method, vectors, values["seed"], started)
     if output == "-":
         embeddings.write_text(sys.stdout.buffer, vectors, dataset.ids())
         sys.stdout.buffer.flush()
@@ -144,26 +96,17 @@ def _compute(name: str, config, device: str, output: str, values: dict[str, Any]
     _report(result, values, dataset)
 
 
-def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> dict[str, Any]:
-    import torch
+def _result(name: str, dataset, method, vectors, seed: int, started: float) -> dict[str, Any]:
+    from graphkit.runs import results
 
-    from graphkit.core.machine import peak_rss_mb, versions
-
+    cost = results.cost(started, command_line())
     result = {
-        "method": name,
-        "dataset": dataset.name,
-        "seeds": [seed],
+        **results.header(name, dataset, method.config, (seed,)),
         "nodes": vectors.shape[0],
         "dim": vectors.shape[1],
         "edges": dataset.graph.num_edges(),
-        "seconds": seconds,
-        "peak_rss_mb": round(peak_rss_mb(), 1),
         "parameters": 0,
-        "threads": torch.get_num_threads(),
-        "config": method.config.to_dict(),
-        "reading": reading.lines(),
-        "versions": versions(),
-        "command": command_line(),
+        **cost,
     }
     if getattr(method, "tuned", None):
         result["tuned"] = method.tuned
@@ -171,16 +114,10 @@ def _result(name: str, dataset, method, vectors, seed: int, seconds: float) -> d
 
 
 def _report(result: dict[str, Any], values: dict[str, Any], dataset) -> None:
-    import yaml
-
-    from graphkit.io.files import write_json, write_text
+    from graphkit.runs import results
 
     if values["out"]:
-        checksum = dataset.checksum()
-        settings = {key: result[key] for key in ("method", "dataset", "seeds", "config")}
-        text = yaml.safe_dump({**settings, "checksum": checksum}, sort_keys=False, allow_unicode=True)
-        write_text(Path(values["out"]) / "config.yaml", text)
-        write_json(Path(values["out"]) / "result.json", {**result, "dataset_checksum": checksum})
+        results.write(values["out"], result, {}, dataset)
     if values["as_json"]:
         echo_json(result)
     elif not click.get_current_context().find_root().obj.get("quiet"):

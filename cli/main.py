@@ -85,7 +85,7 @@ def graphkit(ctx, quiet, verbose, strict):
       graphkit embed --method fastrp --edges my.csv -o vectors.tsv
       graphkit reproduce fastrp --smoke
     """
-    ctx.obj = {**(ctx.obj or {}), "quiet": quiet, "verbose": verbose}
+    ctx.obj = {"arguments": sys.argv[1:], **(ctx.obj or {}), "quiet": quiet, "verbose": verbose}
     _configure_log(quiet, verbose)
     ctx.with_resource(reading.ledger(strict=strict))
 

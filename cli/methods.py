@@ -46,7 +46,7 @@ def describe(name: str) -> dict[str, Any]:
     sheet = registry.sheet(name)
     return {
         "name": name,
-        "kind": sheet.kind,
+        "kind": ", ".join(sheet.kinds),
         "task": sheet.task,
         "summary": sheet.summary,
         "family": sheet.family,
@@ -67,7 +67,7 @@ def markdown_table() -> str:
             if paper
             else "-"
         )
-        lines.append(f"| {words} | {sheet.kind} | {' '.join(sheet.summary.split())} | {cite} |")
+        lines.append(f"| {words} | {', '.join(sheet.kinds)} | {' '.join(sheet.summary.split())} | {cite} |")
     return "\n".join(lines)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from graphkit.cli import progress
+from graphkit.cli.kinds import MethodGroup, Options, Verb
 from graphkit.cli.options import (
     READ_FIELDS,
     command_line,
-    config_options,
+    compose,
     data_options,
     echo_json,
-    given,
     label_kind_option,
     load_dataset,
     machine_options,
@@ -25,86 +26,42 @@ from graphkit.cli.options import (
 )
 from graphkit.cli.train_artifact import artifact_options, make_artifact, take_artifact
 from graphkit.core import registry
-from graphkit.core.errors import UsageError, did_you_mean
+from graphkit.core.config import Config
+from graphkit.core.errors import UsageError
 
 ALWAYS_ONE = "* 1 whatever the scores, by OGB's rule: fewer than k negatives"
 
 
-class TrainGroup(click.Group):
-    """One command per learner, made from its sheet and its Config when it is asked for."""
-
-    def list_commands(self, ctx):
-        return registry.names("learner")
-
-    def get_command(self, ctx, name):
-        return learner_command(name) if name in registry.names("learner") else None
-
-    def resolve_command(self, ctx, args):
-        if args and not args[0].startswith("-") and args[0] not in registry.names("learner"):
-            hint = did_you_mean(args[0], registry.names("learner")) or "; see: graphkit methods --kind learner"
-            raise UsageError(f"unknown learner {args[0]!r}{hint}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx, formatter):
-        with formatter.section("Methods"):
-            formatter.write_dl([(name, registry.sheet(name).summary) for name in self.list_commands(ctx)])
-
-
-@click.group(cls=TrainGroup)
-def command():
-    """Train a model on a data set and report validation and test metrics.
-
-    \b
-    Examples:
-      graphkit train ncn --dataset cora --seeds 3
-      graphkit train gin --dataset mutag --folds
-      graphkit train gcn-link --edges my.csv --columns from,to --epochs 50 --out runs/mine
-      graphkit train cn --dataset ogbl-ddi --json
-    """
-
-
-def learner_command(name: str) -> click.Command:
-    """Build the command of one learner: its options in front, the common ones after."""
-    sheet, config = registry.sheet(name), registry.config_class(name)
-
-    @data_options
-    @label_kind_option
-    @click.option(
-        "--split", metavar="NAME", help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]"
+def _options(sheet: registry.Sheet) -> Options:
+    """The options of every training."""
+    return compose(
+        data_options,
+        label_kind_option,
+        click.option(
+            "--split",
+            metavar="NAME",
+            help="Split protocol, e.g. public, random-0.7/0.1/0.2.  [default: the data set's]",
+        ),
+        click.option(
+            "--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none."
+        ),
+        click.option(
+            "--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it."
+        ),
+        click.option("--seed", type=click.IntRange(min=0), help="One run with this seed.  [default: 0]"),
+        click.option("--seeds", type=click.IntRange(min=1), help="Run seeds 0..N-1 and report mean and spread."),
+        click.option(
+            "--folds",
+            is_flag=True,
+            help="One run for each fold of the data set; TU sets: GIN's folds and rule, or --split 10fold.",
+        ),
+        click.option("--out", metavar="DIR", help="Run folder.  [default: runs/METHOD-DATASET]"),
+        click.option("--resume", is_flag=True, help="Continue the run in --out, or return its result if it is done."),
+        click.option("--save-predictions", is_flag=True, help="Keep the test scores in predictions.npz."),
+        click.option("--leaderboard", is_flag=True, help="Print the row that OGB's leaderboards ask for."),
+        machine_options,
+        output_options,
     )
-    @click.option(
-        "--preset", default="paper", show_default=True, help=f"Published options: {_presets(sheet)}; or none."
-    )
-    @click.option(
-        "--config", "config_file", metavar="FILE", help="YAML file of options; the command line wins over it."
-    )
-    @click.option("--seed", type=click.IntRange(min=0), help="One run with this seed.  [default: 0]")
-    @click.option("--seeds", type=click.IntRange(min=1), help="Run seeds 0..N-1 and report mean and spread.")
-    @click.option(
-        "--folds",
-        is_flag=True,
-        help="One run for each fold of the data set; TU sets: GIN's folds and rule, or --split 10fold.",
-    )
-    @click.option("--out", metavar="DIR", help=f"Run folder.  [default: runs/{name}-DATASET]")
-    @click.option("--resume", is_flag=True, help="Continue the run in --out, or return its result if it is done.")
-    @click.option("--save-predictions", is_flag=True, help="Keep the test scores in predictions.npz.")
-    @click.option("--leaderboard", is_flag=True, help="Print the row that OGB's leaderboards ask for.")
-    @machine_options
-    @output_options
-    def run(**values):
-        _train(name, config, values)
-
-    link = sheet.paper.get("url", "")
-    cite = (
-        f"{sheet.paper['title']}, {sheet.paper.get('venue', '')} {sheet.paper.get('year', '')}. {link}"
-        if sheet.paper
-        else ""
-    )
-    example = f"\b\nExample:\n  graphkit train {name} --dataset {_example(sheet)}"
-    run.__doc__ = "\n\n".join(filter(None, [sheet.summary, cite.strip(), example]))
-    made = click.command(name=name, help=run.__doc__, short_help=sheet.summary)(run)
-    made.params = config_options(config) + artifact_options(name) + made.params
-    return made
 
 
 def _presets(sheet) -> str:
@@ -112,19 +69,18 @@ def _presets(sheet) -> str:
     return ", ".join(shown) or "this method has none"
 
 
-def _example(sheet) -> str:
-    if sheet.task == "events":
-        return "wikipedia"
-    return {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}.get(
-        sheet.task or "", "karate"
-    ) + " --epochs 20"
+def _example(name: str) -> str:
+    sheet = registry.sheet(name)
+    examples = {"link": "karate", "node": "digits", "graph": "mutag", "labels": "digits"}
+    options = "wikipedia" if sheet.task == "events" else f"{examples.get(sheet.task or '', 'karate')} --epochs 20"
+    return f"graphkit train {name} --dataset {options}"
 
 
-def _train(name: str, config_class, values: dict[str, Any]) -> None:
+def _train(name: str, resolve: Callable[[], Config], values: dict[str, Any]) -> None:
     from graphkit.runs import execution as runs
     from graphkit.runs.folder import check_free
 
-    overrides = given(config_class, values)
+    overrides = values.pop("own")
     artifact_asked, artifact_own = take_artifact(name, values)
     several = [f"--{key}" for key in ("seed", "seeds", "folds") if values[key] not in (None, False)]
     if len(several) > 1:
@@ -135,7 +91,7 @@ def _train(name: str, config_class, values: dict[str, Any]) -> None:
     data.update({key: _lasting(values[key]) for key in ("features", "labels", "splits")})
     preset = None if values["preset"] == "none" else values["preset"]
     # Options are checked before the data are read: a typo must not cost minutes.
-    config = registry.resolve_config(name, values["dataset"], overrides, values["config_file"], preset)
+    config = resolve()
     if not values["resume"]:  # a run of before may hold an idle option
         config.refuse_idle(overrides)
     if artifact_asked:
@@ -250,3 +206,16 @@ def _figure(result: dict[str, Any], metric: str, part: str) -> str:
     return mean_std(result["metrics"][metric][part]) + (
         " *" if part in result.get("always_one", {}).get(metric, ()) else ""
     )
+
+
+@click.group(cls=MethodGroup, verb=Verb("learner", _train, _options, _example, artifact_options))
+def command():
+    """Train a model on a data set and report validation and test metrics.
+
+    \b
+    Examples:
+      graphkit train ncn --dataset cora --seeds 3
+      graphkit train gin --dataset mutag --folds
+      graphkit train gcn-link --edges my.csv --columns from,to --epochs 50 --out runs/mine
+      graphkit train cn --dataset ogbl-ddi --json
+    """

@@ -32,7 +32,7 @@ def artifact_flag(name: str) -> str | None:
     return None if artifact is None else artifact["flag"].replace("-", "_")
 
 
-def artifact_options(name: str) -> list[click.Option]:
+def artifact_options(name: str) -> list[click.Parameter]:
     """The flag that asks for a learner's artifact and the artifact's own options."""
     artifact = registry.sheet(name).artifact
     if artifact is None:

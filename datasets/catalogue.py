@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphkit.core import plugins
 from graphkit.core.errors import DataError, did_you_mean
 from graphkit.datasets.source import Source
 from graphkit.datasets.sources import folders
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from graphkit.datasets.splits.loaded import Loaded
 
 HERE = Path(__file__).parent
+CATALOGUE = "catalogue.yaml"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class DataFile:
 class Entry:
     """A data set of the catalogue.
 
-    loader: ``module:function`` below graphkit.datasets; called with the entry and the options.
+    loader: ``module:function`` below ``package``; called with the entry and the options, gives a
+        :class:`graphkit.datasets.splits.loaded.Loaded`.
     tasks: task -> {split, metric}; the first one is the data set's own task.
     """
 
@@ -51,6 +54,7 @@ class Entry:
     licence: str = ""
     url: str = ""
     files: tuple[str, ...] = ()
+    package: str = "graphkit.datasets"
     own = False  # whether the files are a user's, read by path: see datasets.forms
     directed = False
 
@@ -69,7 +73,7 @@ class Entry:
     def load(self) -> Loaded:
         """Call its loader; the source and the defaults of each task are filled in."""
         module, _, function = self.loader.partition(":")
-        loaded = getattr(importlib.import_module(f"graphkit.datasets.{module}"), function)(self, **self.options)
+        loaded = getattr(importlib.import_module(f"{self.package}.{module}"), function)(self, **self.options)
         dataset = loaded.dataset
         dataset.source = Source(
             paper=dataset.source.paper or self.paper,
@@ -89,13 +93,35 @@ class Entry:
 
 @functools.cache
 def entries() -> dict[str, Entry]:
-    """All data sets of the catalogue by name."""
+    """All data sets by name: those of the catalogue, then those that other packages add.
+
+    An entry point of the group ``graphkit.datasets`` names a package with a ``catalogue.yaml`` of the same form, whose
+    loaders are modules of the package.
+    """
+    found = _read(HERE / CATALOGUE, Entry.package)
+    for point in plugins.entry_points(plugins.DATASETS):
+        try:
+            folder = plugins.package_folder(point, CATALOGUE, f"; expected a package with {CATALOGUE}")
+            added = _read(folder / CATALOGUE, point.module)
+        except DataError as problem:
+            plugins.leave_out(point, problem)
+            continue
+        found = {**added, **found}
+    return found
+
+
+def _read(path: Path, package: str) -> dict[str, Entry]:
+    """The entries of a catalogue file."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with open(HERE / "catalogue.yaml", encoding="utf-8") as file:
-        table = yaml.load(file, Loader=loader)
-    return {name: Entry(name, **{**item, "files": tuple(item.get("files", ()))}) for name, item in table.items()}
+    try:
+        table = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return {
+            name: Entry(name, **{**item, "files": tuple(item.get("files", ())), "package": package})
+            for name, item in table.items()
+        }
+    except (yaml.YAMLError, UnicodeDecodeError, AttributeError, TypeError) as problem:
+        raise DataError(f"{path}: not a catalogue: {' '.join(str(problem).split())}") from None
 
 
 @functools.cache

@@ -85,9 +85,10 @@ def _check_run(where: str, run: Any) -> None:
         if not all(run["check"].partition(":")):
             raise DataError(f"{where}: check is {run['check']!r}, expected module:function")
         return
-    kind = registry.sheet(run[action]).kind
-    if kind != ACTIONS[action]:
-        raise DataError(f"{where}: {action} is {run[action]}, which is of kind {kind}, expected {ACTIONS[action]}")
+    kinds = registry.sheet(run[action]).kinds
+    if ACTIONS[action] not in kinds:
+        found = " and ".join(kinds)
+        raise DataError(f"{where}: {action} is {run[action]}, which is of kind {found}, expected {ACTIONS[action]}")
     _check_protocol(where, run.get("evaluate", {}))
     try:
         registry.resolve_config(run[action], run["dataset"], run.get("overrides"), preset=run.get("preset", "paper"))

@@ -15,7 +15,6 @@ graphkit.core.errors.UsageError: --dim is 0, expected a value of at least 1
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 import os
 import sys
@@ -48,14 +47,22 @@ def option(
     )
 
 
-@functools.cache
+_FIELD_TYPES: dict[type, dict[str, tuple[type, bool, bool]]] = {}
+
+
 def field_types(cls: type) -> dict[str, tuple[type, bool, bool]]:
     """Map each field to (scalar type, is a tuple, may be None)."""
+    if cls not in _FIELD_TYPES:
+        _FIELD_TYPES[cls] = _read_field_types(cls)
+    return _FIELD_TYPES[cls]
+
+
+def _read_field_types(cls: type) -> dict[str, tuple[type, bool, bool]]:
     hints = _hints(cls)
     result = {}
     for item in dataclasses.fields(cls):
         hint, optional, many = hints[item.name], False, False
-        arguments = [a for a in typing.get_args(hint) if a is not type(None)]
+        arguments = tuple(a for a in typing.get_args(hint) if a is not type(None))
         if type(None) in typing.get_args(hint):
             optional, hint = True, arguments[0]
             arguments = typing.get_args(hint)

@@ -87,9 +87,8 @@ def fixed_order() -> None:
     # use_deterministic_algorithms(True, warn_only=True), which also imports torch's compiler, two seconds that nothing
     # here needs.
     torch.set_deterministic_debug_mode("warn")
-    torch.utils.deterministic.fill_uninitialized_memory = (
-        False  # writes every new tensor twice, for programs that read what nobody wrote
-    )
+    # True would write every new tensor twice, for programs that read what nobody wrote. A module with a property.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def seed_dgl(seed: int) -> None:

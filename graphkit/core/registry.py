@@ -10,8 +10,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
-import importlib.util
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -20,12 +18,20 @@ from typing import Any
 
 import yaml
 
+from graphkit.core import plugins
 from graphkit.core.config import Config
 from graphkit.core.errors import DataError, UsageError, did_you_mean
 
-ENTRY_POINT_GROUP = "graphkit.methods"
 KINDS = ("embedder", "counter", "learner", "clusterer", "analysis")
 SHEET = "sheet.yaml"
+# Words of a verb that are no methods: of its kind none may take one.
+RESERVED = {
+    "counter": ("orbits", "edge-orbits", "orbit-adjacency", "check"),
+    "clusterer": ("local", "evaluate", "noise", "improve", "ncp", "classes", "labels"),
+    "analysis": ("set",),
+    "learner": (),
+    "embedder": (),
+}
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,18 @@ class Sheet:
     """What the YAML files of a method's folder say: paper, presets, claims, and the names it answers to.
 
     module: of the package, without ``.method`` or ``.config``. family: the folder above it, or whose plug-in it is.
-    artifact: what a learner can compute once for all of its trainings: ``class`` in ``artifact.py``, its options
-    ``config`` in ``config.py`` if it has any, the ``flag`` that asks for it, and what the flag does (``says``).
+    kinds: what the class gives; a sheet's ``kind`` is one of them or a list. plots: whether an analysis can draw its
+    findings. seeds: whether a clusterer looks for clusters around seeds. example: options behind the name in the
+    example of its help, if those of its kind do not do. artifact: what a learner can compute once for all of its
+    trainings: ``class`` in ``artifact.py``, its options ``config`` in ``config.py`` if it has any, the ``flag`` that
+    asks for it, and what the flag does (``says``).
     """
 
     folder: Path
     module: str
     family: str
     class_name: str
-    kind: str
+    kinds: tuple[str, ...]
     names: Mapping[str, Mapping[str, Any]]
     summary: str
     task: str | None = None
@@ -51,6 +60,9 @@ class Sheet:
     memory: str = ""
     extra: str | None = None
     artifact: Mapping[str, str] | None = None
+    plots: bool = False
+    seeds: bool = True
+    example: str = ""
 
     @property
     def title(self) -> str:
@@ -90,7 +102,7 @@ class Sheet:
 
     def _entry(self, preset: str, dataset: str | None) -> dict[str, Any]:
         known = self.presets.get(preset, {})
-        return dict(known.get(dataset) or known.get((dataset or "").partition(":")[0]) or {})
+        return dict(known.get(dataset or "") or known.get((dataset or "").partition(":")[0]) or {})
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
@@ -114,13 +126,21 @@ def _load_sheet(folder: Path, module: str, family: str) -> Sheet:
         if misplaced := {"presets", "claims"} & set(values):
             name = min(misplaced)
             raise DataError(f"{path}: found {name}, expected them in {name}.yaml beside it")
-        values = {"class_name": values.pop("class"), **values}
+        kinds = values.pop("kind")
+        kinds = tuple(kinds) if isinstance(kinds, list) else (kinds,)
+        values = {"class_name": values.pop("class"), "kinds": kinds, **values}
         sheet = Sheet(folder=folder, module=module, family=family, **values)
-        known = sheet.kind in KINDS and isinstance(sheet.names, Mapping) and isinstance(sheet.summary, str)
+        known = bool(kinds) and set(kinds) <= set(KINDS)
+        known = known and isinstance(sheet.names, Mapping) and isinstance(sheet.summary, str)
     except (KeyError, TypeError) as problem:
         raise DataError(f"{path}: not a method sheet: {' '.join(str(problem).split())}") from None
     if not known:
-        raise DataError(f"{path}: kind is {sheet.kind!r}, expected one of {', '.join(KINDS)}, with names and a summary")
+        found = kinds[0] if len(kinds) == 1 else list(kinds)
+        raise DataError(f"{path}: kind is {found!r}, expected one of {', '.join(KINDS)}, with names and a summary")
+    for name in sheet.names:
+        for kind in kinds:
+            if name in RESERVED[kind]:
+                raise DataError(f"{path}: the name {name!r} is a word of the command line for any {kind}")
     return sheet
 
 
@@ -133,12 +153,11 @@ def _sheets() -> dict[str, Sheet]:
         family, name = path.parts[-3:-1]
         sheet = _load_sheet(path.parent, f"graphkit.methods.{family}.{name}", family)
         found.update(dict.fromkeys(sheet.names, sheet))
-    for entry in _entry_points():
+    for entry in plugins.entry_points(plugins.METHODS):
         try:
             sheet = _plug_in(entry)
-        except (DataError, ImportError) as problem:  # a broken plug-in takes nothing but itself away
-            log = logging.getLogger("graphkit")
-            log.warning("left out: plug-in %r: %s", entry.name, " ".join(str(problem).split()))
+        except (DataError, ImportError) as problem:
+            plugins.leave_out(entry, problem)
             continue
         for name in sheet.names:
             found.setdefault(name, sheet)
@@ -146,33 +165,14 @@ def _sheets() -> dict[str, Sheet]:
 
 
 def _plug_in(entry: metadata.EntryPoint) -> Sheet:
-    try:
-        spec = importlib.util.find_spec(entry.module)
-    except ModuleNotFoundError:  # of the package above it
-        spec = None
-    if spec is None or spec.origin is None:
-        raise DataError(f"its module {entry.module} cannot be found")
-    if not spec.submodule_search_locations:
-        raise DataError(
-            f"its module {entry.module} is one file, the form of graphkit 0.1; expected a package with {SHEET},"
-            " config.py and method.py"
-        )
-    folder = Path(spec.origin).parent
-    if not (folder / SHEET).is_file():
-        raise DataError(f"its package {entry.module} has no {SHEET}")
+    form = f", the form of graphkit 0.1; expected a package with {SHEET}, config.py and method.py"
+    folder = plugins.package_folder(entry, SHEET, form)
     return _load_sheet(folder, entry.module, f"plug-in {entry.module}")
-
-
-def _entry_points():
-    points = metadata.entry_points()
-    if hasattr(points, "select"):
-        return sorted(points.select(group=ENTRY_POINT_GROUP), key=lambda point: point.name)
-    return sorted(points.get(ENTRY_POINT_GROUP, []), key=lambda point: point.name)  # Python 3.9
 
 
 def names(kind: str | None = None) -> list[str]:
     """Return the names of all methods, or of one kind, sorted."""
-    return sorted(name for name, sheet in _sheets().items() if kind in (None, sheet.kind))
+    return sorted(name for name, sheet in _sheets().items() if kind is None or kind in sheet.kinds)
 
 
 def sheets() -> list[Sheet]:

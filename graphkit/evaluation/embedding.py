@@ -144,13 +144,13 @@ def link_prediction(
         raise DataError(
             "found negatives of each positive, expected negatives shared by all: use the data set's own metric"
         )
-    vectors = torch.from_numpy(_checked(vectors, None))
+    rows = torch.from_numpy(_checked(vectors, None))
     if operator == "dot":
-        scores = [_by_chunk(pairs, lambda a, b: (a * b).sum(1), vectors) for pairs in (split.test.pos, split.test.neg)]
+        scores = [_by_chunk(pairs, lambda a, b: (a * b).sum(1), rows) for pairs in (split.test.pos, split.test.neg)]
     else:
-        weights = _pair_classifier(vectors, split.train.pos, PAIR_FEATURES[operator], seed, C)
+        weights = _pair_classifier(rows, split.train.pos, PAIR_FEATURES[operator], seed, C)
         scores = [
-            _by_chunk(pairs, lambda a, b: logistic.decide(PAIR_FEATURES[operator](a, b), weights)[:, 0], vectors)
+            _by_chunk(pairs, lambda a, b: logistic.decide(PAIR_FEATURES[operator](a, b), weights)[:, 0], rows)
             for pairs in (split.test.pos, split.test.neg)
         ]
     return {"auc": ranking.roc_auc(*scores), "ap": ranking.average_precision(*scores)}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphkit.core.errors import GraphkitError
-from graphkit.evaluation.metrics import better
+from graphkit.evaluation.registry import better
 
 
 def by_mean_curve(dataset) -> bool:

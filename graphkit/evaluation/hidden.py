@@ -32,6 +32,7 @@ def hide_edges(dataset: GraphDataset, fraction: float = 0.5, seed: int = 0) -> G
         )
     hidden = rng.choice(free, count, replace=False)
     kept = np.setdiff1d(np.arange(len(pairs)), hidden)
+    assert dataset.graph is not None
     weight = dataset.graph.edata["weight"].numpy()[index] if dataset.weighted else None
     kept_weight = None if weight is None else weight[kept]
     negatives = non_edges(pairs, n, count, rng, dataset.directed, dataset.name)

@@ -14,17 +14,11 @@ from sklearn import metrics as sk
 
 from graphkit.core.errors import GraphkitError
 from graphkit.datasets.sources.ogb import KINDS, import_ogb
-from graphkit.evaluation import ranking, temporal
+from graphkit.evaluation import ranking, registry, temporal
 from graphkit.evaluation.labels import f1_scores, label_matrix, top_labels
 
-SMALLER_IS_BETTER = {"rmse", "mae", "mse", "loss"}
 # OGB's words -> ours
 NAMES = {"acc": "accuracy", "mrr_list": "mrr", "F1": "f1"}
-
-
-def better(metric: str) -> str:
-    """Return "max" or "min": which end of the metric is the good one."""
-    return "min" if metric.split("@")[0] in SMALLER_IS_BETTER else "max"
 
 
 def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict[str, float]:
@@ -48,9 +42,14 @@ def evaluate(dataset, predictions: dict[str, Any], split: str = "valid") -> dict
             measures = temporal.event_metrics if getattr(dataset, "task", None) == "events" else ranking.link_metrics
             found = measures(predictions["y_pred_pos"], predictions["y_pred_neg"])
         else:
-            found = label_metrics(metric, predictions["y_true"], predictions["y_pred"])
+            other = registry.added(metric)
+            group = metric if other is None else other.beside
+            found = (
+                {} if other and group is None else label_metrics(group, predictions["y_true"], predictions["y_pred"])
+            )
     if dataset.ogb_name is not None:
         found.update(ogb_metrics(dataset.ogb_name, predictions))
+    found.update(registry.extra(predictions))
     own = NAMES.get(metric, metric)
     if own not in found and str(own).startswith("hits@") and "y_pred_pos" in predictions:
         found[own] = ranking.hits_at_k(predictions["y_pred_pos"], predictions["y_pred_neg"], int(own[5:]))
@@ -78,7 +77,10 @@ def label_metrics(metric: str | None, truth: torch.Tensor, scores: torch.Tensor)
     r2 with them, the mean over the tasks of 1 - squared error / squared deviation from the mean of the truth. rocauc,
     ap: mean over the tasks that have both labels.
     """
-    truth, scores = truth.numpy(), scores.numpy()
+    return _label_metrics(metric or "", truth.numpy(), scores.numpy())
+
+
+def _label_metrics(metric: str, truth: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     if len(truth) != len(scores) or len(truth) == 0:
         raise GraphkitError(
             f"found {len(truth)} y_true and {len(scores)} y_pred, expected the same number, at least one"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Score = Callable[[torch.Tensor], torch.Tensor]
 
 
-def in_chunks(score: Score, pairs: torch.Tensor, size: int) -> torch.Tensor:
+def in_chunks(score: Score, pairs: torch.Tensor | np.ndarray, size: int) -> torch.Tensor:
     """Return (P,) scores, on the CPU, of (P, 2) pairs, ``size`` at a time."""
     pairs = torch.as_tensor(np.asarray(pairs, dtype=np.int64))
     if len(pairs) == 0:

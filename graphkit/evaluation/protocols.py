@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphkit.core.errors import UsageError
+from graphkit.evaluation.registry import Rule, added_rules
 
 
 @dataclass(frozen=True)
@@ -21,92 +22,82 @@ class Protocol:
     says: str
 
 
-# id, prefixes of the split's name, tasks, rules; the first that fits holds
+# The one whose beginning of the split's name is the longest holds.
 _RULES = (
-    (
+    Rule(
         "gin-validation",
         ("gin-10fold",),
         ("graph",),
-        (
-            "ten folds without a test part: the epoch with the best mean over the validation folds is reported"
-            " (optimistic)"
-        ),
+        "ten folds without a test part: the epoch with the best mean over the validation folds is reported "
+        "(optimistic)",
     ),
-    ("10fold", ("10fold",), ("graph",), "ten folds of 80/10/10, test at the best validation epoch"),
-    ("planetoid-public", ("public",), ("node",), "the public split: 20 nodes a class train, 500 validate, 1,000 test"),
-    ("shchur", ("shchur",), ("node",), "20 nodes a class train, 30 validate, the rest test, drawn per seed"),
-    ("geom-gcn", ("geom-gcn",), ("node",), "ten fixed splits of 48/32/20 %, one per seed"),
-    ("fixed-splits", ("fixed",), ("node",), "the fixed splits that come with the data, one per seed"),
-    (
+    Rule("10fold", ("10fold",), ("graph",), "ten folds of 80/10/10, test at the best validation epoch"),
+    Rule(
+        "planetoid-public", ("public",), ("node",), "the public split: 20 nodes a class train, 500 validate, 1,000 test"
+    ),
+    Rule("shchur", ("shchur",), ("node",), "20 nodes a class train, 30 validate, the rest test, drawn per seed"),
+    Rule("geom-gcn", ("geom-gcn",), ("node",), "ten fixed splits of 48/32/20 %, one per seed"),
+    Rule("fixed-splits", ("fixed",), ("node",), "the fixed splits that come with the data, one per seed"),
+    Rule(
         "heart-existing",
         ("heart-",),
         ("link",),
         "one fixed split (HeaRT's existing setting), as many uniform negatives as positives, MRR against all of them",
     ),
-    (
+    Rule(
         "ncnc-links",
         ("random-0.7/0.1/0.2",),
         ("link",),
         "70/10/20 % of the edges, drawn per seed; uniform negatives, as many as test edges, for validation and test",
     ),
-    (
+    Rule(
         "hidden-edges",
         ("connected-",),
         ("link",),
         "node2vec's: edges are hidden while the graph stays connected, as many uniform non-edges, ROC-AUC",
     ),
-    (
+    Rule(
         "tgb-links",
         ("tgb",),
         ("events",),
-        (
-            "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, ties at"
-            " their mean rank; MRR"
-        ),
+        "TGB's: events cut at quantiles of time, each ranked among the destinations that are given for it, "
+        "ties at their mean rank; MRR",
     ),
-    (
+    Rule(
         "temporal-historical",
         ("chrono-historical-",),
         ("events",),
-        (
-            "events cut at quantiles of time, each with a pair of the training events that is not among the same 200"
-            " judged ones (the historical negatives of EdgeBank's paper)"
-        ),
+        "events cut at quantiles of time, each with a pair of the training events that is not among the same "
+        "200 judged ones (the historical negatives of EdgeBank's paper)",
     ),
-    (
+    Rule(
         "temporal-unseen-pairs",
         ("chrono-inductive-",),
         ("events",),
-        (
-            "events cut at quantiles of time, each with a pair of the judged part that did not train and is not among"
-            " the same 200 judged ones (the inductive negatives of EdgeBank's paper)"
-        ),
+        "events cut at quantiles of time, each with a pair of the judged part that did not train and is not "
+        "among the same 200 judged ones (the inductive negatives of EdgeBank's paper)",
     ),
-    (
+    Rule(
         "temporal-transductive",
         ("chrono-",),
         ("events",),
-        (
-            "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean over"
-            " TGN's batches, ap@32 NAT's"
-        ),
+        "events cut at quantiles of time, one random destination each; ap over all scores, ap@200 the mean "
+        "over TGN's batches, ap@32 NAT's",
     ),
-    (
+    Rule(
         "nat-judged",
         ("inductive-judged-",),
         ("events",),
         "as nat, but the test's negatives are destinations of the judged events alone, as TGN draws them for new nodes",
     ),
-    (
+    Rule(
         "nat",
         ("inductive-",),
         ("events",),
-        (
-            "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all earlier"
-            " events were seen; negatives are destinations of any training, validation or judged event"
-        ),
+        "NAT's: a tenth of the nodes masked in training, the test judges events with one of them, after all "
+        "earlier events were seen; negatives are destinations of any training, validation or judged event",
     ),
-    ("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
+    Rule("random", ("random-",), ("node", "link", "graph"), "parts of the given sizes, drawn per seed"),
 )
 OGB = Protocol("ogb", "OGB's split, negatives and evaluator; test at the best validation epoch of each metric")
 EMBEDDING = {
@@ -130,9 +121,15 @@ def protocol(task: str, split: str, ogb: bool = False) -> Protocol:
     """
     if ogb:
         return OGB
-    for name, prefixes, tasks, says in _RULES:
-        if task in tasks and split.startswith(prefixes):
-            return Protocol(name, says)
+    fitting = [
+        (len(start), rule)
+        for rule in (*_RULES, *added_rules())
+        for start in rule.splits
+        if task in rule.tasks and split.startswith(start)
+    ]
+    if fitting:
+        _, rule = max(fitting, key=lambda found: found[0])  # the first of equal ones: graphkit's own
+        return Protocol(rule.id, rule.says)
     return Protocol("own", f"the split {split or 'given'} of this data set")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import torch
 
 from graphkit.core.errors import GraphkitError
+from graphkit.datasets.base import EdgeSet
 
 HITS_AT = (1, 3, 10, 20, 50, 100)
 # Comparisons of a positive with its own negatives that exist at a time.
@@ -51,7 +52,7 @@ def always_one(split, metrics: Iterable[str]) -> dict[str, list[str]]:
 def _count_negatives(split, part: str) -> int | None:
     """The most negatives that any positive of a part is ranked among; None where that is not known."""
     edges = getattr(split, part, None)
-    if hasattr(edges, "pos"):
+    if isinstance(edges, EdgeSet):
         shared = [len(edges.neg)] if edges.neg is not None else []
         return max(
             [*shared, *(own.shape[1] for own in (edges.neg_dst, edges.neg_src) if own is not None)], default=None

@@ -29,8 +29,8 @@ def event_metrics(positive: torch.Tensor, negative: torch.Tensor) -> dict[str, f
     if negative.dim() == 2 and positive.dim() == 1:
         return ranking.link_metrics(positive, negative)
     if positive.shape != negative.shape or positive.dim() != 1 or not len(positive):
-        found = f"y_pred_pos {tuple(positive.shape)} and y_pred_neg {tuple(negative.shape)}"
-        raise GraphkitError(f"found {found}, expected one score of each an event")
+        shapes = f"y_pred_pos {tuple(positive.shape)} and y_pred_neg {tuple(negative.shape)}"
+        raise GraphkitError(f"found {shapes}, expected one score of each an event")
     found = {"ap": ranking.average_precision(positive, negative), "auc": ranking.roc_auc(positive, negative)}
     for size in BATCHES:
         found[f"ap@{size}"], found[f"auc@{size}"] = batch_means(positive, negative, size)

@@ -7,6 +7,7 @@ import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import scipy.sparse
@@ -59,12 +60,12 @@ def read_header(data: bytes | bytearray | memoryview) -> Header:
     if data[6] not in (1, 2, 3) or length > MAX_HEADER or start > len(data):
         raise ValueError(f"has a damaged npy header (version {data[6]}, {length} bytes of {len(data)})")
     text = bytes(data[8 + width : start]).decode("latin1").strip()
-    found = {name: pattern.search(text) for name, pattern in FIELDS.items()}
-    rest = text
-    for name, match in found.items():
+    found, rest = {}, text
+    for name, pattern in FIELDS.items():
+        match = pattern.search(text)
         if match is None:
             raise ValueError(f"has a damaged npy header: no plain {name} in {text[:120]!r}")
-        rest = rest.replace(match[0], "", 1)
+        found[name], rest = match, rest.replace(match[0], "", 1)
     sides = [side.strip().rstrip("L") for side in found["shape"][1].split(",") if side.strip()]
     sound = len(sides) <= MAX_SIDES and all(side.isdigit() and len(side) < 19 for side in sides)
     shape = tuple(map(int, sides)) if sound else ()
@@ -82,6 +83,7 @@ def from_header(data: bytes | bytearray | memoryview, header: Header) -> np.ndar
     """The array behind a header, a view of ``data`` in the machine's byte order; raises ValueError for too few
     bytes.
     """
+    assert header.dtype is not None  # objects are refused before
     needed = header.dtype.itemsize
     for side in header.shape:
         needed *= side
@@ -124,7 +126,9 @@ def unzip(archive: zipfile.ZipFile, item: zipfile.ZipInfo, place: object, limit:
     content = bytearray(item.file_size)
     with archive.open(item) as stream:
         view, done = memoryview(content), 0
-        while done < len(content) and (count := stream.readinto(view[done : done + (1 << 24)])):
+        while done < len(content) and (
+            count := cast(io.BufferedIOBase, stream).readinto(view[done : done + (1 << 24)])
+        ):
             done += count
         if done < len(content):
             raise DataError(f"{place}: member {item.filename} is truncated: {done} of {len(content)} bytes")

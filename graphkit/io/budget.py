@@ -76,7 +76,8 @@ def scope(limit_given: str | int | None = None) -> Iterator[Budget]:
     if limit_given is None and (outer := _current.get()) is not None:
         yield outer
         return
-    budget = Budget(limit() if limit_given is None else _bytes(limit_given))
+    given = None if limit_given is None else _bytes(limit_given)
+    budget = Budget(limit() if given is None else given)
     token = _current.set(budget)
     try:
         yield budget

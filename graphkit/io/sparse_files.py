@@ -73,7 +73,7 @@ class SparseFile:
             pa.array(self.ids.astype(str).astype(object)) if self.ids.dtype.kind in "OUS" else pa.array(self.ids)
         )
         self.schema = pa.schema([("source", self.names.type), ("target", self.names.type), ("count", pa.int64())])
-        self.stream = self._open.enter_context(parquet.ParquetWriter(self.temporary, self.schema))
+        self.parquet = self._open.enter_context(parquet.ParquetWriter(self.temporary, self.schema))
 
     def _add_npz(self, rows, columns, values) -> None:
         self.scratch[0].write(np.ascontiguousarray(columns, np.int32).data)
@@ -89,7 +89,7 @@ class SparseFile:
 
     def _add_parquet(self, rows, columns, values) -> None:
         sources, targets = (self.names.take(pa.array(places)) for places in (rows, columns))
-        self.stream.write_table(pa.table([sources, targets, pa.array(values, pa.int64())], schema=self.schema))
+        self.parquet.write_table(pa.table([sources, targets, pa.array(values, pa.int64())], schema=self.schema))
 
     def _finish_npz(self) -> None:
         n = len(self.ids)

@@ -15,7 +15,7 @@ import gzip
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +48,8 @@ def write_to(stream: BinaryIO, kind: str, columns: Mapping[str, np.ndarray]) -> 
     if kind == "parquet":
         _write_parquet(stream, columns)
     elif kind == "npz":
-        np.savez(stream, **{name: _plain(values) for name, values in columns.items()})
+        arrays: dict[str, Any] = {name: _plain(values) for name, values in columns.items()}
+        np.savez(stream, **arrays)
     else:
         write_text(stream, columns, SEPARATORS[kind])
 
@@ -61,7 +62,7 @@ def opened(path: str | Path, packed: bool = False) -> Iterator[BinaryIO]:
             yield raw
             return
         with gzip.GzipFile("", "wb", 6, raw, mtime=0) as stream:
-            yield stream
+            yield cast(BinaryIO, stream)
 
 
 def write_text(stream: BinaryIO, columns: Mapping[str, np.ndarray], separator: str = "\t", header: bool = True) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,14 +15,14 @@ import torch
 from graphkit import datasets
 from graphkit.core import reading, registry
 from graphkit.core.errors import DataError, UsageError
-from graphkit.core.machine import peak_rss_mb, versions
 from graphkit.core.read_options import ReadOptions
 from graphkit.evaluation import folds, ranking
 from graphkit.evaluation.leaderboard import hardware
-from graphkit.evaluation.metrics import better
 from graphkit.evaluation.protocols import of_dataset
+from graphkit.evaluation.registry import better
 from graphkit.io.files import atomic_path
 from graphkit.io.models import _read_model
+from graphkit.runs import results
 from graphkit.runs.folder import RunFolder, read_result, read_yaml
 from graphkit.training import checkpoint, fit
 from graphkit.training.signals import StopRequest
@@ -178,7 +177,7 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum, command) -
         **({"always_one": ones} if (ones := ranking.always_one(dataset.split, metrics)) else {}),
         "best_epochs": [run["best"][dataset.metric]["epoch"] for run in runs],
         "seconds": sum(run["seconds"] for run in runs),
-        "peak_rss_mb": round(peak_rss_mb(), 1),
+        **results.process(command),
         "parameters": runs[0]["parameters"],
         "threads": _threads(runs),
         "models": [run.get("model") for run in runs],
@@ -186,9 +185,6 @@ def _result(name, dataset, config, seeds, device, outcomes, checksum, command) -
         "config": config.to_dict(),
         "dataset_version": dataset.source.version,
         "dataset_checksum": checksum,
-        "versions": versions(),
-        "revision": revision(),
-        "command": command,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
 
@@ -205,18 +201,6 @@ def _mean_report(runs: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     """
     reports = [run["report"] for run in runs if "report" in run]
     return {"report": {name: float(np.mean([one[name] for one in reports])) for name in reports[0]}} if reports else {}
-
-
-def revision() -> str | None:
-    """Git revision of graphkit where it runs from a checkout of its own, else None."""
-    here = Path(__file__).resolve().parent.parent.parent
-    if not (here / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,10 +221,10 @@ class Run:
         if self.result is None:
             raise DataError(f"{self.path}: the run is not finished; continue it with graphkit train ... --resume")
         try:
-            kind = registry.sheet(self.settings["method"]).kind
+            kinds = registry.sheet(self.settings["method"]).kinds
         except UsageError as problem:  # damaged, or of a plug-in that is not installed
             raise DataError(f"{self.path / 'config.yaml'}: {problem}") from None
-        if kind != "learner" or "metrics" not in self.result:
+        if "learner" not in kinds or "metrics" not in self.result:
             raise DataError(
                 f"{self.path}: a run of {self.settings['method']} that holds no model; expected one of graphkit train"
             )

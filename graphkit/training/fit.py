@@ -17,6 +17,7 @@ from graphkit.core.errors import DataError, GraphkitError, Interrupted
 from graphkit.core.machine import fixed_order, seed_dgl
 from graphkit.core.stopping import Stopped
 from graphkit.evaluation import metrics
+from graphkit.evaluation.registry import better
 from graphkit.io.models import check_finite
 from graphkit.training import checkpoint
 from graphkit.training.signals import StopRequest
@@ -217,7 +218,7 @@ class _Loop:
         if name not in self.progress.best:
             return True
         best = self.progress.best[name]["valid"]
-        return value < best if metrics.better(name) == "min" else value > best
+        return value < best if better(name) == "min" else value > best
 
     def _gains(self, value: float) -> bool:
         """Whether a new best is one for the patience too: small gains add up, as each is measured from the last that

@@ -33,7 +33,7 @@ class Script:
     def __init__(self, **results):
         self.results, self.calls = results, []
 
-    def __call__(self, run, name, dataset, config, path, report):
+    def __call__(self, run, name, dataset, config, path, report, command=""):
         self.calls.append((name, config.to_dict(), run.get("seeds", 1)))
         return self.results[name.replace("-", "_")]
 

@@ -66,7 +66,7 @@ def test_exit_code_4_when_one_does_not_hold(reproduce, claim, with_claims):
 
 
 def test_skipped_claims_say_so_and_fail_only_where_nothing_ran(reproduce, claim, with_claims):
-    def absent(run, name, *rest):
+    def absent(run, name, *rest, **more):
         if name == "cn":
             raise DataError("cora: not found in the data folders")
         return HOLDS["ncn"]

@@ -68,7 +68,7 @@ def test_a_sample_of_nodes_and_repeats(analyze):
     code, out, _ = analyze("links", "--json", "--nodes", "7", "--part", "valid", "--outcome", "rr")
     assert code == 0 and json.loads(out)["ranked"] == 7
     few, all_of_them = (
-        json.loads(analyze("links", "--json", *more)[1])["outcome_mean"] for more in ([], ["--repeats"])
+        json.loads(analyze("links", "--json", *more)[1])["outcome_mean"] for more in ([], ["--known-links"])
     )
     assert few > all_of_them  # links of training are ranked high, and now stand before those of the test
 
@@ -101,7 +101,7 @@ def test_the_table_for_people(analyze):
         (["absent"], 3, "absent"),
         ([], 2, "--dataset and --edges: found neither"),
         (["--dataset", "karate", "--plot", "x.png"], 2, "--plot needs RUN"),
-        (["--dataset", "karate", "--repeats"], 2, "--repeats needs RUN"),
+        (["--dataset", "karate", "--known-links"], 2, "--known-links needs RUN"),
         (["links", "--plot", "x.bmp"], 2, "--plot x.bmp: found the ending '.bmp', expected one of .png, .pdf, .svg"),
         (
             ["links", "--outcome", "recall@11"],

@@ -13,8 +13,9 @@ from sklearn import metrics as sk
 
 from graphkit.core.errors import GraphkitError
 from graphkit.datasets.base import EdgeSet
-from graphkit.evaluation.metrics import better, evaluate, ogb_evaluator, sequence_f1
+from graphkit.evaluation.metrics import evaluate, ogb_evaluator, sequence_f1
 from graphkit.evaluation.pairs import score_split
+from graphkit.evaluation.registry import better
 
 
 def dataset(metric, ogb_name=None):

@@ -177,7 +177,7 @@ def _from_known(graph, drawn, known, label) -> dict[str, Any]:
             found = method.cluster(
                 labelled if method.config.weighted else graph,
                 known(trial)[0],
-                volume=trials.size_of(graph, trial.truth, "degree"),
+                volume=method.size_of(graph, trial.truth),
             )
             f1[name][at] = trials.agreement(found.nodes, trial.truth)["f1"]
 

@@ -57,6 +57,36 @@ class LocalClustering(Clusterer):
         if self.config.rounding == "support" and self.config.diffusion == "heat":
             raise UsageError("--rounding support: heat spreads to all that it reaches; expected sweep")
 
+    @property
+    def reads_labels(self) -> bool:
+        """Whether edges between unlike labels are weakened."""
+        return self.config.weighted
+
+    def labelled(self, graph: LocalGraph, labels: np.ndarray) -> LocalGraph:
+        """Return the graph with (n,) int8 labels, an edge between unlike ones ``epsilon`` of its weight."""
+        return graph.labelled(labels, self.config.epsilon)
+
+    def size_of(self, graph: LocalGraph, inside: np.ndarray) -> float:
+        """The sum of a set's degrees, or its number of nodes if every sink is 1."""
+        return float(inside.sum()) if self.config.sink == "unit" else super().size_of(graph, inside)
+
+    def warm_up(self) -> None:
+        """Load the compiled kernels, on a graph of two nodes."""
+        rows = fixed(np.array([0, 1, 2])), fixed(np.array([1, 0], np.int32))
+        graph = LocalGraph(*rows, fixed(np.empty(0)), fixed(np.ones(2)), 2.0, fixed(np.empty(0, np.int8)))
+        if self.reads_labels:
+            graph = self.labelled(graph, np.zeros(2, np.int8))
+        self.cluster(graph, np.zeros(1, np.int64), volume=1.0)
+
+    def advice(self, cluster: LocalCluster) -> str | None:
+        """Of a flow that was stopped: how far it was from done, and what goes on."""
+        if cluster.status != "stopped":
+            return None
+        return (
+            f"stopped after {self.config.passes} passes, where a node keeps {cluster.residual:.3g} more than its sink"
+            f" takes, --tol {self.config.tol:g}; --passes 0 goes on"
+        )
+
     def cluster(self, graph: LocalGraph, seeds: np.ndarray, *, volume: float | None = None) -> LocalCluster:
         """Return the cluster around (S,) seeds, whose mass is split evenly; ``volume`` where the options give none.
 
@@ -155,17 +185,6 @@ class LocalClustering(Clusterer):
             mass,
             status,
         )
-
-
-def warm_up(method: LocalClustering) -> None:
-    """Load the compiled kernels that a method uses, on a graph of two nodes, so that what is timed afterwards is the
-    work alone.
-    """
-    rows = fixed(np.array([0, 1, 2])), fixed(np.array([1, 0], np.int32))
-    graph = LocalGraph(*rows, fixed(np.empty(0)), fixed(np.ones(2)), 2.0, fixed(np.empty(0, np.int8)))
-    if method.config.weighted:
-        graph = graph.labelled(np.zeros(2, np.int8), method.config.epsilon)
-    method.cluster(graph, np.zeros(1, np.int64), volume=1.0)
 
 
 def heat_series(temperature: float, eps: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from graphkit.datasets.local_graph import LocalGraph
 from graphkit.graph.threads import in_threads
-from graphkit.methods.local.clustering.method import LocalClustering, warm_up
+from graphkit.methods.kinds import Clusterer
 
 log = logging.getLogger("graphkit")
 LABELS = "labels"  # the word for the labels themselves, as a method to compare with
@@ -46,7 +46,7 @@ def draw(truths: Sequence[np.ndarray], count: int, rng: np.random.Generator) -> 
 def run(
     graph: LocalGraph,
     trials: Sequence[Trial],
-    methods: Mapping[str, LocalClustering | None],
+    methods: Mapping[str, Clusterer | None],
     labeller: Callable[[Trial], np.ndarray] | None,
     report: Callable[[int, int], None] | None = None,
 ) -> dict[str, list[dict[str, float]]]:
@@ -59,7 +59,7 @@ def run(
     """
     for method in methods.values():
         if method is not None:
-            warm_up(method)
+            method.warm_up()
     rows: dict[str, list] = {name: [None] * len(trials) for name in methods}
     done = [0]
 
@@ -90,9 +90,8 @@ def _measure(graph, trial: Trial, method, labels) -> dict[str, float]:
         nodes = np.flatnonzero(labels)
         found = {"conductance": graph.conductance(nodes), "nodes": len(nodes), "touched": len(nodes)}
     else:
-        config = method.config
-        ready = graph.labelled(labels, config.epsilon) if config.weighted else graph
-        cluster = method.cluster(ready, np.array([trial.seed]), volume=size_of(graph, trial.truth, config.sink))
+        ready = method.labelled(graph, labels) if method.reads_labels else graph
+        cluster = method.cluster(ready, np.array([trial.seed]), volume=method.size_of(graph, trial.truth))
         nodes = cluster.nodes
         found = {
             "conductance": cluster.conductance,
@@ -102,11 +101,6 @@ def _measure(graph, trial: Trial, method, labels) -> dict[str, float]:
         }
     spent = 1000 * (time.perf_counter() - started)
     return {**agreement(nodes, trial.truth), **found, "ms": spent}
-
-
-def size_of(graph: LocalGraph, truth: np.ndarray, sink: str) -> float:
-    """What the source's mass is counted in: the volume of a set, or its number of nodes where every sink is 1."""
-    return float(truth.sum()) if sink == "unit" else float(max(graph.degrees[truth].sum(), 1.0))
 
 
 def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

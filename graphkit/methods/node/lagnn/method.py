@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from graphkit.core.errors import UsageError
-from graphkit.evaluation.metrics import better
+from graphkit.evaluation.registry import better
 from graphkit.methods.node.lagnn.config import LAGNNConfig
 from graphkit.methods.node.lagnn.cvae import load_generator
 from graphkit.methods.node.lagnn.generator import NeighbourGenerator, judged_by, make_model, raw_features, undirected

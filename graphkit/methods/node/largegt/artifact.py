@@ -9,6 +9,7 @@ from typing import Any
 from graphkit.core.config import Config
 from graphkit.core.errors import UsageError
 from graphkit.datasets.base import GraphDataset
+from graphkit.io.files import writing_to
 from graphkit.methods.kinds import Artifact
 from graphkit.methods.node.largegt.config import LargeGTConfig
 from graphkit.methods.node.largegt.hop_tokens import ABOUT, Recipe, sample
@@ -29,7 +30,9 @@ class HopLists(Artifact):
         assert isinstance(config, LargeGTConfig)
         if config.lists is not None:
             raise UsageError(f"--lists {config.lists}: found with --prepare-only, expected one of them")
-        if (out / ABOUT).exists():
+        with writing_to(out):
+            taken = (out / ABOUT).exists()
+        if taken:
             raise UsageError(f"--out {out}: already holds lists; name another folder")
 
     def make(

@@ -11,4 +11,7 @@ from graphkit.core.config import Config, option
 class OrbitCounterConfig(Config):
     """Options of the counter."""
 
-    max_memory: float = option(8.0, "GB; refuse a matrix that takes more", min=1e-9)
+    rows: str = option("nodes", "what is counted: the orbits of nodes or of edges", choices=("nodes", "edges"))
+    max_memory: float = option(
+        8.0, "GB; refuse a result, in memory or in a file, or a list of triangles that takes more", min=1e-9
+    )

@@ -7,7 +7,7 @@ import numpy as np
 from graphkit.datasets.base import GraphDataset
 from graphkit.datasets.simple import simple_matrix
 from graphkit.kernels import orbits
-from graphkit.methods.kinds import Counter
+from graphkit.methods.kinds import Counter, Counts, Report
 from graphkit.methods.structure.orbits.config import OrbitCounterConfig
 
 
@@ -26,20 +26,28 @@ class OrbitCounter(Counter):
     2024.
 
     >>> from graphkit import datasets
-    >>> int(OrbitCounter().count(datasets.load("karate"))["o3"].sum()) // 3  # triangles
+    >>> int(OrbitCounter().count(datasets.load("karate")).columns["o3"].sum()) // 3  # triangles
     45
     """
 
     Config = OrbitCounterConfig
     config: OrbitCounterConfig
 
-    def count(self, dataset: GraphDataset) -> dict[str, np.ndarray]:
-        """Return the (n,) int64 columns ``o0`` to ``o14``; raises :class:`UsageError` beyond ``max_memory`` or 63
-        bits.
+    def count(self, dataset: GraphDataset, *, report: Report | None = None) -> Counts:
+        """Return ``o0`` to ``o14`` of the nodes, or the 12 orbits of every edge, named by those of its ends.
+
+        Raises :class:`UsageError` beyond ``max_memory`` or 63 bits.
         """
         prepared = self.prepare(dataset)
-        counts = orbits.node_orbits(prepared, orbits.one_hop(prepared))
-        return {f"o{orbit}": np.ascontiguousarray(counts[:, orbit]) for orbit in range(counts.shape[1])}
+        shown = report or (lambda stage, done, total: None)
+        counts = orbits.one_hop(prepared, lambda done, total: shown("edges", done, total))
+        if self.config.rows == "edges":
+            ends, found = orbits.edge_orbits(prepared, counts)
+            names = [f"{a}-{b}" for _, a, b in orbits.EDGE_ORBITS]
+        else:
+            ends, found = None, orbits.node_orbits(prepared, counts)
+            names = [f"o{orbit}" for orbit in range(found.shape[1])]
+        return Counts({name: np.ascontiguousarray(found[:, at]) for at, name in enumerate(names)}, ends)
 
     def prepare(self, dataset: GraphDataset):
         """The graph with its triangles, from which :mod:`graphkit.kernels.orbits` counts."""

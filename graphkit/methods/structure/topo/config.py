@@ -18,3 +18,11 @@ class TopoConfig(Config):
         100_000_000, "most pairs of ends of walks that the exact measure may hold, 12 bytes each", min=1
     )
     dim: int = option(256, "random dimensions of the estimate; 0 computes none", min=0)
+    part: str = option("test", "part that a run is judged on", choices=("valid", "test"))
+    outcome: str = option(
+        "recall@10",
+        "what of a run is held against the measures: recall, precision, f1, hits or ndcg at 5, 10, 20, 50 or 100; rr",
+    )
+    nodes: int | None = option(None, "rank for this many random nodes only; by default for all", min=1)
+    known_links: bool = option(False, "rank known links too, for graphs where links come again")
+    bins: int = option(10, "bins of each measure, of equally many nodes", min=1)

@@ -4,18 +4,25 @@ link split.
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
 import numpy as np
 
 from graphkit.core import reading
-from graphkit.core.errors import DataError
+from graphkit.core.errors import DataError, UsageError
 from graphkit.datasets.base import GraphDataset
 from graphkit.graph.adjacency import Adjacency
 from graphkit.graph.simple import symmetric_matrix
 from graphkit.kernels.powers import PowerSum, Start
 from graphkit.kernels.projection import gaussian_rows, node_keys, row_states
-from graphkit.methods.kinds import Analysis
+from graphkit.methods.kinds import Analysis, Findings, Report, Subject
+from graphkit.methods.structure.topo import report as runs_report
 from graphkit.methods.structure.topo.config import TopoConfig
 from graphkit.methods.structure.topo.walk_overlap import mean_concentrations, mean_overlaps, walk_powers
+from graphkit.training.learner import LinkLearner
+
+log = logging.getLogger("graphkit")
 
 PARTS = ("train", "valid", "test")
 
@@ -46,6 +53,42 @@ class Topo(Analysis):
 
     Config = TopoConfig
     config: TopoConfig
+    of = "data or run"
+    task = "link"
+
+    def check(self, subject: str, *, plot: str | None) -> None:
+        """Raise :class:`UsageError` for an unknown outcome, and for what needs a run without one."""
+        if subject == "data":
+            needing = {"nodes": self.config.nodes, "plot": plot, "known-links": self.config.known_links}
+            for name, given in needing.items():
+                if given:
+                    raise UsageError(f"--{name} needs RUN, a run folder of a link learner")
+        runs_report.check_outcome(self.config.outcome)
+
+    def analyze(self, subject: Subject, *, seed: int = 0, report: Report | None = None) -> Findings:
+        """The measures of every node and, for a run, the ranking of its model and how the measures go with it."""
+        dataset, config = subject.dataset, self.config
+        assert dataset is not None
+        if subject.learner is not None and not isinstance(subject.learner, LinkLearner):
+            raise UsageError(
+                f"{subject.run}: a run of a method that scores no links; expected a link method such as gcn-link"
+            )
+        columns = self.measure(dataset, seed=seed)
+        if subject.learner is not None:
+            ranking = runs_report.judge(
+                subject.learner, dataset, config.part, config.nodes, config.known_links, seed, report
+            )
+            if not runs_report.depends_on_scores(config.outcome, dataset.num_nodes):
+                text = "%s of %d nodes is the same whatever the scores; expected a smaller number after the @"
+                log.warning(text, config.outcome, dataset.num_nodes)
+            columns = {**columns, **ranking}
+        part = None if subject.learner is None else config.part
+        figures = runs_report.summarize(columns, part, config.outcome, config.bins)
+        return Findings({"nodes": {"id": dataset.ids(), **columns}}, figures, _shown(figures, subject.run))
+
+    def plot(self, path: str, found: Findings) -> None:
+        """Draw the outcome over the bins of the measures."""
+        runs_report.plot(path, found.figures)
 
     def measure(self, dataset: GraphDataset, *, seed: int = 0) -> dict[str, np.ndarray]:
         """Return (n,) columns: degree_, common_, tc_ and atc_train|valid|test, clustering, density and tds.
@@ -123,3 +166,21 @@ class Topo(Analysis):
 
 def _where(defined, values, otherwise: float = float("nan")) -> np.ndarray:
     return np.where(defined, values, otherwise)
+
+
+def _shown(figures: dict[str, Any], run: str | None) -> list[tuple[str | None, tuple[str, ...], list[tuple[Any, ...]]]]:
+    """The tables for people: means of the measures, and their correlations with a run's outcome."""
+    means = [(name, mean["nodes"], mean["mean"], mean["low"], mean["high"]) for name, mean in figures["means"].items()]
+    shown: list = [(None, ("measure", "nodes", "mean", "low", "high"), means)]
+    if figures["correlations"]:
+        title = (
+            f"{figures['outcome']} of {run}, {figures['part']}: {figures['ranked']:,} nodes, mean"
+            f" {figures['outcome_mean']:.4f}"
+        )
+        rows = [
+            (name, one["nodes"], *(one[kind][end] for kind in ("pearson", "spearman") for end in ("r", "low", "high")))
+            for name, one in figures["correlations"].items()
+        ]
+        head = ("measure", "nodes", "pearson", "low", "high", "spearman", "low", "high")
+        shown.append((title, head, rows))
+    return shown
